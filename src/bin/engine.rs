@@ -1,0 +1,68 @@
+//! The `potoroo-engine` command: arguments and environment in, exit code out.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's own output")]
+
+use potoroo::engine::{self, config::SETTINGS};
+use potoroo::exit::{Exit, Failure};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> =
+        std::env::args_os().skip(1).map(|text| text.to_string_lossy().into_owned()).collect();
+    let ended = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => engine::run(environment()),
+        ["--help" | "-h" | "help"] => {
+            print!("{}", help());
+            Ok(())
+        }
+        ["--version" | "-V"] => {
+            println!("potoroo-engine {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+        _ => Err(Failure::new(Exit::Usage, format!("unknown arguments: {}", arguments.join(" ")))
+            .hint("the engine is set up by environment variables: see `potoroo-engine --help`")),
+    };
+    match ended {
+        Ok(()) => ExitCode::from(Exit::Done as u8),
+        Err(failure) => {
+            eprintln!("{}", failure.report());
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+/// Variables that are no UTF-8 are none of ours.
+fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+fn help() -> String {
+    let mut text = String::from(
+        "Pulls a published pipeline and serves it over HTTP.\n\n\
+         Usage: potoroo-engine [--help | --version]\n\n\
+         Environment variables:\n",
+    );
+    for setting in SETTINGS {
+        text.push_str(&format!(
+            "  {}\n      {}\n      default: {}\n",
+            setting.name, setting.meaning, setting.default
+        ));
+    }
+    text.push_str("\nExit codes:\n");
+    for (exit, meaning) in [
+        (Exit::Done, "ended by a signal, in good order"),
+        (Exit::Failed, "failed otherwise"),
+        (Exit::Usage, "settings are wrong"),
+        (Exit::ModelRefused, "a model does not load"),
+        (Exit::CredentialsRefused, "the registry refused the credentials"),
+        (Exit::NotFound, "the registry has no such pipeline"),
+        (Exit::Unreachable, "the registry does not answer"),
+        (Exit::Corrupt, "what was fetched is not what its digest says"),
+        (Exit::Disk, "the persistent directory cannot be used"),
+    ] {
+        text.push_str(&format!("  {}  {meaning}\n", exit as u8));
+    }
+    text
+}

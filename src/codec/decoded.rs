@@ -1,0 +1,99 @@
+//! A request's columns, held so that they can be lent out as a table.
+
+use crate::tensor::{Column, Data, Misfit, MisfitKind, RowShape, Table};
+use arrow_buffer::ScalarBuffer;
+use half::f16;
+use std::borrow::Cow;
+
+/// The rows of one request, owning their bytes: parsed values, or the body itself where its
+/// layout is that of the values.
+#[derive(Debug)]
+pub struct Decoded {
+    rows: usize,
+    columns: Vec<Held>,
+}
+
+/// One column with its bytes.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) name: String,
+    pub(super) row_shape: RowShape,
+    pub(super) values: Values,
+}
+
+/// Values parsed into memory of their own, or a window on the request's body.
+#[derive(Debug)]
+pub(super) enum Values {
+    Owned(Data<'static>),
+    F16(ScalarBuffer<f16>),
+    F32(ScalarBuffer<f32>),
+    F64(ScalarBuffer<f64>),
+    I8(ScalarBuffer<i8>),
+    I16(ScalarBuffer<i16>),
+    I32(ScalarBuffer<i32>),
+    I64(ScalarBuffer<i64>),
+    U8(ScalarBuffer<u8>),
+    U16(ScalarBuffer<u16>),
+    U32(ScalarBuffer<u32>),
+    U64(ScalarBuffer<u64>),
+}
+
+impl Decoded {
+    /// Columns of `rows` rows each.
+    ///
+    /// # Errors
+    /// When a column's values are not those of so many rows.
+    pub(super) fn new(rows: usize, columns: Vec<Held>) -> Result<Decoded, Misfit> {
+        let lent = columns.iter().map(Held::lend).collect();
+        match Table::new(rows, lent) {
+            Ok(_) => Ok(Decoded { rows, columns }),
+            Err(error) => {
+                let misfit = Misfit::new(MisfitKind::WrongShape, error.to_string());
+                Err(misfit.column(error.column))
+            }
+        }
+    }
+
+    /// The rows as a table, without a copy of any value.
+    #[expect(clippy::expect_used, reason = "`new` made the same table, and nothing changes it")]
+    pub fn table(&self) -> Table<'_> {
+        let columns = self.columns.iter().map(Held::lend).collect();
+        Table::new(self.rows, columns).expect("the columns were checked against the rows")
+    }
+}
+
+impl Held {
+    fn lend(&self) -> Column<'_> {
+        Column {
+            name: self.name.clone(),
+            row_shape: self.row_shape.clone(),
+            data: self.values.lend(),
+        }
+    }
+}
+
+impl Values {
+    /// The values without a copy.
+    pub(super) fn lend(&self) -> Data<'_> {
+        match self {
+            Values::Owned(data) => data.borrow(),
+            Values::F16(values) => Data::F16(Cow::Borrowed(values)),
+            Values::F32(values) => Data::F32(Cow::Borrowed(values)),
+            Values::F64(values) => Data::F64(Cow::Borrowed(values)),
+            Values::I8(values) => Data::I8(Cow::Borrowed(values)),
+            Values::I16(values) => Data::I16(Cow::Borrowed(values)),
+            Values::I32(values) => Data::I32(Cow::Borrowed(values)),
+            Values::I64(values) => Data::I64(Cow::Borrowed(values)),
+            Values::U8(values) => Data::U8(Cow::Borrowed(values)),
+            Values::U16(values) => Data::U16(Cow::Borrowed(values)),
+            Values::U32(values) => Data::U32(Cow::Borrowed(values)),
+            Values::U64(values) => Data::U64(Cow::Borrowed(values)),
+        }
+    }
+
+    /// The values in memory of their own.
+    pub(super) fn into_owned(self) -> Data<'static> {
+        let Values::Owned(data) = self else { return self.lend().into_owned() };
+        data
+    }
+}

@@ -1,0 +1,39 @@
+//! Bytes to tables and back: what clients send, and the answers they get; no other room knows an
+//! outside format, or Arrow.
+
+mod answer;
+mod arrow;
+mod decoded;
+mod format;
+mod limits;
+mod records;
+#[cfg(test)]
+mod tests;
+mod wanted;
+
+pub use answer::write_records;
+pub use arrow::{AnswerError, write_arrow};
+pub use decoded::Decoded;
+pub use format::{
+    CONTENT_TYPE_ARROW_FILE, CONTENT_TYPE_JSON, CONTENT_TYPE_RECORDS, InputFormat, OutputFormat,
+    UnsupportedType,
+};
+pub use limits::{COLUMNS_MAX, NAME_BYTES_MAX, NESTING_MAX, ROWS_MAX, VALUES_MAX};
+
+use crate::tensor::{Misfit, Port};
+
+/// Reads a request's body into the columns that the model's `inputs` take.
+///
+/// A column binds to the input of its name; a model with one input takes a table's only column
+/// whatever its name. Other columns are passed over. Records get the element types of the
+/// inputs; Arrow columns keep their own, borrowed from `body` where the layout allows.
+///
+/// # Errors
+/// A [`Misfit`] that names column and row where that applies. No body, however damaged, panics
+/// out of here or makes more than a small multiple of its own size be allocated.
+pub fn decode(format: InputFormat, body: Vec<u8>, inputs: &[Port]) -> Result<Decoded, Misfit> {
+    match format {
+        InputFormat::ArrowFile => arrow::decode(body, inputs),
+        InputFormat::PandasRecords => records::decode(&body, inputs),
+    }
+}

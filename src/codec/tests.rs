@@ -1,0 +1,144 @@
+//! Damage of every sort done to good bodies: none may panic out of the room, whatever it says.
+
+use super::*;
+use crate::pipeline::Record;
+use crate::tensor::{Column, Data, ElementType, NamedTensor, RowShape, Table, Tensor};
+use std::borrow::Cow;
+use std::panic::catch_unwind;
+
+/// Mutants of each body.
+const MUTANTS: usize = 4000;
+
+/// xorshift64: the same damage in every run.
+struct Damage(u64);
+
+impl Damage {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    /// Changes one to four bytes, to anything or to what is most often at a limit.
+    fn hurt(&mut self, body: &mut [u8]) {
+        for _ in 0..=self.below(4) {
+            let at = self.below(body.len());
+            body[at] = match self.below(4) {
+                0 => 0,
+                1 => 0xff,
+                2 => body[at] ^ (1 << self.below(8)),
+                _ => self.next() as u8,
+            };
+        }
+    }
+}
+
+fn ports() -> Vec<Port> {
+    let port = |name: &str, element| Port { name: name.into(), element, dimensions: vec![] };
+    vec![port("tensor", ElementType::F32), port("name", ElementType::String)]
+}
+
+/// Two batches, with a column that is not wanted.
+fn arrow_body() -> Vec<u8> {
+    use arrow_array::types::Float32Type;
+    use arrow_array::{ArrayRef, BooleanArray, ListArray, RecordBatch, StringArray};
+    let rows = (0..3_u8).map(|row| Some((0..4_u8).map(move |at| Some(f32::from(row * 4 + at)))));
+    let columns: [(&str, ArrayRef); 3] = [
+        ("tensor", std::sync::Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>(rows))),
+        ("name", std::sync::Arc::new(StringArray::from(vec!["a", "bc", ""]))),
+        ("extra", std::sync::Arc::new(BooleanArray::from(vec![true, false, true]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut writer = arrow_ipc::writer::FileWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.write(&batch.slice(1, 2)).unwrap();
+    writer.into_inner().unwrap()
+}
+
+const JSON_BODY: &str = r#"[{"tensor": [[1.5, -2e-3], [3, 4]], "name": "a\u00e9\n", "x": {"y": [null, true]}},
+ {"name": "é", "tensor": [[0, 1.0], [1e5, 7]], "x": [[], {}, "\\"]}]"#;
+
+/// Every prefix, then `MUTANTS` seeded mutants; how many of them were still readable.
+fn survivors(format: InputFormat, good: &[u8]) -> usize {
+    assert_eq!(decode(format, good.to_vec(), &ports()).unwrap().table().columns().len(), 2);
+    let mut damage = Damage(0x9e37_79b9_7f4a_7c15);
+    let prefixes = (0..good.len()).map(|end| good[..end].to_vec());
+    let mutants = (0..MUTANTS).map(|_| {
+        let mut body = good.to_vec();
+        damage.hurt(&mut body);
+        body
+    });
+    let mut readable = 0;
+    for (index, body) in prefixes.chain(mutants).enumerate() {
+        let room = 64 * body.len() + 1024;
+        let ports = ports();
+        let text = body.clone();
+        let outcome = catch_unwind(move || decode(format, body, &ports));
+        let Ok(outcome) = outcome else { panic!("case {index} panicked") };
+        match outcome {
+            Ok(decoded) => {
+                let table = decoded.table();
+                let values: usize = table.columns().iter().map(|column| column.data.len()).sum();
+                assert!(values <= room, "case {index} grew to {values} values");
+                let sound = serde_json::from_slice::<serde::de::IgnoredAny>(&text).is_ok();
+                assert!(format == InputFormat::ArrowFile || sound, "case {index} is not JSON");
+                readable += 1;
+            }
+            Err(misfit) => assert!(!misfit.sentence.is_empty()),
+        }
+    }
+    readable
+}
+
+#[test]
+fn no_damage_to_an_arrow_file_panics() {
+    let readable = survivors(InputFormat::ArrowFile, &arrow_body());
+    assert!((1..MUTANTS).contains(&readable), "{readable} readable: not much was damaged");
+}
+
+#[test]
+fn no_damage_to_records_panics() {
+    let readable = survivors(InputFormat::PandasRecords, JSON_BODY.as_bytes());
+    assert!((1..MUTANTS).contains(&readable), "{readable} readable: not much was damaged");
+}
+
+#[test]
+fn each_format_reads_the_same_table() {
+    let text = r#"[{"name":"a","tensor":[0,1,2,3]},{"name":"bc","tensor":[4,5,6,7]},
+        {"name":"","tensor":[8,9,10,11]},{"name":"bc","tensor":[4,5,6,7]},
+        {"name":"","tensor":[8,9,10,11]}]"#;
+    let records = decode(InputFormat::PandasRecords, text.into(), &ports()).unwrap();
+    let arrow = decode(InputFormat::ArrowFile, arrow_body(), &ports()).unwrap();
+    for name in ["tensor", "name"] {
+        assert_eq!(records.table().column(name), arrow.table().column(name));
+    }
+}
+
+#[test]
+fn a_large_answer_to_one_row_is_written_in_both_formats() {
+    let image = vec![0.25_f32; 150_528];
+    let data = Data::F32(Cow::Borrowed(&image));
+    let input =
+        Column { name: "x".into(), row_shape: RowShape::Flat(150_528), data: data.borrow() };
+    let input = Table::new(1, vec![input]).unwrap();
+    let tensor = Tensor::new(vec![1, 3, 224, 224], data.borrow()).unwrap();
+    let record = Record {
+        check_failures: vec![],
+        elapsed_ns: vec![1, 2],
+        model_name: String::new(),
+        model_version: String::new(),
+        model_sha: String::new(),
+        outputs: vec![NamedTensor { name: "y".into(), tensor }],
+        pipeline_name: String::new(),
+        pipeline_version: String::new(),
+        time_ms: 0,
+    };
+    let json = String::from_utf8(write_records(&record)).unwrap();
+    assert!(json.contains(r#",0.25],"dim":[1,3,224,224],"v":1}}]"#));
+    assert!(write_arrow(&record, &input).unwrap().len() > 2 * 602_112);
+}

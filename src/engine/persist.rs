@@ -1,0 +1,82 @@
+//! The persistent directory: the one that was asked for, `/persist`, or the user's state directory.
+
+use std::path::{Path, PathBuf};
+
+/// Where images and the contract's compose file mount the volume.
+const VOLUME: &str = "/persist";
+
+/// The directory below the state directory that is ours.
+const STATE: &str = "potoroo";
+
+/// No directory can keep what is fetched.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PersistError {
+    #[error(
+        "POTOROO_PERSIST is {}, which cannot be written ({error}): mount a volume there, or name \
+         another directory", path.display()
+    )]
+    Asked { path: PathBuf, error: std::io::Error },
+    #[error(
+        "no directory to keep models in can be written (tried {tried}): mount a volume at \
+         /persist, or set POTOROO_PERSIST"
+    )]
+    Nowhere { tried: String },
+}
+
+/// The first of the candidates that can be written; made when it is not there.
+///
+/// `/persist` is never made: where it is missing, no volume was mounted.
+pub(super) fn choose(
+    asked: Option<PathBuf>,
+    state_home: Option<PathBuf>,
+    home: Option<PathBuf>,
+) -> Result<PathBuf, PersistError> {
+    if let Some(path) = asked {
+        return match writable(&path) {
+            Ok(()) => Ok(path),
+            Err(error) => Err(PersistError::Asked { path, error }),
+        };
+    }
+    let volume = PathBuf::from(VOLUME);
+    let state = state_home.filter(|path| path.is_absolute()).map(|path| path.join(STATE));
+    let fallback = home.map(|home| home.join(".local/state").join(STATE));
+    let mut tried = Vec::new();
+    for path in [volume.is_dir().then_some(volume), state, fallback].into_iter().flatten() {
+        match writable(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) => tried.push(format!("{}: {error}", path.display())),
+        }
+    }
+    let tried = if tried.is_empty() { "none: HOME is not set".into() } else { tried.join("; ") };
+    Err(PersistError::Nowhere { tried })
+}
+
+/// Whether a file can be made there: permission bits do not tell on a read-only mount.
+fn writable(path: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(path)?;
+    let probe = path.join(format!(".potoroo-probe-{}", std::process::id()));
+    std::fs::write(&probe, b"")?;
+    std::fs::remove_file(&probe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_was_asked_for_is_made() {
+        let root = tempfile::tempdir().unwrap();
+        let asked = root.path().join("a/b");
+        assert_eq!(choose(Some(asked.clone()), None, None).unwrap(), asked);
+        assert!(asked.is_dir());
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_written_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = choose(Some(file.join("below")), None, None).unwrap_err();
+        assert!(error.to_string().contains("POTOROO_PERSIST"), "{error}");
+    }
+}

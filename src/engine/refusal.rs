@@ -1,0 +1,158 @@
+//! Every answer that is not an inference: status, sentence, and the place of the fault.
+
+use super::routes::json;
+use crate::codec::{AnswerError, UnsupportedType};
+use crate::exit;
+use crate::http::server::{BodyError, Refusal, Response};
+use crate::logging::AT_SERVE;
+use crate::runtime::RunError;
+use crate::tensor::{Misfit, MisfitKind};
+use serde::Serialize;
+
+/// A request that is not answered as asked. The first four keys are the original's.
+#[derive(Debug, Serialize)]
+pub(super) struct Problem {
+    code: u16,
+    status: &'static str,
+    error: String,
+    source: &'static str,
+    /// A stable name of the fault, for programs.
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<String>,
+    #[serde(skip)]
+    allow: Option<&'static str>,
+    #[serde(skip)]
+    retry: bool,
+}
+
+/// When a busy engine may be asked again: a queue of small requests is gone by then.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+impl Problem {
+    fn new(code: u16, kind: &'static str, error: impl Into<String>) -> Problem {
+        Problem {
+            code,
+            status: "error",
+            error: error.into(),
+            source: "engine",
+            kind,
+            column: None,
+            row: None,
+            expected: None,
+            found: None,
+            allow: None,
+            retry: false,
+        }
+    }
+
+    pub(super) fn path(path: &str) -> Problem {
+        let sentence = format!(
+            "there is nothing at {path}: the engine answers GET /pipelines, GET /models, \
+             GET /healthz and POST /pipelines/{{name}}"
+        );
+        Problem::new(404, "unknown_path", sentence)
+    }
+
+    pub(super) fn unknown_pipeline(found: &str, ours: &str) -> Problem {
+        let sentence = format!("there is no pipeline `{found}` here: this engine runs `{ours}`");
+        let mut problem = Problem::new(404, "unknown_pipeline", sentence);
+        (problem.expected, problem.found) = (Some(ours.to_owned()), Some(found.to_owned()));
+        problem
+    }
+
+    pub(super) fn method(found: &str, allowed: &'static str) -> Problem {
+        let sentence = format!("{found} is not answered here: use {allowed}");
+        let mut problem = Problem::new(405, "method_not_allowed", sentence);
+        problem.allow = Some(allowed);
+        problem
+    }
+
+    pub(super) fn response(self) -> Response {
+        if self.code >= 500 {
+            log::error!(target: AT_SERVE, "status={} kind={} msg={:?}", self.code, self.kind, self.error);
+        }
+        let mut response = Response::new(self.code, "application/json", json(&self));
+        if let Some(methods) = self.allow {
+            response = response.with_header("Allow", methods.to_owned());
+        }
+        if self.retry {
+            response = response.with_header("Retry-After", RETRY_AFTER_SECONDS.to_owned());
+        }
+        response
+    }
+}
+
+impl From<Misfit> for Problem {
+    fn from(misfit: Misfit) -> Problem {
+        let code = match misfit.kind {
+            MisfitKind::OverLimit => 413,
+            MisfitKind::MissingColumn
+            | MisfitKind::NoRows
+            | MisfitKind::NotANumber
+            | MisfitKind::Null
+            | MisfitKind::Unreadable
+            | MisfitKind::ValueRange
+            | MisfitKind::WrongShape
+            | MisfitKind::WrongType => 400,
+        };
+        let mut problem = Problem::new(code, misfit.kind.code(), misfit.sentence);
+        (problem.column, problem.row) = (misfit.column, misfit.row);
+        (problem.expected, problem.found) = (misfit.expected, misfit.found);
+        problem
+    }
+}
+
+impl From<RunError> for Problem {
+    fn from(error: RunError) -> Problem {
+        let sentence = exit::chain(&error);
+        match error {
+            RunError::Misfit(misfit) => misfit.into(),
+            RunError::Refused(_) => Problem::new(422, "model_refused", sentence),
+            RunError::Uneven { .. } => Problem::new(422, "uneven_outputs", sentence),
+            RunError::Broke(_) => Problem::new(500, "runtime_broke", sentence),
+        }
+    }
+}
+
+impl From<UnsupportedType> for Problem {
+    fn from(error: UnsupportedType) -> Problem {
+        Problem::new(415, "unsupported_content_type", error.to_string())
+    }
+}
+
+impl From<AnswerError> for Problem {
+    fn from(error: AnswerError) -> Problem {
+        Problem::new(422, "no_arrow_form", exit::chain(&error))
+    }
+}
+
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Problem {
+        let kind = match error {
+            BodyError::TooLarge { .. } => "body_too_large",
+            BodyError::Truncated { .. } => "body_truncated",
+            BodyError::TooSlow { .. } => "body_too_slow",
+            BodyError::Malformed { .. } => "body_malformed",
+            BodyError::Busy { .. } => "busy",
+            BodyError::Io(_) => "body_unreadable",
+        };
+        let mut problem = Problem::new(error.status(), kind, exit::chain(&error));
+        problem.retry = problem.code == 503;
+        problem
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Problem {
+        let mut problem = Problem::new(refusal.status(), "http", refusal.to_string());
+        problem.retry = problem.code == 503;
+        problem
+    }
+}

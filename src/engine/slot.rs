@@ -1,0 +1,117 @@
+//! The slot: where one loaded and warmed-up pipeline lives.
+
+use super::fetch::Fetched;
+use crate::exit::{self, Exit, Failure};
+use crate::logging::AT_LOAD;
+use crate::pipeline::{Definition, ModelEntry, ModelKey, RUNTIME_ONNX, Step};
+use crate::runtime::{Chain, Link, LoadError, Model, Pool};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A pipeline that answers.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// The definition as published.
+    pub(super) definition: Definition,
+    /// The models that run in turn.
+    pub(super) chain: Chain,
+    /// The last model that runs: the one that a record names.
+    pub(super) last: ModelKey,
+}
+
+/// A model of the pipeline cannot be served.
+#[derive(Debug, thiserror::Error)]
+enum SlotError {
+    #[error("model `{model}` (version {version}) cannot be loaded")]
+    Load {
+        model: String,
+        version: String,
+        #[source]
+        source: LoadError,
+    },
+    #[error("model `{model}` wants the runtime `{runtime}`; this engine runs `{RUNTIME_ONNX}`")]
+    Runtime { model: String, runtime: String },
+    #[error("the pipeline has no step that runs a model")]
+    Empty,
+}
+
+impl Slot {
+    /// Loads each model of the pipeline and runs a row of zeros through them.
+    ///
+    /// # Errors
+    /// When a model does not load.
+    pub(super) fn load(fetched: Fetched, pool: &Pool) -> Result<Slot, Failure> {
+        let refused = |error: SlotError| {
+            Failure::new(Exit::ModelRefused, error).hint(
+                "check it with `potoroo-ops publish MODEL.onnx --layout DIR`, which loads it as \
+                 the engine does, and publish a version that loads",
+            )
+        };
+        let Fetched { definition, files } = fetched;
+        let mut loaded: HashMap<ModelKey, Arc<Model>> = HashMap::new();
+        let mut links = Vec::new();
+        let mut last = None;
+        for Step::ModelInference(keys) in &definition.steps {
+            let Some((key, challengers)) = keys.split_first() else { continue };
+            if !challengers.is_empty() {
+                log::warn!(
+                    target: AT_LOAD,
+                    "model={:?} msg=\"the other {} models of its step are not run by this version\"",
+                    key.name, challengers.len()
+                );
+            }
+            let entry = definition.model(key).cloned().unwrap_or_else(|| ModelEntry {
+                key: key.clone(),
+                runtime: RUNTIME_ONNX.to_owned(),
+                tensor_fields: Vec::new(),
+            });
+            let model = match loaded.get(key) {
+                Some(model) => model.clone(),
+                None => {
+                    let model = Arc::new(load(&entry, &files[&key.sha]).map_err(refused)?);
+                    loaded.insert(key.clone(), model.clone());
+                    model
+                }
+            };
+            links.push(Link::new(model, &entry.tensor_fields));
+            last = Some(key.clone());
+        }
+        let (Some(chain), Some(last)) = (Chain::new(links), last) else {
+            return Err(refused(SlotError::Empty));
+        };
+        warm_up(&chain, pool);
+        Ok(Slot { definition, chain, last })
+    }
+}
+
+fn load(entry: &ModelEntry, path: &std::path::Path) -> Result<Model, SlotError> {
+    let ModelKey { name, version, sha } = &entry.key;
+    if entry.runtime != RUNTIME_ONNX {
+        return Err(SlotError::Runtime { model: name.clone(), runtime: entry.runtime.clone() });
+    }
+    let start = Instant::now();
+    let model = Model::load(path).map_err(|source| SlotError::Load {
+        model: name.clone(),
+        version: version.clone(),
+        source,
+    })?;
+    let ms = start.elapsed().as_millis();
+    log::info!(target: AT_LOAD, "model={name:?} version={version:?} digest={sha} ms={ms}");
+    Ok(model)
+}
+
+/// A model that refuses zeros may well take real rows, so the engine serves either way.
+fn warm_up(chain: &Chain, pool: &Pool) {
+    let start = Instant::now();
+    match chain.warm_up(pool) {
+        Ok(true) => log::info!(target: AT_LOAD, "warm_up=done ms={}", start.elapsed().as_millis()),
+        Ok(false) => {
+            log::info!(target: AT_LOAD, "warm_up=skipped msg=\"a row has no fixed shape\"")
+        }
+        Err(error) => log::warn!(
+            target: AT_LOAD,
+            "warm_up=failed msg={:?}", format!("a row of zeros is refused: {}", exit::chain(&error))
+        ),
+    }
+}

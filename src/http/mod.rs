@@ -1,0 +1,5 @@
+//! HTTP/1.1 in both directions: the server that sensors ask, and the client that pulls and pushes.
+
+pub mod client;
+#[cfg(feature = "engine")]
+pub mod server;

@@ -1,0 +1,258 @@
+//! The door: accepts connections, gives each a thread, and outlives every error on the way.
+
+use crate::logging::AT_SERVE;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Service;
+use super::body::Budget;
+use super::connection;
+use super::limits::{HEAD_BYTES_MIN, Limits};
+use super::refusal::Refusal;
+use super::table::{Admission, Seat, Table};
+
+/// How long a newcomer waits for the seat of a connection that was told to end for it. Its
+/// thread only has to wake up.
+const SEAT_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Pause after an error of accept, such as no descriptor left: it ends early when one is freed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// One line in the log for all that went wrong at the door in this time.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// Refused connections kept until the client has read why: a burst from one machine's browser
+/// or load generator.
+const REFUSED_MAX: usize = 64;
+
+/// How long each of them is kept.
+const REFUSED_KEPT: Duration = Duration::from_secs(1);
+
+/// How often they are looked at while there are any.
+const REFUSED_LOOK: Duration = Duration::from_millis(50);
+
+/// Stack of the thread that keeps them: one buffer and a list.
+const REFUSED_STACK_BYTES: usize = 128 * 1024;
+
+/// Bytes taken at once from a refused connection.
+const REFUSED_BYTES: usize = 4096;
+
+/// How long waking the accept call by a connection to ourselves may take, where that is needed.
+const WAKE_DEADLINE: Duration = Duration::from_millis(50);
+
+/// What all connections of one server share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) limits: Limits,
+    pub(super) table: Arc<Table>,
+    pub(super) bodies: Budget,
+}
+
+/// A bound listener that does not serve yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    refused: SyncSender<Refused>,
+}
+
+impl Server {
+    /// Takes the address; port 0 is any free one, which [`Server::address`] tells.
+    ///
+    /// # Errors
+    /// The address is taken or not ours, or the system has no thread for refused connections.
+    ///
+    /// # Panics
+    /// A limit is below the least that its documentation names.
+    pub fn bind(address: impl ToSocketAddrs, limits: Limits) -> io::Result<Server> {
+        assert!(limits.connections_max >= 1, "a server without connections serves no one");
+        assert!(limits.head_bytes_max >= HEAD_BYTES_MIN, "a line of framing must fit the buffer");
+        assert!(limits.body_rate_min >= 1, "a rate of zero never ends");
+        assert!(limits.requests_per_connection_max >= 1, "a connection is for a request");
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        let table = Arc::new(Table::new(&limits));
+        let bodies = Budget::new(limits.bodies_bytes_max);
+        let (refused, receiver) = mpsc::sync_channel(REFUSED_MAX);
+        thread::Builder::new()
+            .name("http-refused".to_owned())
+            .stack_size(REFUSED_STACK_BYTES)
+            .spawn(move || keep_refused(&receiver))?;
+        Ok(Server {
+            listener,
+            address,
+            shared: Arc::new(Shared { limits, table, bodies }),
+            refused,
+        })
+    }
+
+    /// Where it listens, with the port that was given.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What stops it from elsewhere, such as a signal's thread.
+    ///
+    /// # Errors
+    /// The process has no descriptor left.
+    pub fn handle(&self) -> io::Result<Handle> {
+        // The standard library has shutdown(2) for streams alone, and it is what wakes accept.
+        let listener = TcpStream::from(OwnedFd::from(self.listener.try_clone()?));
+        let table = Arc::clone(&self.shared.table);
+        Ok(Handle { table, listener: Arc::new(listener), address: self.address })
+    }
+
+    /// Serves until [`Handle::shutdown`]; no error of a connection or of the system ends it.
+    pub fn run(self, service: impl Service) {
+        let service: Arc<dyn Service> = Arc::new(service);
+        let mut complaints = Complaints::default();
+        loop {
+            let accepted = self.listener.accept();
+            if self.shared.table.is_stopping() {
+                return;
+            }
+            match accepted {
+                Ok((socket, peer)) => self.welcome(socket, peer, &service, &mut complaints),
+                // The client was gone before we came: nothing is wrong here.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    complaints.note("accepting failed, so spare connections are closed", &error);
+                    self.shared.table.make_room(ACCEPT_PAUSE);
+                }
+            }
+        }
+    }
+
+    fn welcome(
+        &self,
+        socket: TcpStream,
+        peer: SocketAddr,
+        service: &Arc<dyn Service>,
+        complaints: &mut Complaints,
+    ) {
+        match self.shared.table.admit(socket, peer, SEAT_PATIENCE) {
+            Admission::Stopping => {}
+            Admission::Full(socket) => {
+                let refusal = Refusal::AtCapacity { limit: self.shared.limits.connections_max };
+                complaints.note("a connection was refused", &refusal);
+                self.refuse(socket, refusal, service.as_ref());
+            }
+            Admission::Seated(seat) => {
+                let socket = Arc::clone(&seat.slot().socket);
+                if let Err(error) = self.start(seat, service) {
+                    complaints.note("a connection got no thread and was refused", &error);
+                    self.refuse(socket, Refusal::NoThread, service.as_ref());
+                }
+            }
+        }
+    }
+
+    fn start(&self, seat: Seat, service: &Arc<dyn Service>) -> io::Result<()> {
+        let (shared, service) = (Arc::clone(&self.shared), Arc::clone(service));
+        thread::Builder::new()
+            .name(format!("http-{}", seat.number()))
+            .stack_size(self.shared.limits.thread_stack_bytes)
+            .spawn(move || connection::serve(&shared, &seat, service.as_ref()))
+            .map(drop)
+    }
+
+    /// Answers at once without waiting for the socket, and leaves the rest to [`keep_refused`].
+    fn refuse(&self, socket: Arc<TcpStream>, refusal: Refusal, service: &dyn Service) {
+        let answer = connection::last_answer(service, refusal);
+        if socket.set_nonblocking(true).is_err() || !has_more(&socket) {
+            return;
+        }
+        let mut stream: &TcpStream = &socket;
+        // The send buffer of a fresh socket is empty; an answer that it does not take is lost.
+        let written = stream.write_all(&answer).and_then(|()| stream.shutdown(Shutdown::Write));
+        if written.is_ok() {
+            // A full queue only means that this client may see a reset instead of the reason.
+            let _ = self.refused.try_send(Refused { socket, since: Instant::now() });
+        }
+    }
+}
+
+/// A connection that was answered without a thread, and must not be reset before that is read.
+#[derive(Debug)]
+struct Refused {
+    socket: Arc<TcpStream>,
+    since: Instant,
+}
+
+/// Takes in what refused clients still send, until they leave or have had their time.
+fn keep_refused(receiver: &Receiver<Refused>) {
+    let mut kept: Vec<Refused> = Vec::new();
+    loop {
+        let next = match kept.is_empty() {
+            true => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            false => receiver.recv_timeout(REFUSED_LOOK),
+        };
+        match next {
+            Ok(refused) => {
+                if kept.len() == REFUSED_MAX {
+                    kept.remove(0);
+                }
+                kept.push(refused);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        kept.retain(|one| one.since.elapsed() < REFUSED_KEPT && has_more(&one.socket));
+    }
+}
+
+/// Takes in what a nonblocking socket has; false when the client is gone.
+fn has_more(mut socket: &TcpStream) -> bool {
+    let mut taken = [0; REFUSED_BYTES];
+    match socket.read(&mut taken) {
+        Ok(count) => count > 0,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    }
+}
+
+/// Tells the log what goes wrong at the door, without letting clients fill it.
+#[derive(Debug, Default)]
+struct Complaints {
+    last: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Complaints {
+    fn note(&mut self, what: &str, why: &dyn std::error::Error) {
+        if self.last.is_some_and(|last| last.elapsed() < COMPLAIN_EVERY) {
+            self.unsaid += 1;
+            return;
+        }
+        log::warn!(target: AT_SERVE, "count={} msg=\"{what}: {why}\"", self.unsaid);
+        *self = Complaints { last: Some(Instant::now()), unsaid: 0 };
+    }
+}
+
+/// Stops one server; clones stop the same one.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    table: Arc<Table>,
+    listener: Arc<TcpStream>,
+    address: SocketAddr,
+}
+
+impl Handle {
+    /// Stops accepting, closes connections without a request, and waits for running requests.
+    ///
+    /// True when each request came to its own end; after `drain` those that have not are cut off,
+    /// and it is false. Their threads end when the service returns.
+    pub fn shutdown(&self, drain: Duration) -> bool {
+        self.table.stop();
+        // Fails when another clone was first, or where only the second way wakes accept.
+        let _ = self.listener.shutdown(Shutdown::Both);
+        let _ = TcpStream::connect_timeout(&self.address, WAKE_DEADLINE);
+        self.table.close(drain)
+    }
+}

@@ -1,0 +1,183 @@
+//! The life of one connection: head, answer, and again, until one side has had enough.
+
+use crate::logging::AT_SERVE;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::Service;
+use super::accept::Shared;
+use super::body::{Body, Outcome};
+use super::head::{self, Head, Received, Version};
+use super::limits::HEADERS_MAX;
+use super::pace::Pace;
+use super::refusal::Refusal;
+use super::request::Request;
+use super::response::{Ending, Response};
+use super::table::{Phase, Seat, Slot};
+use super::wire::Wire;
+
+/// Memory for an answer's head, which is kept between requests: the usual one fits.
+const ANSWER_HEAD_BYTES: usize = 512;
+
+/// Serves one connection on its own thread; an error means that the client has left.
+pub(super) fn serve(shared: &Shared, seat: &Seat, service: &dyn Service) {
+    let slot = seat.slot();
+    if let Err(error) = Connection::converse(shared, seat, &slot, service) {
+        log::trace!(target: AT_SERVE, "msg=\"a connection ended before its answer was taken: {error}\"");
+    }
+}
+
+/// How a connection goes on after one exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// With the next request.
+    Keep,
+    /// The client has sent all it will.
+    Close,
+    /// The client may be sending still, and must not be reset before it has read the answer.
+    Linger,
+}
+
+struct Connection<'c> {
+    shared: &'c Shared,
+    seat: &'c Seat,
+    slot: &'c Slot,
+    service: &'c dyn Service,
+    wire: Wire<'c>,
+    /// The head of the answer being written.
+    out: Vec<u8>,
+    requests_left: u32,
+}
+
+impl<'c> Connection<'c> {
+    fn converse(
+        shared: &'c Shared,
+        seat: &'c Seat,
+        slot: &'c Slot,
+        service: &'c dyn Service,
+    ) -> io::Result<()> {
+        let wire = Wire::new(&slot.socket, &shared.limits)?;
+        let out = Vec::with_capacity(ANSWER_HEAD_BYTES);
+        let requests_left = shared.limits.requests_per_connection_max;
+        let mut connection = Connection { shared, seat, slot, service, wire, out, requests_left };
+        let mut head = Vec::new();
+        loop {
+            match connection.exchange(&mut head)? {
+                After::Keep if connection.rest() => {}
+                After::Keep | After::Close => return Ok(()),
+                After::Linger => {
+                    if seat.enter(Phase::Lingering) {
+                        connection.wire.linger();
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Becomes idle, unless more has arrived already; false when the connection must end.
+    fn rest(&self) -> bool {
+        // With a pipelined request at hand the connection stays busy: its client is waiting.
+        !self.wire.buffered().is_empty()
+            || (self.seat.enter(Phase::Idle) && !self.shared.table.is_stopping())
+    }
+
+    /// One request and its answer.
+    fn exchange(&mut self, bytes: &mut Vec<u8>) -> io::Result<After> {
+        let (seat, limits) = (self.seat, &self.shared.limits);
+        let received = head::receive(&mut self.wire, limits, || {
+            seat.enter(Phase::Heading);
+        });
+        // From here on the connection is not evicted, or it already is.
+        let is_ours = !matches!(received, Received::Silence) && seat.enter(Phase::Busy);
+        let length = match received {
+            Received::Head(length) if is_ours => length,
+            Received::Refused(refusal) if is_ours => return self.refuse(refusal, false),
+            Received::Head(_) | Received::Refused(_) | Received::Silence => {
+                return Ok(After::Close);
+            }
+        };
+        // The head moves out of the buffer, which the body needs; its memory is used again.
+        bytes.clear();
+        bytes.extend_from_slice(&self.wire.buffered()[..length]);
+        self.wire.consume(length);
+        let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        match head::parse(bytes, &mut fields, limits) {
+            Ok(head) => self.answer(&head),
+            Err(refusal) => self.refuse(refusal, bytes.starts_with(b"HEAD ")),
+        }
+    }
+
+    fn answer(&mut self, head: &Head<'_>) -> io::Result<After> {
+        self.requests_left -= 1;
+        let Shared { limits, bodies, table } = self.shared;
+        let body = Body::new(head.framing, head.expects_continue, &mut self.wire, limits, bodies);
+        let mut request = Request::new(head, body, self.slot.peer);
+        let service = self.service;
+        // What a panic leaves behind is the request, whose connection ends, and the service,
+        // which answers for its own locks.
+        let answered = catch_unwind(AssertUnwindSafe(|| service.answer(&mut request)));
+        let outcome = request.finish();
+        let is_head = head.method == "HEAD";
+        let Ok(response) = answered else {
+            log::error!(target: AT_SERVE, "method={} path={:?} msg=panicked", head.method, head.path);
+            return self.refuse(Refusal::Panicked, is_head);
+        };
+        let is_clean = outcome == Outcome::Clean;
+        let stays = is_clean && head.keeps && self.requests_left > 0 && !table.is_stopping();
+        // A client that has seen us stop, or asked for the end, sends no more.
+        let is_last = is_clean && (!head.keeps || table.is_stopping());
+        let (ending, after) = match head.version {
+            Version::Http11 if stays => (Ending::Keep, After::Keep),
+            Version::Http10 if stays => (Ending::KeepSaid, After::Keep),
+            Version::Http10 | Version::Http11 if is_last && self.wire.buffered().is_empty() => {
+                (Ending::Close, After::Close)
+            }
+            Version::Http10 | Version::Http11 => (Ending::Close, After::Linger),
+        };
+        self.send(&response, ending, is_head)?;
+        Ok(after)
+    }
+
+    fn refuse(&mut self, refusal: Refusal, is_head: bool) -> io::Result<After> {
+        log::debug!(target: AT_SERVE, "peer={} status={} msg=\"refused: {refusal}\"", self.slot.peer, refusal.status());
+        let response = refusal_response(self.service, refusal);
+        self.send(&response, Ending::Close, is_head)?;
+        Ok(After::Linger)
+    }
+
+    fn send(&mut self, response: &Response, ending: Ending, is_head: bool) -> io::Result<()> {
+        self.out.clear();
+        response.write_head(ending, &mut self.out);
+        let has_body = response.may_have_body() && !is_head;
+        let body = if has_body { response.body() } else { b"" };
+        self.wire.send(&self.out, body, &mut Pace::new(&self.shared.limits))
+    }
+}
+
+/// The service's form of a refusal, or the plain one when it panics over that too.
+fn refusal_response(service: &dyn Service, refusal: Refusal) -> Response {
+    let (plain, retry_after) = (Response::from(&refusal), refusal.retry_after());
+    let response =
+        catch_unwind(AssertUnwindSafe(|| service.refuse(refusal))).unwrap_or_else(|_| {
+            log::error!(target: AT_SERVE, "msg=\"panicked while a refusal was answered\"");
+            plain
+        });
+    match retry_after {
+        Some(wait) if response.header("Retry-After").is_none() => {
+            response.with_header("Retry-After", wait.as_secs().to_string())
+        }
+        Some(_) | None => response,
+    }
+}
+
+/// A refusal as the bytes of the only answer on its connection.
+pub(super) fn last_answer(service: &dyn Service, refusal: Refusal) -> Vec<u8> {
+    let response = refusal_response(service, refusal);
+    let mut bytes = Vec::new();
+    response.write_head(Ending::Close, &mut bytes);
+    if response.may_have_body() {
+        bytes.extend_from_slice(response.body());
+    }
+    bytes
+}

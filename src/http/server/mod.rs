@@ -1,0 +1,46 @@
+//! A strict, blocking HTTP/1.1 server: one thread per connection, from a bounded number.
+
+// Reading order is the life of a request: the server accepts and finds room in the table, the
+// connection's loop receives a head, asks the service, and writes its answer.
+
+mod limits;
+
+mod accept;
+mod table;
+
+mod connection;
+mod head;
+
+mod body;
+mod request;
+
+mod refusal;
+mod response;
+
+mod pace;
+mod wire;
+
+pub use accept::{Handle, Server};
+pub use body::BodyError;
+pub use limits::*;
+pub use refusal::Refusal;
+pub use request::Request;
+pub use response::{Content, Response};
+
+/// What answers the requests; called from many threads at once.
+///
+/// A panic in either function is an answer of status 500 and an error in the log; the server
+/// goes on. That needs the unwinding panic strategy.
+pub trait Service: Send + Sync + 'static {
+    /// Answers one request. What it leaves unread of the body ends the connection.
+    fn answer(&self, request: &mut Request<'_, '_>) -> Response;
+
+    /// Puts what the server itself refuses into the service's own form; must not block, since
+    /// the thread that accepts connections asks it too.
+    ///
+    /// The status is the service's choice, [`Refusal::status`] the right one.
+    fn refuse(&self, refusal: Refusal) -> Response;
+}
+
+#[cfg(test)]
+mod tests;

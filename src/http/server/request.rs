@@ -1,0 +1,100 @@
+//! A request as the service sees it.
+
+use std::io::{self, Read};
+use std::net::SocketAddr;
+
+use super::body::{Body, BodyError, Framing, Outcome};
+use super::head::Head;
+
+/// One request: a head that was read whole, and a body that is still on its way.
+#[derive(Debug)]
+pub struct Request<'a, 'w> {
+    head: &'a Head<'a>,
+    body: Body<'a, 'w>,
+    peer: SocketAddr,
+}
+
+impl<'a, 'w> Request<'a, 'w> {
+    pub(super) fn new(head: &'a Head<'a>, body: Body<'a, 'w>, peer: SocketAddr) -> Request<'a, 'w> {
+        Request { head, body, peer }
+    }
+
+    pub(super) fn finish(self) -> Outcome {
+        self.body.finish()
+    }
+
+    /// The method as sent: a token, in which case matters.
+    pub fn method(&self) -> &str {
+        self.head.method
+    }
+
+    /// The path of the target, beginning with `/` and still percent-encoded; `*` for
+    /// `OPTIONS *`. ASCII without spaces.
+    pub fn path(&self) -> &str {
+        self.head.path
+    }
+
+    /// What follows the first `?` of the target, still percent-encoded.
+    pub fn query(&self) -> Option<&str> {
+        self.head.query
+    }
+
+    /// The value of the first field of that name, whatever its case, without blanks around it.
+    ///
+    /// A value that is not UTF-8 is `None`, as if the field were absent: nothing here is
+    /// understood beyond ASCII. [`Request::header_bytes`] has it.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.header_bytes(name)?).ok()
+    }
+
+    /// The value of the first field of that name as sent, without blanks around it.
+    pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
+        let mut fields = self.head.fields.iter();
+        let field = fields.find(|field| field.name.eq_ignore_ascii_case(name))?;
+        Some(field.value.trim_ascii())
+    }
+
+    /// The declared length of the body in bytes; `None` when none is declared or it is chunked.
+    pub fn content_length(&self) -> Option<u64> {
+        match self.head.framing {
+            Framing::Length(bytes) => Some(bytes),
+            Framing::Empty | Framing::Chunked => None,
+        }
+    }
+
+    /// The address at the other end of the connection, which may be a proxy's.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Reads what is left of the body into memory, at most [`super::Limits::body_bytes_max`].
+    ///
+    /// Called again it is empty. The memory counts towards [`super::Limits::bodies_bytes_max`]
+    /// until the service has answered.
+    ///
+    /// # Errors
+    /// Each has the status of its answer, after which the connection ends.
+    pub fn body(&mut self) -> Result<Vec<u8>, BodyError> {
+        self.body.read_all()
+    }
+}
+
+/// Reads the body in parts; an error wraps a [`BodyError`].
+impl Read for Request<'_, '_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if into.is_empty() {
+            return Ok(0);
+        }
+        self.body.read(into).map_err(|error| {
+            let kind = match &error {
+                BodyError::TooLarge { .. } => io::ErrorKind::FileTooLarge,
+                BodyError::Truncated { .. } => io::ErrorKind::UnexpectedEof,
+                BodyError::TooSlow { .. } => io::ErrorKind::TimedOut,
+                BodyError::Malformed { .. } => io::ErrorKind::InvalidData,
+                BodyError::Busy { .. } => io::ErrorKind::OutOfMemory,
+                BodyError::Io(source) => source.kind(),
+            };
+            io::Error::new(kind, error)
+        })
+    }
+}

@@ -1,0 +1,69 @@
+//! What the programs say: the contract's start-up lines on stdout, logfmt on stderr.
+
+use crate::clock::{Clock, DeviceClock, rfc3339};
+use log::LevelFilter;
+use std::io::Write;
+
+/// `at=` of what is pulled from a registry.
+pub const AT_PULL: &str = "potoroo::pull";
+/// `at=` of loading and warming up models.
+pub const AT_LOAD: &str = "potoroo::load";
+/// `at=` of answering requests.
+pub const AT_SERVE: &str = "potoroo::serve";
+/// `at=` of settings and start-up.
+pub const AT_START: &str = "potoroo::start";
+/// `at=` of publishing.
+pub const AT_PUBLISH: &str = "potoroo::publish";
+/// `at=` of a panic, wherever it was.
+pub const AT_PANIC: &str = "potoroo::panic";
+
+/// How much is said.
+///
+/// The levels: error means that someone must act; warn that we coped, but look; info is a change of
+/// state for an operator's timeline; debug is a line a request; trace is for developers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verbosity {
+    /// Changes of state.
+    Normal,
+    /// A line a request, too.
+    Debug,
+}
+
+/// Starts logging to stderr; once in a process, later calls change nothing.
+///
+/// Our own lines by `verbosity`; libraries say only what is wrong, so that no header of a request
+/// ever stands in a log. Panics become log lines too.
+pub fn start(verbosity: Verbosity) {
+    let ours = match verbosity {
+        Verbosity::Normal => LevelFilter::Info,
+        Verbosity::Debug => LevelFilter::Debug,
+    };
+    let started = env_logger::Builder::new()
+        .filter_level(LevelFilter::Error)
+        .filter_module("potoroo", ours)
+        .format(|buffer, record| {
+            let time = rfc3339(DeviceClock.since_epoch());
+            let level = record.level().as_str().to_ascii_lowercase();
+            let at = record.target().trim_start_matches("potoroo::");
+            writeln!(buffer, "t={time} level={level} at={at} {}", record.args())
+        })
+        .try_init();
+    if started.is_ok() {
+        std::panic::set_hook(Box::new(|panic| {
+            let thread = std::thread::current();
+            let thread = thread.name().unwrap_or("unnamed");
+            log::error!(target: AT_PANIC, "thread={thread} {}", quoted("msg", &panic.to_string()));
+        }));
+    }
+}
+
+/// Prints one of the contract's lines on stdout, whole. A closed stdout stops nobody.
+pub fn announce(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// `key="value"` with what would break a logfmt line escaped.
+pub fn quoted(key: &str, value: &str) -> String {
+    format!("{key}={value:?}")
+}

@@ -1,0 +1,32 @@
+//! The media types of OCI artifacts: those we write, and those we tell apart when we read.
+
+/// An OCI image manifest, the only kind we write.
+pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// An OCI image index: a list of manifests, one a platform.
+pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// Docker's manifest, schema 2, which has the shape of an OCI manifest.
+pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+/// Docker's manifest list, which has the shape of an OCI index.
+pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+/// Docker's manifest, schema 1, without signature.
+pub const DOCKER_SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+json";
+/// Docker's manifest, schema 1, signed.
+pub const DOCKER_SIGNED: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
+
+/// What a blob is when nothing is known of it.
+pub const OCTET_STREAM: &str = "application/octet-stream";
+/// The empty config of an artifact that needs none (image specification 1.1).
+pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+
+/// The artifact type of a published pipeline.
+pub const PIPELINE: &str = "application/vnd.potoroo.pipeline.v1+json";
+/// The config of a published pipeline: its definition as JSON.
+pub const PIPELINE_CONFIG: &str = "application/vnd.potoroo.pipeline.config.v1+json";
+/// A model file as it is, neither packed nor compressed (CNCF ModelPack).
+pub const MODEL_WEIGHT: &str = "application/vnd.cncf.model.weight.v1.raw";
+
+/// What we ask a registry for.
+///
+/// Lists and indexes are among them so that one is answered as what it is, and refused by name;
+/// a registry not asked for them says "not found".
+pub const ACCEPT: [&str; 4] = [MANIFEST, DOCKER_MANIFEST, INDEX, DOCKER_LIST];

@@ -1,0 +1,143 @@
+//! Checks each model by loading and running it as the engine does, and writes the definition.
+
+use super::recipe::{ModelRecipe, Recipe};
+use crate::exit::{Exit, Failure};
+use crate::oci::{Digest, Hasher};
+use crate::pipeline::{Definition, ModelEntry, ModelKey, RUNTIME_ONNX, Step, derived_version};
+use crate::runtime::{Chain, Link, Model, Pool, RunError};
+use crate::tensor::Port;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A model that the engine's runtime loads, with what it takes and gives.
+#[derive(Debug)]
+pub struct CheckedModel {
+    /// Name, version, sha256 and how it is run.
+    pub entry: ModelEntry,
+    /// The file.
+    pub path: PathBuf,
+    /// Bytes of the file.
+    pub size_bytes: u64,
+    /// What it takes.
+    pub inputs: Vec<Port>,
+    /// What it gives.
+    pub outputs: Vec<Port>,
+}
+
+/// Loads every model, runs a row of zeros through the steps, and derives the versions.
+pub(super) fn check(recipe: &Recipe) -> Result<(Definition, Vec<CheckedModel>), Failure> {
+    let mut checked = Vec::new();
+    let mut loaded = Vec::new();
+    for model in &recipe.models {
+        let (model, runnable) = checked_model(model)?;
+        checked.push(model);
+        loaded.push(Arc::new(runnable));
+    }
+    let link =
+        |place: &usize| Link::new(loaded[*place].clone(), &checked[*place].entry.tensor_fields);
+    let chain = Chain::new(recipe.steps.iter().map(link).collect())
+        .ok_or_else(|| Failure::new(Exit::Usage, "the pipeline has no step"))?;
+    try_steps(&chain)?;
+    let steps = recipe
+        .steps
+        .iter()
+        .map(|place| Step::ModelInference(vec![checked[*place].entry.key.clone()]))
+        .collect();
+    let mut definition = Definition {
+        name: recipe.name.clone(),
+        version: String::new(),
+        steps,
+        models: checked.iter().map(|model| model.entry.clone()).collect(),
+        inputs: chain.inputs().to_vec(),
+        outputs: chain.outputs().to_vec(),
+        created: recipe.created.clone(),
+    };
+    definition.version = match &recipe.version {
+        Some(version) => version.clone(),
+        None => derived_version(&Digest::of(&definition.to_json())),
+    };
+    Ok((definition, checked))
+}
+
+fn checked_model(recipe: &ModelRecipe) -> Result<(CheckedModel, Model), Failure> {
+    let ModelRecipe { name, path, .. } = recipe;
+    let (sha, size_bytes) = digest_of(path).map_err(|error| {
+        let sentence =
+            format!("the file of model `{name}`, {}, cannot be read: {error}", path.display());
+        Failure::new(Exit::Usage, sentence)
+    })?;
+    let model = Model::load(path).map_err(|source| {
+        let model = name.clone();
+        Failure::new(Exit::ModelRefused, CheckError::Load { model, source })
+            .hint("nothing was published; export a model that loads, and publish again")
+    })?;
+    let version = recipe.version.clone().unwrap_or_else(|| derived_version(&sha));
+    let entry = ModelEntry {
+        key: ModelKey { name: name.clone(), version, sha },
+        runtime: RUNTIME_ONNX.to_owned(),
+        tensor_fields: recipe.tensor_fields.clone(),
+    };
+    if !entry.tensor_fields.is_empty() && entry.tensor_fields.len() != model.inputs().len() {
+        let sentence = format!(
+            "model `{name}` has {} tensor_fields for {} inputs: name one column for each input, \
+             in the model's order",
+            entry.tensor_fields.len(),
+            model.inputs().len()
+        );
+        return Err(Failure::new(Exit::Usage, sentence));
+    }
+    let (inputs, outputs) = (model.inputs().to_vec(), model.outputs().to_vec());
+    Ok((CheckedModel { entry, path: path.clone(), size_bytes, inputs, outputs }, model))
+}
+
+/// Why a model or a pipeline is not published.
+#[derive(Debug, thiserror::Error)]
+enum CheckError {
+    #[error("model `{model}` cannot be loaded by the engine's runtime")]
+    Load {
+        model: String,
+        #[source]
+        source: crate::runtime::LoadError,
+    },
+    #[error("the steps do not fit each other, or a model cannot run")]
+    Steps(#[source] RunError),
+}
+
+/// One row of zeros through all steps. A model may refuse zeros and be sound, but a step that
+/// does not fit the one before it, or a panic, is a fault in any case.
+fn try_steps(chain: &Chain) -> Result<(), Failure> {
+    let pool = Pool::start(1).map_err(|error| Failure::new(Exit::Failed, error))?;
+    match chain.warm_up(&pool) {
+        Ok(_) | Err(RunError::Uneven { .. }) => Ok(()),
+        Err(error @ RunError::Refused(_)) => {
+            log::warn!(
+                target: crate::logging::AT_PUBLISH,
+                "msg={:?}", format!("a row of zeros is refused: {}", crate::exit::chain(&error))
+            );
+            Ok(())
+        }
+        Err(error @ (RunError::Misfit(_) | RunError::Broke(_))) => {
+            Err(Failure::new(Exit::ModelRefused, CheckError::Steps(error)).hint(
+                "nothing was published; each step takes the outputs of the step before it by \
+                 name (or by `tensor_fields`)",
+            ))
+        }
+    }
+}
+
+fn digest_of(path: &Path) -> std::io::Result<(Digest, u64)> {
+    let mut file = File::open(path)?;
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 1 << 16];
+    let mut size_bytes = 0;
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok((hasher.finish(), size_bytes));
+        }
+        hasher.update(&buffer[..read]);
+        size_bytes += read as u64;
+    }
+}

@@ -1,0 +1,13 @@
+//! What a pipeline is: its definition as published, and the record of one inference through it.
+
+mod definition;
+mod record;
+mod version;
+mod wire;
+
+pub use definition::{
+    Definition, DefinitionError, MODELS_MAX, ModelEntry, ModelKey, NAME_CHARS_MAX, RUNTIME_ONNX,
+    STEPS_MAX, Step,
+};
+pub use record::{CheckFailure, Record};
+pub use version::derived_version;

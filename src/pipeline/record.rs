@@ -1,0 +1,34 @@
+//! The inference record: all that is said about one request after its pipeline ran.
+
+use crate::tensor::NamedTensor;
+
+/// The result of one request, for as many rows as it had. Field names and meaning are those of
+/// the contract's inference answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record<'a> {
+    /// The validations that did not hold.
+    pub check_failures: Vec<CheckFailure>,
+    /// Nanoseconds: the first for reading the input, then one for each step.
+    pub elapsed_ns: Vec<u64>,
+    /// The name of the last model that ran.
+    pub model_name: String,
+    /// Its version, a UUID.
+    pub model_version: String,
+    /// The sha256 of its file, as 64 lower-case hexadecimal digits.
+    pub model_sha: String,
+    /// The last step's outputs, in the model's order.
+    pub outputs: Vec<NamedTensor<'a>>,
+    /// The pipeline's name.
+    pub pipeline_name: String,
+    /// The pipeline's version, a UUID; empty when the artifact does not tell it.
+    pub pipeline_version: String,
+    /// When the request was read: milliseconds since the Unix epoch by the device's clock.
+    pub time_ms: u64,
+}
+
+/// A validation that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckFailure {
+    /// The expression, as its author wrote it.
+    pub expression: String,
+}

@@ -1,0 +1,191 @@
+//! The config blob's JSON: the original's keys first, in its order, then ours.
+
+use super::definition::{Definition, DefinitionError, ModelEntry, ModelKey, Step};
+use crate::oci::Digest;
+use crate::tensor::{Dimension, ElementType, Port};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Serialize, Deserialize)]
+struct DefinitionWire {
+    id: String,
+    steps: Vec<BTreeMap<String, serde_json::Value>>,
+    #[serde(default)]
+    models: Vec<ModelWire>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    version: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    inputs: Vec<PortWire>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    outputs: Vec<PortWire>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    created: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StepWire {
+    models: Vec<KeyWire>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeyWire {
+    name: String,
+    version: String,
+    sha: Sha,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ModelWire {
+    name: String,
+    version: String,
+    sha: Sha,
+    #[serde(default = "onnx")]
+    runtime: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tensor_fields: Option<Vec<String>>,
+}
+
+fn onnx() -> String {
+    super::RUNTIME_ONNX.to_owned()
+}
+
+/// 64 hexadecimal digits, without the algorithm, as the original writes a model's `sha`.
+struct Sha(Digest);
+
+impl Serialize for Sha {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.hex())
+    }
+}
+
+impl<'de> Deserialize<'de> for Sha {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Sha, D::Error> {
+        let hex = String::deserialize(deserializer)?;
+        format!("sha256:{hex}").parse().map(Sha).map_err(serde::de::Error::custom)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct PortWire {
+    name: String,
+    #[serde(rename = "type")]
+    element: String,
+    shape: Vec<DimensionWire>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum DimensionWire {
+    Fixed(usize),
+    Free(String),
+}
+
+pub(super) fn read(bytes: &[u8]) -> Result<Definition, DefinitionError> {
+    let wire: DefinitionWire =
+        serde_json::from_slice(bytes).map_err(DefinitionError::NotADefinition)?;
+    let mut steps = Vec::new();
+    for (index, step) in wire.steps.into_iter().enumerate() {
+        steps.push(read_step(index + 1, step)?);
+    }
+    let mut models: Vec<ModelEntry> = wire.models.into_iter().map(read_model).collect();
+    for Step::ModelInference(keys) in &steps {
+        for key in keys {
+            // The original's list may lack a model: then nothing beyond the key is known of it.
+            if !models.iter().any(|entry| entry.key == *key) {
+                models.push(ModelEntry {
+                    key: key.clone(),
+                    runtime: onnx(),
+                    tensor_fields: Vec::new(),
+                });
+            }
+        }
+    }
+    Ok(Definition {
+        name: wire.id,
+        version: wire.version,
+        steps,
+        models,
+        inputs: wire.inputs.into_iter().filter_map(read_port).collect(),
+        outputs: wire.outputs.into_iter().filter_map(read_port).collect(),
+        created: wire.created,
+    })
+}
+
+fn read_step(
+    index: usize,
+    step: BTreeMap<String, serde_json::Value>,
+) -> Result<Step, DefinitionError> {
+    let mut entries = step.into_iter();
+    match (entries.next(), entries.next()) {
+        (Some((kind, body)), None) if kind == "ModelInference" => {
+            let step: StepWire =
+                serde_json::from_value(body).map_err(DefinitionError::NotADefinition)?;
+            let key =
+                |key: KeyWire| ModelKey { name: key.name, version: key.version, sha: key.sha.0 };
+            Ok(Step::ModelInference(step.models.into_iter().map(key).collect()))
+        }
+        (Some((kind, _)), _) => Err(DefinitionError::UnknownStep { index, kind }),
+        (None, _) => Err(DefinitionError::UnknownStep { index, kind: String::new() }),
+    }
+}
+
+fn read_model(model: ModelWire) -> ModelEntry {
+    ModelEntry {
+        key: ModelKey { name: model.name, version: model.version, sha: model.sha.0 },
+        runtime: model.runtime,
+        tensor_fields: model.tensor_fields.unwrap_or_default(),
+    }
+}
+
+/// A port of a type that we do not know is left out: the model itself tells its ports.
+fn read_port(port: PortWire) -> Option<Port> {
+    let dimension = |dimension| match dimension {
+        DimensionWire::Fixed(extent) => Dimension::Fixed(extent),
+        DimensionWire::Free(name) => Dimension::Free(name),
+    };
+    Some(Port {
+        element: ElementType::from_onnx_name(&port.element)?,
+        name: port.name,
+        dimensions: port.shape.into_iter().map(dimension).collect(),
+    })
+}
+
+#[expect(clippy::expect_used, reason = "maps with string keys always have a JSON form")]
+pub(super) fn write(definition: &Definition) -> Vec<u8> {
+    let key = |key: &ModelKey| KeyWire {
+        name: key.name.clone(),
+        version: key.version.clone(),
+        sha: Sha(key.sha),
+    };
+    let step = |Step::ModelInference(keys): &Step| {
+        let step = StepWire { models: keys.iter().map(key).collect() };
+        let body = serde_json::to_value(step).expect("a step has a JSON form");
+        BTreeMap::from([("ModelInference".to_owned(), body)])
+    };
+    let model = |entry: &ModelEntry| ModelWire {
+        name: entry.key.name.clone(),
+        version: entry.key.version.clone(),
+        sha: Sha(entry.key.sha),
+        runtime: entry.runtime.clone(),
+        tensor_fields: (!entry.tensor_fields.is_empty()).then(|| entry.tensor_fields.clone()),
+    };
+    let dimension = |dimension: &Dimension| match dimension {
+        Dimension::Fixed(extent) => DimensionWire::Fixed(*extent),
+        Dimension::Free(name) => DimensionWire::Free(name.clone()),
+    };
+    let port = |port: &Port| PortWire {
+        name: port.name.clone(),
+        element: port.element.onnx_name().to_owned(),
+        shape: port.dimensions.iter().map(dimension).collect(),
+    };
+    let wire = DefinitionWire {
+        id: definition.name.clone(),
+        steps: definition.steps.iter().map(step).collect(),
+        models: definition.models.iter().map(model).collect(),
+        version: definition.version.clone(),
+        inputs: definition.inputs.iter().map(port).collect(),
+        outputs: definition.outputs.iter().map(port).collect(),
+        created: definition.created.clone(),
+    };
+    serde_json::to_vec(&wire).expect("a definition has a JSON form")
+}

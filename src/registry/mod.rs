@@ -1,0 +1,38 @@
+//! Registries: logging in, fetching and pushing artifacts, and image layouts on disk.
+
+mod credentials;
+mod remote;
+
+mod challenge;
+mod session;
+
+mod pull;
+mod push;
+pub mod verify;
+
+mod layout;
+
+mod error;
+mod failure;
+mod reply;
+
+pub use credentials::{Credentials, Secret};
+pub use error::{Doing, Error, LayoutFault, Oddity};
+pub use layout::{INDEX_BYTES_MAX, Layout};
+pub use push::Pushed;
+pub use remote::{Remote, Transport};
+pub use reply::Reply;
+pub use session::Action;
+
+use crate::oci::{Digest, Manifest};
+
+/// A manifest as it came, and what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The manifest, read.
+    pub manifest: Manifest,
+    /// The sha256 of `bytes`.
+    pub digest: Digest,
+    /// The manifest, to the byte.
+    pub bytes: Vec<u8>,
+}

@@ -1,0 +1,135 @@
+//! Fetching: manifests whole and checked, blobs streamed and checked.
+
+use std::io::Write;
+
+use ureq::http::Method;
+
+use super::session::Action;
+use super::verify::{self, CopyError, Mismatch, Verified};
+use super::{Doing, Error, Fetched, Oddity, Remote, Reply};
+use crate::http::client::{Answer, Patience};
+use crate::oci::{
+    BLOB_BYTES_MAX, Descriptor, Digest, MANIFEST_BYTES_MAX, Manifest, Version, media_type,
+};
+
+impl Remote {
+    /// Fetches the manifest of a version, at most [`MANIFEST_BYTES_MAX`] bytes.
+    ///
+    /// Its digest is held against the version's, where that is pinned, and against the header
+    /// `Docker-Content-Digest`, where there is one.
+    ///
+    /// # Errors
+    /// [`Error::UnknownVersion`], [`Error::UnknownRepository`], [`Error::DigestMismatch`],
+    /// [`Error::TooLarge`], [`Error::NotAManifest`], and those of [`login`](Self::login).
+    pub fn manifest(&self, version: &Version) -> Result<Fetched, Error> {
+        let name = match version {
+            Version::Tag(tag) => tag.to_string(),
+            Version::Digest(digest) | Version::Pinned { digest, .. } => digest.to_string(),
+        };
+        let doing = Doing::FetchManifest;
+        let uri = self.in_repository(&format!("manifests/{name}"))?;
+        let accept = media_type::ACCEPT.join(", ");
+        let headers = [("accept", accept.as_str())];
+        let answer =
+            self.fetch(doing, Action::Pull, Method::GET, &uri, &headers, Patience::Answer)?;
+        let reference = format!("{}/{}{version}", self.registry, self.repository);
+        match answer.status {
+            200 => {}
+            404 => {
+                let reply = Reply::read(answer, self.credentials.as_ref());
+                return Err(match reply.code.as_str() {
+                    "NAME_UNKNOWN" => Error::UnknownRepository { reference, reply },
+                    _ => Error::UnknownVersion { reference, reply },
+                });
+            }
+            _ => return Err(self.refusal(doing, answer)),
+        }
+        let announced = self.announced_digest(&answer)?;
+        let bytes = answer
+            .read(MANIFEST_BYTES_MAX)
+            .map_err(|source| self.lost(doing, source))?
+            .ok_or_else(|| Error::TooLarge {
+                what: format!("the manifest {reference}"),
+                bytes_max: MANIFEST_BYTES_MAX,
+            })?;
+        let digest = Digest::of(&bytes);
+        for expected in [version.digest().copied(), announced].into_iter().flatten() {
+            if expected != digest {
+                let what = format!("the manifest {reference}");
+                return Err(Error::DigestMismatch { what, expected, found: digest });
+            }
+        }
+        let manifest =
+            Manifest::parse(&bytes).map_err(|source| Error::NotAManifest { reference, source })?;
+        Ok(Fetched { manifest, digest, bytes })
+    }
+
+    /// Fetches a blob `into` somewhere and gives the proof that it is right; `progress` is told
+    /// the bytes so far.
+    ///
+    /// What went `into` must not be used without the proof.
+    ///
+    /// # Errors
+    /// [`Error::UnknownBlob`], [`Error::SizeMismatch`], [`Error::Ended`], [`Error::TooLong`],
+    /// [`Error::DigestMismatch`], [`Error::Sink`], and those of [`login`](Self::login).
+    pub fn blob(
+        &self,
+        blob: &Descriptor,
+        into: &mut dyn Write,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Verified, Error> {
+        if blob.size > BLOB_BYTES_MAX {
+            let what = format!("the blob {}", blob.digest);
+            return Err(Error::TooLarge { what, bytes_max: BLOB_BYTES_MAX });
+        }
+        let copied = match &blob.data {
+            Some(data) => verify::copy(data.as_slice(), blob, into, progress),
+            None => verify::copy(self.open_blob(blob)?.into_reader(), blob, into, progress),
+        };
+        copied.map_err(|error| match error {
+            CopyError::Read(source) => self.cut(Doing::FetchBlob, source),
+            CopyError::Write(source) => Error::Sink { digest: blob.digest, source },
+            CopyError::Mismatch(mismatch) => mismatched(blob, mismatch),
+        })
+    }
+
+    fn open_blob(&self, blob: &Descriptor) -> Result<Answer, Error> {
+        let doing = Doing::FetchBlob;
+        let uri = self.in_repository(&format!("blobs/{}", blob.digest))?;
+        let answer = self.fetch(doing, Action::Pull, Method::GET, &uri, &[], Patience::Stream)?;
+        match (answer.status, answer.content_length()) {
+            (200, Some(announced)) if announced != blob.size => {
+                Err(Error::SizeMismatch { digest: blob.digest, announced, expected: blob.size })
+            }
+            (200, _) => Ok(answer),
+            (404, _) => Err(Error::UnknownBlob {
+                digest: blob.digest,
+                place: format!("{}/{}", self.registry, self.repository),
+                reply: Reply::read(answer, self.credentials.as_ref()),
+            }),
+            (_, _) => Err(self.refusal(doing, answer)),
+        }
+    }
+
+    /// The digest that the registry says its answer has; one of another algorithm is passed over.
+    pub(super) fn announced_digest(&self, answer: &Answer) -> Result<Option<Digest>, Error> {
+        match answer.header("docker-content-digest").map(str::trim) {
+            Some(text) if text.starts_with("sha256:") => {
+                text.parse().map(Some).map_err(|_| self.odd(Oddity::DigestHeader))
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+}
+
+/// The error of bytes that are not the blob.
+pub(super) fn mismatched(blob: &Descriptor, mismatch: Mismatch) -> Error {
+    let digest = blob.digest;
+    match mismatch {
+        Mismatch::Ended { got, expected } => Error::Ended { digest, got, expected },
+        Mismatch::TooLong { expected } => Error::TooLong { digest, expected },
+        Mismatch::Digest { expected, found } => {
+            Error::DigestMismatch { what: "the blob".to_owned(), expected, found }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The door to tract: loads ONNX files, keeps one plan for each shape, and runs rows through them.
+//!
+//! ```text
+//! file ──load──▶ Model ──bind(table)──▶ runs ──plan for the shape──▶ outputs, joined
+//!                  │
+//!                  └─ several in turn: Chain
+//! ```
+//! No tract type leaves this room, and no panic of tract does either: each call into it stands
+//! inside [`error::contained`].
+
+mod bind;
+mod chain;
+mod error;
+mod load;
+mod operators;
+mod plan;
+mod run;
+mod values;
+
+pub use chain::{Chain, Link, Outcome};
+pub use error::{LoadError, RunError, Unsupported};
+pub use load::{Model, NODES_MAX};
+pub use run::{Pool, PoolError};

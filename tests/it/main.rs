@@ -1,0 +1,32 @@
+//! One integration crate: the real binaries, a real registry, and the peers' own tools as clients.
+//!
+//! It reads as a table of contents; what each part needs is in `support`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+#![allow(unreachable_pub, reason = "nothing of a test crate is reached from outside")]
+
+mod support;
+
+// The sources themselves: layers, doors, the map.
+mod documented;
+mod layers;
+mod sources;
+
+// The contract's story, end to end.
+mod story;
+
+// What we push to a real registry is what we pull, whoever we have to be.
+mod registry_roundtrip;
+
+// A registry that lies, stalls, cuts or sends us elsewhere is refused by name.
+mod registry_faults;
+
+// Answers beside onnxruntime's, inputs by pyarrow and pandas.
+mod inference;
+
+// What is refused, and how.
+mod bad_input;
+mod start_faults;
+
+// Publishing, and other tools on what was published.
+mod publishing;

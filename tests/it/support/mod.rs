@@ -1,0 +1,30 @@
+//! What the tests stand on: programs as processes, a registry, Python's peers, an HTTP client.
+
+pub mod engine;
+pub mod ops;
+pub mod process;
+pub mod python;
+pub mod registry;
+pub mod scripted;
+pub mod token_server;
+
+mod listener;
+
+use std::path::PathBuf;
+
+/// A file of `tests/fixtures`.
+pub fn fixture(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(path)
+}
+
+/// Compares with a file of `tests/golden`; `UPDATE_GOLDEN=1` writes it anew.
+pub fn golden(name: &str, found: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, found).unwrap();
+    }
+    let wanted = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; UPDATE_GOLDEN=1 writes it", path.display()));
+    assert_eq!(found, wanted, "differs from {}", path.display());
+}

@@ -1,0 +1,127 @@
+//! A real registry, Debian's `docker-registry`, as a child process on a free loopback port.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use potoroo::http::client::Timeouts;
+use potoroo::oci::RegistryHost;
+use potoroo::registry::{Credentials, Remote, Secret, Transport};
+use tempfile::TempDir;
+
+use super::token_server::TokenServer;
+
+/// The password that the registry knows with [`Auth::Htpasswd`].
+pub(crate) const PASSWORD: &str = "correct horse battery";
+/// Its bcrypt hash, made by `htpasswd -nbB -C 4`.
+const PASSWORD_HASH: &str = "$2y$04$aV/B2qr8EZn.Wkf/Vi7kjOFUEB05BOlJ5rOPMCkRGHhR6SPpQKw2a";
+
+/// Whom the registry lets in.
+pub(crate) enum Auth<'a> {
+    /// Everyone.
+    None,
+    /// This user with [`PASSWORD`].
+    Htpasswd(&'a str),
+    /// Who has a token of this service.
+    Token(&'a TokenServer),
+}
+
+/// The running registry; it and its storage end with this value.
+pub(crate) struct Registry {
+    child: Child,
+    host: RegistryHost,
+    storage: TempDir,
+}
+
+impl Registry {
+    /// Starts a registry and returns when it listens.
+    pub(crate) fn start(auth: &Auth<'_>) -> Self {
+        let storage = tempfile::tempdir().unwrap();
+        let config = storage.path().join("config.yml");
+        std::fs::write(&config, configuration(&storage, auth)).unwrap();
+        let mut child = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("these tests need Debian's package docker-registry");
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut said = String::new();
+        // It takes a free port by itself and says which, so no port is lost to someone else.
+        let host = loop {
+            let Some(Ok(line)) = lines.next() else {
+                let _ = child.wait();
+                panic!("docker-registry did not start:\n{said}");
+            };
+            if let Some((_, rest)) = line.split_once("listening on ") {
+                let address: String =
+                    rest.chars().take_while(|c| c.is_ascii_digit() || ".:".contains(*c)).collect();
+                break address.parse().unwrap();
+            }
+            writeln!(said, "{line}").unwrap();
+        };
+        // A pipe that nobody reads would stop it.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        Self { child, host, storage }
+    }
+
+    /// Where it answers.
+    pub(crate) const fn host(&self) -> &RegistryHost {
+        &self.host
+    }
+
+    /// A session with it about a repository.
+    pub(crate) fn remote(&self, repository: &str, credentials: Option<Credentials>) -> Remote {
+        let transport = Transport::new(Timeouts::EDGE, Vec::new());
+        Remote::new(transport, self.host.clone(), repository.parse().unwrap(), credentials)
+    }
+
+    /// The directory with its storage.
+    pub(crate) fn storage(&self) -> PathBuf {
+        self.storage.path().join("docker/registry/v2")
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Credentials in one line.
+pub(crate) fn credentials(username: &str, password: &str) -> Option<Credentials> {
+    let password = Secret::new(password.to_owned());
+    Some(Credentials { username: username.to_owned(), password })
+}
+
+fn configuration(storage: &TempDir, auth: &Auth<'_>) -> String {
+    let root = storage.path().display();
+    let auth = match auth {
+        Auth::None => String::new(),
+        Auth::Htpasswd(user) => {
+            let path = storage.path().join("htpasswd");
+            std::fs::write(&path, format!("{user}:{PASSWORD_HASH}\n")).unwrap();
+            format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", path.display())
+        }
+        Auth::Token(server) => {
+            let path = storage.path().join("root.pem");
+            std::fs::write(&path, server.certificate_pem()).unwrap();
+            format!(
+                "auth:\n  token:\n    realm: {}\n    service: {}\n    issuer: {}\n    \
+                 rootcertbundle: {}\n",
+                server.realm(),
+                TokenServer::SERVICE,
+                TokenServer::ISSUER,
+                path.display()
+            )
+        }
+    };
+    format!(
+        "version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: {root}\n\
+         http:\n  addr: 127.0.0.1:0\n{auth}"
+    )
+}
