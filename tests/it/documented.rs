@@ -171,7 +171,12 @@ fn map_slips(map: &str, files: &[String]) -> Vec<String> {
 /// The cells of a line of a Markdown table, without the code marks around them.
 fn cells(line: &str) -> Vec<String> {
     let inner = line.trim().trim_start_matches('|').trim_end_matches('|').replace("\\|", "\u{0}");
-    let cell = |text: &str| text.trim().trim_matches('`').replace('\u{0}', "|");
+    let cell = |text: &str| {
+        let text = text.trim();
+        let code = text.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
+        // "`true` logs a line" is a sentence that begins with code, not code.
+        code.filter(|code| !code.contains('`')).unwrap_or(text).replace('\u{0}', "|")
+    };
     inner.split('|').map(cell).collect()
 }
 

@@ -92,7 +92,7 @@ impl Fault {
             What::NotANumber => place
                 .misfit(
                     NotANumber,
-                    format!("{place} has {found}, which JSON does not have and no model is given"),
+                    format!("{place} has {found}, which JSON does not have: send the rows as Arrow if it is meant"),
                 )
                 .expected("a finite number", found),
             What::WrongType => {
