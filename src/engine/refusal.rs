@@ -18,6 +18,17 @@ pub(super) struct Problem {
     source: &'static str,
     /// A stable name of the fault, for programs.
     kind: &'static str,
+    #[serde(flatten)]
+    place: Option<Box<Place>>,
+    #[serde(skip)]
+    allow: Option<&'static str>,
+    #[serde(skip)]
+    retry: bool,
+}
+
+/// Where in the request the fault is.
+#[derive(Debug, Serialize)]
+struct Place {
     #[serde(skip_serializing_if = "Option::is_none")]
     column: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,10 +37,6 @@ pub(super) struct Problem {
     expected: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     found: Option<String>,
-    #[serde(skip)]
-    allow: Option<&'static str>,
-    #[serde(skip)]
-    retry: bool,
 }
 
 /// When a busy engine may be asked again: a queue of small requests is gone by then.
@@ -43,10 +50,7 @@ impl Problem {
             error: error.into(),
             source: "engine",
             kind,
-            column: None,
-            row: None,
-            expected: None,
-            found: None,
+            place: None,
             allow: None,
             retry: false,
         }
@@ -63,7 +67,8 @@ impl Problem {
     pub(super) fn unknown_pipeline(found: &str, ours: &str) -> Problem {
         let sentence = format!("there is no pipeline `{found}` here: this engine runs `{ours}`");
         let mut problem = Problem::new(404, "unknown_pipeline", sentence);
-        (problem.expected, problem.found) = (Some(ours.to_owned()), Some(found.to_owned()));
+        let (expected, found) = (Some(ours.to_owned()), Some(found.to_owned()));
+        problem.place = Some(Box::new(Place { column: None, row: None, expected, found }));
         problem
     }
 
@@ -102,9 +107,9 @@ impl From<Misfit> for Problem {
             | MisfitKind::WrongShape
             | MisfitKind::WrongType => 400,
         };
-        let mut problem = Problem::new(code, misfit.kind.code(), misfit.sentence);
-        (problem.column, problem.row) = (misfit.column, misfit.row);
-        (problem.expected, problem.found) = (misfit.expected, misfit.found);
+        let Misfit { kind, sentence, column, row, expected, found } = misfit;
+        let mut problem = Problem::new(code, kind.code(), sentence);
+        problem.place = Some(Box::new(Place { column, row, expected, found }));
         problem
     }
 }

@@ -116,7 +116,7 @@ impl Fit {
         };
         let (per_run, stacked, row) = split(extents, &column.row_shape);
         if let RowsPerRun::Exactly(rows) = per_run
-            && self.rows % rows != 0
+            && !self.rows.is_multiple_of(rows)
         {
             let sentence = format!(
                 "the model computes exactly {rows} rows at a time: send a multiple of {rows} rows, \

@@ -226,9 +226,9 @@ fn outputs(typed: &TypedModel) -> Result<Vec<Port>, LoadError> {
 
 /// Whether every input and every output has the batch, and nothing else, as its first dimension.
 fn divisible(typed: &TypedModel, batches: &[&Extent]) -> TractResult<bool> {
-    let is_batch = |dim: &TDim| match dim {
-        TDim::Sym(symbol) => batches.contains(&&Extent::Free(symbol.clone())),
-        _ => false,
+    let is_batch = |dim: &TDim| {
+        let TDim::Sym(symbol) = dim else { return false };
+        batches.contains(&&Extent::Free(symbol.clone()))
     };
     if batches.iter().any(|extent| matches!(extent, Extent::Fixed(_))) || batches.is_empty() {
         return Ok(false);

@@ -6,7 +6,7 @@
 //!                  └─ several in turn: Chain
 //! ```
 //! No tract type leaves this room, and no panic of tract does either: each call into it stands
-//! inside [`error::contained`].
+//! inside `error::contained`.
 
 mod bind;
 mod chain;

@@ -32,6 +32,9 @@ fn settings_that_are_missing_or_malformed_are_all_named_at_once() {
     assert_eq!(ended.stdout, "Potoroo Engine - Standalone mode\n");
 }
 
+/// Variables that log in.
+type Login<'a> = &'a [(&'a str, &'a str)];
+
 #[test]
 fn each_fault_of_a_pull_has_its_sentence_and_exit_code() {
     let registry = Registry::start(&Auth::Htpasswd("me"));
@@ -45,7 +48,7 @@ fn each_fault_of_a_pull_has_its_sentence_and_exit_code() {
     let nobody = format!("{closed}/pipelines/fraud:1");
     let wrong = [("OCI_USERNAME", "me"), ("OCI_PASSWORD", "not-the-s3cret")];
     let right = [("OCI_USERNAME", "me"), ("OCI_PASSWORD", PASSWORD)];
-    let cases: [(&str, &str, &[(&str, &str)], i32); 5] = [
+    let cases: [(&str, &str, Login<'_>, i32); 5] = [
         ("wrong password", url, &wrong, 4),
         ("no credentials", url, &[], 4),
         ("unknown tag", &unknown_tag, &right, 5),

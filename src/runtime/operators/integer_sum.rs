@@ -37,12 +37,17 @@ impl EvalOp for IntegerSum {
 
     fn eval(&self, _ctx: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let input = args_1!(inputs);
-        let sum = match input.datum_type() {
-            DatumType::I32 => self.sum::<i32>(&input)?,
-            DatumType::I64 => self.sum::<i64>(&input)?,
-            DatumType::U32 => self.sum::<u32>(&input)?,
-            DatumType::U64 => self.sum::<u64>(&input)?,
-            other => bail!("a sum of {other:?} is not a sum of integers"),
+        let element = input.datum_type();
+        let sum = if element == DatumType::I32 {
+            self.sum::<i32>(&input)?
+        } else if element == DatumType::I64 {
+            self.sum::<i64>(&input)?
+        } else if element == DatumType::U32 {
+            self.sum::<u32>(&input)?
+        } else if element == DatumType::U64 {
+            self.sum::<u64>(&input)?
+        } else {
+            bail!("a sum of {element:?} is not a sum of integers")
         };
         Ok(tvec!(sum.into_tvalue()))
     }
