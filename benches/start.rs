@@ -1,7 +1,7 @@
 //! Start: bytes of the engine, time from process start to the first answer, and resident memory.
 //!
-//! `cargo bench --bench start` measures the engine that it builds; `POTOROO_ENGINE=PATH` another
-//! one. Python with onnxruntime on the same model and row, when `tests/setup.sh` has made it, runs
+//! It measures the shipped engine, `target/shipped/release/potoroo-engine`, or the one that
+//! `POTOROO_ENGINE` names; what `cargo bench` itself builds is not built as shipped. Python with onnxruntime on the same model and row, when `tests/setup.sh` has made it, runs
 //! in the same rounds, one after the other, and the ratio of the medians is printed.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench stops where it fails")]
@@ -36,7 +36,13 @@ struct Sample {
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let engine = std::env::var_os("POTOROO_ENGINE")
-        .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_potoroo-engine")), PathBuf::from);
+        .map_or_else(|| root.join("target/shipped/release/potoroo-engine"), PathBuf::from);
+    assert!(
+        engine.exists(),
+        "{} is missing: cargo build --release --no-default-features --features engine --bin \
+         potoroo-engine --target-dir target/shipped",
+        engine.display()
+    );
     let home = tempfile::tempdir().unwrap();
     let order = Order {
         file: root.join("tests/fixtures/pipelines/fraud.yaml"),
