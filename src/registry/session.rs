@@ -10,6 +10,7 @@ use super::challenge::{self, Bearer, Challenge};
 use super::remote::Remote;
 use super::{Doing, Error, Oddity, Reply, Secret};
 use crate::http::client::{Answer, Authorization, Call, Origin, Patience};
+use crate::logging::AT_PULL;
 use crate::oci::{RegistryHost, excerpt};
 
 /// The largest answer of a token service, in bytes: tokens of the big clouds have some KB.
@@ -143,7 +144,7 @@ impl Remote {
     /// Fetches a token from the service that the registry names.
     fn token(&self, bearer: &Bearer, action: Action) -> Result<Held, Error> {
         if let Some(error) = &bearer.error {
-            log::debug!("at=token registry={} error={:?}", self.registry, excerpt(error));
+            log::debug!(target: AT_PULL, "registry={} token_error={:?}", self.registry, excerpt(error));
         }
         let uri = self.token_uri(bearer, action)?;
         let basic = match &self.credentials {
@@ -217,7 +218,7 @@ impl Remote {
     /// Registries announce their end with these; the specification wants people to see them.
     fn pass_on_warnings(&self, answer: &Answer) {
         if let Some(text) = answer.header("warning").and_then(|it| it.strip_prefix("299 - ")) {
-            log::warn!("at=registry registry={} warning={:?}", self.registry, excerpt(text));
+            log::warn!(target: AT_PULL, "registry={} warning={:?}", self.registry, excerpt(text));
         }
     }
 

@@ -230,7 +230,7 @@ impl Complaints {
             self.unsaid += 1;
             return;
         }
-        log::warn!(target: AT_SERVE, "count={} msg=\"{what}: {why}\"", self.unsaid);
+        log::warn!(target: AT_SERVE, "unsaid={} msg={:?}", self.unsaid, format!("{what}: {why}"));
         *self = Complaints { last: Some(Instant::now()), unsaid: 0 };
     }
 }

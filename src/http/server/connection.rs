@@ -23,7 +23,7 @@ const ANSWER_HEAD_BYTES: usize = 512;
 pub(super) fn serve(shared: &Shared, seat: &Seat, service: &dyn Service) {
     let slot = seat.slot();
     if let Err(error) = Connection::converse(shared, seat, &slot, service) {
-        log::trace!(target: AT_SERVE, "msg=\"a connection ended before its answer was taken: {error}\"");
+        log::trace!(target: AT_SERVE, "msg={:?}", format!("a connection ended before its answer was taken: {error}"));
     }
 }
 
@@ -140,7 +140,7 @@ impl<'c> Connection<'c> {
     }
 
     fn refuse(&mut self, refusal: Refusal, is_head: bool) -> io::Result<After> {
-        log::debug!(target: AT_SERVE, "peer={} status={} msg=\"refused: {refusal}\"", self.slot.peer, refusal.status());
+        log::debug!(target: AT_SERVE, "peer={} status={} msg={:?}", self.slot.peer, refusal.status(), refusal.to_string());
         let response = refusal_response(self.service, refusal);
         self.send(&response, Ending::Close, is_head)?;
         Ok(After::Linger)

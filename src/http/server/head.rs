@@ -78,7 +78,7 @@ fn malformed(what: &'static str) -> Received {
 }
 
 fn gone(error: &io::Error) -> Received {
-    log::trace!(target: AT_SERVE, "msg=\"a connection ended while waiting for a request: {error}\"");
+    log::trace!(target: AT_SERVE, "msg={:?}", format!("a connection ended while waiting for a request: {error}"));
     Received::Silence
 }
 
