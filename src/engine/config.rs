@@ -7,6 +7,7 @@ use crate::registry::{Credentials, Secret};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// One environment variable of the engine, as `--help` and the README show it.
 #[derive(Debug)]
@@ -74,6 +75,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "Address and port to listen on.",
     },
     Setting {
+        name: "POTOROO_GRACE_SECONDS",
+        default: "2",
+        meaning: "After SIGTERM: how long the engine serves on while `/healthz` says 503, 0 to 3600.",
+    },
+    Setting {
         name: "POTOROO_PERSIST",
         default: "/persist, else $XDG_STATE_HOME/potoroo",
         meaning: "The persistent directory: fetched models are kept there. `/persist` counts where \
@@ -92,6 +98,13 @@ const OWN_PREFIX: &str = "POTOROO_";
 
 /// Compute threads: more than any board or server that this engine was made for.
 const CPUS_MAX: f64 = 1024.0;
+
+/// How long the engine serves on after a signal, where nothing else is said: a load balancer on
+/// the same machine looks once a second or so.
+pub(super) const GRACE_DEFAULT: Duration = Duration::from_secs(2);
+
+/// The longest grace: who waits longer has forgotten a zero.
+const GRACE_SECONDS_MAX: u64 = 3600;
 
 /// A secret's file. The longest in use is a service account key of some 3 KB in base64.
 const SECRET_FILE_BYTES_MAX: u64 = 64 << 10;
@@ -112,6 +125,8 @@ pub struct Config {
     pub cpus: usize,
     /// Where to listen.
     pub listen: SocketAddr,
+    /// How long to serve on after a signal.
+    pub grace: Duration,
     /// Where fetched models are kept.
     pub persist: PathBuf,
     /// Registries that may be asked without TLS.
@@ -139,6 +154,7 @@ impl Config {
         let credentials = environment.credentials(source.as_ref());
         let cpus = environment.cpus();
         let listen = environment.parsed("POTOROO_LISTEN", "an address and port, `0.0.0.0:8080`");
+        let grace = environment.grace();
         let plain_http = environment.plain_http();
         let persist = environment.persist();
         let _checked = debug_wanted(&environment.variables).map_err(|problem| {
@@ -152,6 +168,7 @@ impl Config {
                 credentials,
                 cpus,
                 listen: listen.unwrap_or(LISTEN),
+                grace,
                 persist,
                 plain_http,
                 bundle,
@@ -319,6 +336,18 @@ impl Environment {
                 allowed
             }
             None => allowed,
+        }
+    }
+
+    fn grace(&mut self) -> Duration {
+        let expected = "a whole number of seconds from 0 to 3600";
+        match self.parsed::<u64>("POTOROO_GRACE_SECONDS", expected) {
+            Some(seconds) if seconds <= GRACE_SECONDS_MAX => Duration::from_secs(seconds),
+            Some(_) => {
+                self.problems.push(malformed("POTOROO_GRACE_SECONDS", expected));
+                GRACE_DEFAULT
+            }
+            None => GRACE_DEFAULT,
         }
     }
 

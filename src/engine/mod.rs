@@ -8,6 +8,9 @@
 
 pub mod config;
 mod fetch;
+mod gate;
+mod infer;
+mod metrics;
 mod persist;
 mod progress;
 mod refusal;
@@ -54,5 +57,5 @@ pub fn run(variables: Vec<(String, String)>) -> Result<(), Failure> {
         Failure::new(Exit::Failed, error).hint("lower CONFIG_CPUS, or raise the process limit")
     })?);
     let slot = slot::Slot::load(fetched, &pool)?;
-    serve::serve(config.listen, slot, pool, Arc::new(DeviceClock))
+    serve::serve(&config, slot, pool, Arc::new(DeviceClock))
 }

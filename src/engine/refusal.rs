@@ -1,5 +1,6 @@
 //! Every answer that is not an inference: status, sentence, and the place of the fault.
 
+use super::gate::Busy;
 use super::routes::json;
 use crate::codec::{AnswerError, UnsupportedType};
 use crate::exit;
@@ -59,7 +60,7 @@ impl Problem {
     pub(super) fn path(path: &str) -> Problem {
         let sentence = format!(
             "there is nothing at {path}: the engine answers GET /pipelines, GET /models, \
-             GET /healthz and POST /pipelines/{{name}}"
+             GET /healthz, GET /metrics, POST /pipelines/{{name}} and POST /infer"
         );
         Problem::new(404, "unknown_path", sentence)
     }
@@ -79,10 +80,23 @@ impl Problem {
         problem
     }
 
-    pub(super) fn response(self) -> Response {
-        if self.code >= 500 {
-            log::error!(target: AT_SERVE, "status={} kind={} msg={:?}", self.code, self.kind, self.error);
+    /// The stable name of the fault.
+    pub(super) fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// Says what is our fault, under the id that the client has too. What clients do wrong, and
+    /// how often it is too much for us, is counted: a line for each would wear an SD card out.
+    pub(super) fn log(&self, id: &str) {
+        let Problem { code, kind, error, .. } = self;
+        if *code == 500 {
+            log::error!(target: AT_SERVE, "id={id} status={code} kind={kind} msg={error:?}");
+        } else {
+            log::debug!(target: AT_SERVE, "id={id} status={code} kind={kind} msg={error:?}");
         }
+    }
+
+    pub(super) fn response(self) -> Response {
         let mut response = Response::new(self.code, "application/json", json(&self));
         if let Some(methods) = self.allow {
             response = response.with_header("Allow", methods.to_owned());
@@ -123,6 +137,19 @@ impl From<RunError> for Problem {
             RunError::Uneven { .. } => Problem::new(422, "uneven_outputs", sentence),
             RunError::Broke(_) => Problem::new(500, "runtime_broke", sentence),
         }
+    }
+}
+
+impl From<Busy> for Problem {
+    fn from(busy: Busy) -> Problem {
+        let kind = match busy {
+            Busy::Full { .. } => "queue_full",
+            Busy::Waited => "queue_timeout",
+            Busy::ClientLeft => "client_left",
+        };
+        let mut problem = Problem::new(503, kind, busy.to_string());
+        problem.retry = true;
+        problem
     }
 }
 

@@ -1,42 +1,80 @@
 //! The engine's endpoints: what is asked, by method and path, and what is answered.
 
+use super::infer::Inferences;
+use super::metrics;
 use super::refusal::Problem;
-use super::slot::Slot;
-use crate::clock::{Clock, unix_ms};
-use crate::codec::{self, InputFormat, OutputFormat};
+use super::serve::Readiness;
 use crate::http::server::{Refusal, Request, Response, Service};
 use crate::logging::AT_SERVE;
-use crate::pipeline::{Record, Step};
-use crate::runtime::Pool;
+use crate::pipeline::Step;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-/// `Content-Type` of everything but an Arrow answer and a record list.
+/// `Content-Type` of lists and errors.
 const JSON: &str = "application/json";
+
+/// The header that names a request in answers and in error lines.
+const REQUEST_ID: &str = "X-Request-Id";
 
 /// Answers for one pipeline.
 pub(super) struct Routes {
-    slot: Slot,
-    pool: Arc<Pool>,
-    clock: Arc<dyn Clock>,
+    inferences: Inferences,
+    readiness: Readiness,
+    ids: RequestIds,
 }
 
 impl Service for Routes {
     fn answer(&self, request: &mut Request<'_, '_>) -> Response {
         let start = Instant::now();
-        let response = self.route(request).unwrap_or_else(Problem::response);
+        let id = self.ids.next();
+        let response = match self.route(request) {
+            Ok(response) => response,
+            Err(problem) => {
+                self.inferences.metrics.refused(problem.kind());
+                problem.log(&id);
+                problem.response()
+            }
+        };
+        self.inferences.metrics.answered(response.status(), response.body().len());
         log::debug!(
             target: AT_SERVE,
-            "method={} path={:?} status={} us={}",
-            request.method(), request.path(), response.status(), start.elapsed().as_micros()
+            "id={id} method={} path={:?} status={} bytes={} us={}",
+            request.method(),
+            request.path(),
+            response.status(),
+            response.body().len(),
+            start.elapsed().as_micros()
         );
-        response
+        response.with_header(REQUEST_ID, id)
     }
 
     fn refuse(&self, refusal: Refusal) -> Response {
-        Problem::from(refusal).response()
+        let problem = Problem::from(refusal);
+        self.inferences.metrics.refused(problem.kind());
+        let response = problem.response();
+        self.inferences.metrics.answered(response.status(), response.body().len());
+        response
+    }
+}
+
+/// Names for requests: one random part for the process, and a count.
+#[derive(Debug)]
+struct RequestIds {
+    process: u64,
+    count: AtomicU64,
+}
+
+impl RequestIds {
+    fn new() -> RequestIds {
+        // The standard library seeds it from the system's randomness.
+        RequestIds { process: RandomState::new().hash_one(0), count: AtomicU64::new(0) }
+    }
+
+    fn next(&self) -> String {
+        format!("{:08x}-{}", self.process >> 32, self.count.fetch_add(1, Relaxed))
     }
 }
 
@@ -70,37 +108,45 @@ struct ModelStatus<'a> {
 const RUNNING: &str = "Running";
 
 impl Routes {
-    pub(super) fn new(slot: Slot, pool: Arc<Pool>, clock: Arc<dyn Clock>) -> Routes {
-        Routes { slot, pool, clock }
+    pub(super) fn new(inferences: Inferences, readiness: Readiness) -> Routes {
+        Routes { inferences, readiness, ids: RequestIds::new() }
     }
 
     fn route(&self, request: &mut Request<'_, '_>) -> Result<Response, Problem> {
         let path = request.path().to_owned();
-        let get = |answer: Vec<u8>| match request.method() {
-            "GET" | "HEAD" => Ok(Response::new(200, JSON, answer)),
-            method => Err(Problem::method(method, "GET, HEAD")),
-        };
         match path.as_str() {
-            "/pipelines" => get(self.pipelines()),
-            "/models" => get(self.models()),
-            "/healthz" => get(br#"{"status":"ok"}"#.to_vec()),
+            "/pipelines" => get(request, || Response::new(200, JSON, self.pipelines())),
+            "/models" => get(request, || Response::new(200, JSON, self.models())),
+            "/healthz" => get(request, || self.health()),
+            "/metrics" => get(request, || self.metrics()),
+            "/infer" => self.infer(request),
             path => match path.strip_prefix("/pipelines/") {
-                Some(name) => match request.method() {
-                    "POST" => self.infer(name, request),
-                    method => Err(Problem::method(method, "POST")),
-                },
+                Some(name) => {
+                    let ours = &self.inferences.slot.definition.name;
+                    if percent_decoded(name).as_deref() != Some(ours.as_bytes()) {
+                        return Err(Problem::unknown_pipeline(name, ours));
+                    }
+                    self.infer(request)
+                }
                 None => Err(Problem::path(path)),
             },
         }
     }
 
+    fn infer(&self, request: &mut Request<'_, '_>) -> Result<Response, Problem> {
+        match request.method() {
+            "POST" => self.inferences.answer(request),
+            method => Err(Problem::method(method, "POST")),
+        }
+    }
+
     fn pipelines(&self) -> Vec<u8> {
-        let id = &self.slot.definition.name;
+        let id = &self.inferences.slot.definition.name;
         json(&PipelineList { pipelines: [PipelineStatus { id, status: RUNNING }] })
     }
 
     fn models(&self) -> Vec<u8> {
-        let steps = self.slot.definition.steps.iter();
+        let steps = self.inferences.slot.definition.steps.iter();
         let keys = steps.flat_map(|Step::ModelInference(keys)| keys.first());
         let models: BTreeSet<ModelStatus<'_>> = keys
             .map(|key| ModelStatus {
@@ -113,42 +159,25 @@ impl Routes {
         json(&ModelList { models: models.into_iter().collect() })
     }
 
-    fn infer(&self, name: &str, request: &mut Request<'_, '_>) -> Result<Response, Problem> {
-        let ours = &self.slot.definition.name;
-        if percent_decoded(name).as_deref() != Some(ours.as_bytes()) {
-            return Err(Problem::unknown_pipeline(name, ours));
+    fn health(&self) -> Response {
+        if self.readiness.is_ready() {
+            Response::new(200, JSON, br#"{"status":"ok"}"#.to_vec())
+        } else {
+            Response::new(503, JSON, br#"{"status":"stopping"}"#.to_vec())
         }
-        let format = InputFormat::of_content_type(request.header("content-type"))?;
-        let wanted = OutputFormat::of_accept(request.header("accept"));
-        let body = request.body()?;
-        let time_ms = unix_ms(&*self.clock);
-        let start = Instant::now();
-        let decoded = codec::decode(format, body, self.slot.chain.inputs())?;
-        let table = decoded.table();
-        let mut elapsed_ns = vec![nanoseconds(start.elapsed())];
-        let outcome = self.slot.chain.run(&self.pool, &table)?;
-        elapsed_ns.extend(outcome.elapsed.into_iter().map(nanoseconds));
-        let record = Record {
-            check_failures: Vec::new(),
-            elapsed_ns,
-            model_name: self.slot.last.name.clone(),
-            model_version: self.slot.last.version.clone(),
-            model_sha: self.slot.last.sha.hex(),
-            outputs: outcome.outputs,
-            pipeline_name: ours.clone(),
-            pipeline_version: self.slot.definition.version.clone(),
-            time_ms,
-        };
-        let body = match wanted {
-            OutputFormat::Records => codec::write_records(&record),
-            OutputFormat::ArrowFile => codec::write_arrow(&record, &table)?,
-        };
-        Ok(Response::new(200, wanted.content_type(), body))
+    }
+
+    fn metrics(&self) -> Response {
+        let Inferences { metrics, slot, gate, .. } = &self.inferences;
+        Response::new(200, metrics::CONTENT_TYPE, metrics.text(slot, gate.load()).into_bytes())
     }
 }
 
-fn nanoseconds(elapsed: std::time::Duration) -> u64 {
-    u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
+fn get(request: &Request<'_, '_>, answer: impl FnOnce() -> Response) -> Result<Response, Problem> {
+    match request.method() {
+        "GET" | "HEAD" => Ok(answer()),
+        method => Err(Problem::method(method, "GET, HEAD")),
+    }
 }
 
 #[expect(clippy::expect_used, reason = "structs of strings always have a JSON form")]
@@ -188,5 +217,11 @@ mod tests {
         for (text, decoded) in cases {
             assert_eq!(percent_decoded(text).as_deref(), decoded, "{text}");
         }
+    }
+
+    #[test]
+    fn each_request_has_another_id() {
+        let ids = RequestIds::new();
+        assert_ne!(ids.next(), ids.next());
     }
 }

@@ -1,68 +1,107 @@
 //! Listens, and stops in good order when a signal asks for it.
 
+use super::config::Config;
+use super::gate::Gate;
+use super::infer::Inferences;
+use super::metrics::Metrics;
 use super::routes::Routes;
 use super::slot::Slot;
 use crate::clock::Clock;
 use crate::exit::{Exit, Failure};
-use crate::http::server::{Limits, Server};
+use crate::http::server::{Handle, Limits, Server};
 use crate::logging::AT_SERVE;
 use crate::runtime::Pool;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
-/// How long running requests may take after a signal. Docker kills after 10 seconds.
-const DRAIN: Duration = Duration::from_secs(8);
+/// How long running requests may take once nothing new is accepted.
+const DRAIN: Duration = Duration::from_secs(6);
+
+/// What `docker stop` and `systemd` at their defaults leave between the signal and the kill.
+const KILLED_AFTER: Duration = Duration::from_secs(10);
+
+const _: () = assert!(
+    super::config::GRACE_DEFAULT.as_secs() + DRAIN.as_secs() < KILLED_AFTER.as_secs(),
+    "a stop in good order is done before the kill"
+);
+
+/// Whether new work is wanted here; what `/healthz` tells.
+#[derive(Debug, Clone)]
+pub(super) struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    fn ready() -> Readiness {
+        Readiness(Arc::new(AtomicBool::new(true)))
+    }
+
+    fn end(&self) {
+        self.0.store(false, SeqCst);
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.0.load(SeqCst)
+    }
+}
 
 /// Answers for the pipeline in `slot` until SIGTERM or SIGINT; a second signal ends at once.
 ///
 /// # Errors
 /// When the address cannot be listened on.
 pub(super) fn serve(
-    listen: SocketAddr,
+    config: &Config,
     slot: Slot,
     pool: Arc<Pool>,
     clock: Arc<dyn Clock>,
 ) -> Result<(), Failure> {
+    let listen = config.listen;
     let server = Server::bind(listen, Limits::default()).map_err(|error| {
         let sentence = format!("cannot listen on {listen}: {error}");
         Failure::new(Exit::Failed, sentence)
             .hint("stop what listens there, or set POTOROO_LISTEN to another address and port")
     })?;
     let handle = server.handle().map_err(|error| Failure::new(Exit::Failed, error))?;
-    let stopped = on_signal(move || handle.shutdown(DRAIN))
+    let readiness = Readiness::ready();
+    let stopped = stop_on_signal(handle, readiness.clone(), config.grace)
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     log::info!(
         target: AT_SERVE,
         "listen={} pipeline={:?} version={:?} msg=ready",
         server.address(), slot.definition.name, slot.definition.version
     );
-    server.run(Routes::new(slot, pool, clock));
+    let metrics = Metrics::new(Instant::now());
+    let gate = Gate::new(config.cpus);
+    let inferences = Inferences { slot, pool, clock, gate, metrics };
+    server.run(Routes::new(inferences, readiness));
     let drained = stopped.join().unwrap_or(false);
     log::info!(target: AT_SERVE, "msg=stopped drained={drained}");
     Ok(())
 }
 
-/// Calls `stop` on the first SIGTERM or SIGINT, on a thread of its own.
-fn on_signal(
-    stop: impl FnOnce() -> bool + Send + 'static,
+/// On the first SIGTERM or SIGINT: not ready any more, serving on for `grace` so that whoever
+/// sends requests here looks elsewhere, then no new connections and the end of running requests.
+fn stop_on_signal(
+    handle: Handle,
+    readiness: Readiness,
+    grace: Duration,
 ) -> std::io::Result<std::thread::JoinHandle<bool>> {
     // Conditional first: at the first signal the flag is still down, at the second it is up.
     let seen = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT] {
-        signal_hook::flag::register_conditional_shutdown(
-            signal,
-            Exit::Failed as i32,
-            seen.clone(),
-        )?;
+        let exit = Exit::Failed as i32;
+        signal_hook::flag::register_conditional_shutdown(signal, exit, seen.clone())?;
         signal_hook::flag::register(signal, seen.clone())?;
     }
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
-        let signal = signals.forever().next();
-        log::info!(target: AT_SERVE, "msg=stopping signal={}", signal.unwrap_or_default());
-        stop()
+        let signal = signals.forever().next().unwrap_or_default();
+        readiness.end();
+        log::info!(target: AT_SERVE, "msg=stopping signal={signal} grace_ms={}", grace.as_millis());
+        // Nobody sends on it: the wait is the grace, and a second signal ends the process.
+        let (_silent, until) = mpsc::channel::<()>();
+        let _ = until.recv_timeout(grace);
+        handle.shutdown(DRAIN)
     })
 }

@@ -24,6 +24,9 @@ mod registry_faults;
 // Answers beside onnxruntime's, inputs by pyarrow and pandas.
 mod inference;
 
+// How it counts, bounds its work, and stops.
+mod service;
+
 // What is refused, and how.
 mod bad_input;
 mod start_faults;

@@ -17,8 +17,8 @@ use super::refusal::Refusal;
 use super::table::{Admission, Seat, Table};
 
 /// How long a newcomer waits for the seat of a connection that was told to end for it. Its
-/// thread only has to wake up.
-const SEAT_PATIENCE: Duration = Duration::from_millis(200);
+/// thread only has to wake up, which on a board with more to do than cores takes its time.
+const SEAT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Pause after an error of accept, such as no descriptor left: it ends early when one is freed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);

@@ -170,6 +170,10 @@ impl<'a, 'w> Body<'a, 'w> {
         self.breaking(result)
     }
 
+    pub(super) fn client_has_left(&self) -> bool {
+        self.wire.has_left()
+    }
+
     /// Skips a rest that has arrived anyway, such as the body of a request answered by its path.
     pub(super) fn finish(self) -> Outcome {
         match self.rest {

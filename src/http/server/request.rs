@@ -67,6 +67,13 @@ impl<'a, 'w> Request<'a, 'w> {
         self.peer
     }
 
+    /// Whether the client has closed its connection, or lost it as far as the kernel knows.
+    ///
+    /// Costs three system calls; for requests that wait.
+    pub fn client_has_left(&self) -> bool {
+        self.body.client_has_left()
+    }
+
     /// Reads what is left of the body into memory, at most [`super::Limits::body_bytes_max`].
     ///
     /// Called again it is empty. The memory counts towards [`super::Limits::bodies_bytes_max`]

@@ -107,6 +107,24 @@ impl<'s> Wire<'s> {
         Ok(())
     }
 
+    /// Whether the other end is closed or gone, as far as the kernel knows; nothing is taken in.
+    ///
+    /// A client that closes only its sending side counts as gone: no client of HTTP does that and
+    /// then waits.
+    pub(super) fn has_left(&self) -> bool {
+        if !self.buffered().is_empty() || self.socket.set_nonblocking(true).is_err() {
+            return false;
+        }
+        let peeked = self.socket.peek(&mut [0]);
+        if self.socket.set_nonblocking(false).is_err() {
+            return true; // a socket that cannot block any more is of no use
+        }
+        match peeked {
+            Ok(count) => count == 0,
+            Err(error) => !is_timeout(&error) && error.kind() != io::ErrorKind::Interrupted,
+        }
+    }
+
     /// Ends our side and takes in what the client still sends, so that it can read the answer.
     pub(super) fn linger(&mut self) {
         if self.socket.shutdown(Shutdown::Write).is_err() {

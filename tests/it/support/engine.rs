@@ -22,6 +22,7 @@ pub fn command(persist: &Path) -> Command {
         .env_clear()
         .env("POTOROO_LISTEN", "127.0.0.1:0")
         .env("POTOROO_PERSIST", persist)
+        .env("POTOROO_GRACE_SECONDS", "0")
         .env("CONFIG_CPUS", "2");
     command
 }

@@ -74,6 +74,11 @@ impl Running {
         Running { child, lines, seen: Vec::new() }
     }
 
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The first line that holds `part`; fails the test when the process ends or nothing comes.
     pub fn line_with(&mut self, part: &str) -> String {
         let end = Instant::now() + PATIENCE;
