@@ -80,6 +80,11 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "After SIGTERM: how long the engine serves on while `/healthz` says 503, 0 to 3600.",
     },
     Setting {
+        name: "POTOROO_REQUEST_SECONDS",
+        default: "30",
+        meaning: "How long an inference may wait and compute before it gets 503, 1 to 3600.",
+    },
+    Setting {
         name: "POTOROO_PERSIST",
         default: "/persist, else $XDG_STATE_HOME/potoroo",
         meaning: "The persistent directory: fetched models are kept there. `/persist` counts where \
@@ -103,8 +108,12 @@ const CPUS_MAX: f64 = 1024.0;
 /// the same machine looks once a second or so.
 pub(super) const GRACE_DEFAULT: Duration = Duration::from_secs(2);
 
-/// The longest grace: who waits longer has forgotten a zero.
-const GRACE_SECONDS_MAX: u64 = 3600;
+/// How long an inference may wait and compute, where nothing else is said: the time-outs that
+/// clients and proxies come with are 30 and 60 seconds.
+const REQUEST_DEFAULT: Duration = Duration::from_secs(30);
+
+/// The longest time that can be set: who wants more has slipped a digit.
+const SECONDS_MAX: u64 = 3600;
 
 /// A secret's file. The longest in use is a service account key of some 3 KB in base64.
 const SECRET_FILE_BYTES_MAX: u64 = 64 << 10;
@@ -127,6 +136,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// How long to serve on after a signal.
     pub grace: Duration,
+    /// How long an inference may wait and compute.
+    pub request_max: Duration,
     /// Where fetched models are kept.
     pub persist: PathBuf,
     /// Registries that may be asked without TLS.
@@ -154,7 +165,8 @@ impl Config {
         let credentials = environment.credentials(source.as_ref());
         let cpus = environment.cpus();
         let listen = environment.parsed("POTOROO_LISTEN", "an address and port, `0.0.0.0:8080`");
-        let grace = environment.grace();
+        let grace = environment.seconds("POTOROO_GRACE_SECONDS", 0, GRACE_DEFAULT);
+        let request_max = environment.seconds("POTOROO_REQUEST_SECONDS", 1, REQUEST_DEFAULT);
         let plain_http = environment.plain_http();
         let persist = environment.persist();
         let _checked = debug_wanted(&environment.variables).map_err(|problem| {
@@ -169,6 +181,7 @@ impl Config {
                 cpus,
                 listen: listen.unwrap_or(LISTEN),
                 grace,
+                request_max,
                 persist,
                 plain_http,
                 bundle,
@@ -339,15 +352,18 @@ impl Environment {
         }
     }
 
-    fn grace(&mut self) -> Duration {
-        let expected = "a whole number of seconds from 0 to 3600";
-        match self.parsed::<u64>("POTOROO_GRACE_SECONDS", expected) {
-            Some(seconds) if seconds <= GRACE_SECONDS_MAX => Duration::from_secs(seconds),
-            Some(_) => {
-                self.problems.push(malformed("POTOROO_GRACE_SECONDS", expected));
-                GRACE_DEFAULT
+    /// A time in whole seconds, from `least` on.
+    fn seconds(&mut self, name: &str, least: u64, default: Duration) -> Duration {
+        let expected = format!("a whole number of seconds from {least} to {SECONDS_MAX}");
+        match self.parsed::<u64>(name, &expected) {
+            Some(seconds) if (least..=SECONDS_MAX).contains(&seconds) => {
+                Duration::from_secs(seconds)
             }
-            None => GRACE_DEFAULT,
+            Some(_) => {
+                self.problems.push(malformed(name, &expected));
+                default
+            }
+            None => default,
         }
     }
 

@@ -8,9 +8,6 @@ use std::time::{Duration, Instant};
 /// its client in patience; with 16 and a model of 20 ms the last one waits a third of a second.
 pub(super) const WAITING_PER_RUNNING_MAX: usize = 16;
 
-/// How long a request waits for its turn: a sensor that has heard nothing for so long asks again.
-pub(super) const WAIT_MAX: Duration = Duration::from_secs(10);
-
 /// How often a waiting request looks whether its client is still there.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -42,7 +39,7 @@ pub(super) enum Busy {
     #[error("{waiting} requests wait already: ask again in a moment, or give the engine more CPUs")]
     Full { waiting: usize },
     /// Its turn did not come in time.
-    #[error("no compute thread was free within {} s: ask again, or give the engine more CPUs", WAIT_MAX.as_secs())]
+    #[error("no compute thread was free in time: ask again, or give the engine more CPUs")]
     Waited,
     /// Nobody is there to hear the answer.
     #[error("the client left while its request waited")]

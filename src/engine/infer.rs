@@ -1,6 +1,6 @@
 //! One inference: bytes to a table, through the gate, through the models, and to bytes again.
 
-use super::gate::{self, Gate};
+use super::gate::Gate;
 use super::metrics::{Metrics, Stage};
 use super::refusal::Problem;
 use super::slot::Slot;
@@ -8,7 +8,7 @@ use crate::clock::{Clock, unix_ms};
 use crate::codec::{self, InputFormat, OutputFormat};
 use crate::http::server::{Request, Response};
 use crate::pipeline::Record;
-use crate::runtime::Pool;
+use crate::runtime::{Deadline, Pool};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,8 @@ pub(super) struct Inferences {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) gate: Gate,
     pub(super) metrics: Metrics,
+    /// How long a request may wait and compute, from the moment when its rows are read.
+    pub(super) request_max: Duration,
 }
 
 impl Inferences {
@@ -40,11 +42,12 @@ impl Inferences {
         let mut elapsed = vec![self.timed(Stage::Read, read)];
 
         let wait = Instant::now();
-        let pass = self.gate.enter(wait + gate::WAIT_MAX, &mut || request.client_has_left())?;
+        let deadline = wait + self.request_max;
+        let pass = self.gate.enter(deadline, &mut || request.client_has_left())?;
         self.timed(Stage::Wait, wait);
 
         let run = Instant::now();
-        let outcome = self.slot.chain.run(&self.pool, &table)?;
+        let outcome = self.slot.chain.run(&self.pool, &table, Deadline::at(deadline))?;
         drop(pass);
         self.timed(Stage::Run, run);
         self.metrics.inferred(table.rows(), &outcome.outputs);

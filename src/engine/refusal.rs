@@ -135,6 +135,11 @@ impl From<RunError> for Problem {
             RunError::Misfit(misfit) => misfit.into(),
             RunError::Refused(_) => Problem::new(422, "model_refused", sentence),
             RunError::Uneven { .. } => Problem::new(422, "uneven_outputs", sentence),
+            RunError::Late => {
+                let mut problem = Problem::new(503, "deadline", sentence);
+                problem.retry = true;
+                problem
+            }
             RunError::Broke(_) => Problem::new(500, "runtime_broke", sentence),
         }
     }

@@ -73,7 +73,8 @@ pub(super) fn serve(
     );
     let metrics = Metrics::new(Instant::now());
     let gate = Gate::new(config.cpus);
-    let inferences = Inferences { slot, pool, clock, gate, metrics };
+    let request_max = config.request_max;
+    let inferences = Inferences { slot, pool, clock, gate, metrics, request_max };
     server.run(Routes::new(inferences, readiness));
     let drained = stopped.join().unwrap_or(false);
     log::info!(target: AT_SERVE, "msg=stopped drained={drained}");

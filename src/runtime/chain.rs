@@ -1,5 +1,6 @@
 //! Models in turn: the outputs of one are the columns of the next.
 
+use super::Deadline;
 use super::error::RunError;
 use super::load::Model;
 use super::run::Pool;
@@ -72,17 +73,23 @@ impl Chain {
     /// Runs every row of `table` through each model in turn.
     ///
     /// # Errors
-    /// When the table does not fit the first model, an output not the next one, or a model cannot
-    /// compute its input.
-    pub fn run(&self, pool: &Pool, table: &Table<'_>) -> Result<Outcome, RunError> {
+    /// When the table does not fit the first model, an output not the next one, a model cannot
+    /// compute its input, or the deadline passes.
+    pub fn run(
+        &self,
+        pool: &Pool,
+        table: &Table<'_>,
+        deadline: Deadline,
+    ) -> Result<Outcome, RunError> {
         let mut elapsed = Vec::with_capacity(self.links.len());
         let mut outputs: Option<Vec<NamedTensor<'static>>> = None;
         for link in &self.links {
             let start = Instant::now();
             let next = match &outputs {
-                None => link.model.run(pool, &link.names, table)?,
+                None => link.model.run(pool, &link.names, table, deadline)?,
                 Some(outputs) => {
-                    link.model.run(pool, &link.names, &as_table(outputs, table.rows())?)?
+                    let table = as_table(outputs, table.rows())?;
+                    link.model.run(pool, &link.names, &table, deadline)?
                 }
             };
             elapsed.push(start.elapsed());
@@ -129,7 +136,7 @@ impl Chain {
             .collect();
         let table =
             Table::new(rows, columns).map_err(|error| RunError::Broke(error.to_string()))?;
-        self.run(pool, &table).map(|_| true)
+        self.run(pool, &table, Deadline::NONE).map(|_| true)
     }
 }
 

@@ -108,6 +108,9 @@ pub enum RunError {
     /// tract panicked on these values or this shape.
     #[error("the runtime broke on this input: {0}")]
     Broke(String),
+    /// The deadline passed while the model ran.
+    #[error("the model did not finish in time: send fewer rows, or give the engine more CPUs")]
+    Late,
     /// The runs of one request gave outputs that do not join.
     #[error(
         "output `{output}` has the shape {first:?} for one part of the rows and {other:?} for another: send these rows one by one"

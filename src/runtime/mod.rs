@@ -10,6 +10,7 @@
 
 mod bind;
 mod chain;
+mod deadline;
 mod error;
 mod load;
 mod operators;
@@ -18,6 +19,10 @@ mod run;
 mod values;
 
 pub use chain::{Chain, Link, Outcome};
+pub use deadline::Deadline;
 pub use error::{LoadError, RunError, Unsupported};
 pub use load::{Model, NODES_MAX};
 pub use run::{Pool, PoolError};
+
+#[cfg(test)]
+mod tests;

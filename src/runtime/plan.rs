@@ -1,11 +1,13 @@
 //! One optimised plan for each concrete shape: a symbolic batch costs tract up to eight times more.
 
+use super::Deadline;
 use super::error::{RunError, contained};
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::internal::{Symbol, TDim, ToDim};
-use tract_onnx::tract_core::plan::SimpleState;
+use tract_onnx::tract_core::internal::{Symbol, TDim, ToDim, bail};
+use tract_onnx::tract_core::plan::{SimpleState, eval};
 
 /// Plans kept for one model. Batches come in six sizes (`run::PART_ROWS`); the rest is for models
 /// with further open dimensions. The oldest plan is dropped first.
@@ -70,16 +72,33 @@ impl Plans {
 
 impl Plan {
     /// Runs once. A state that failed is thrown away: tract leaves its symbols half resolved.
-    pub(super) fn run(&self, inputs: TVec<TValue>) -> Result<TVec<TValue>, RunError> {
+    ///
+    /// The deadline is looked at between nodes, so a run outlives it by one node at most.
+    pub(super) fn run(
+        &self,
+        inputs: TVec<TValue>,
+        deadline: Deadline,
+    ) -> Result<TVec<TValue>, RunError> {
+        let late = AtomicBool::new(false);
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let (outputs, state) = contained(|| {
+        let ran = contained(|| {
             let mut state = match idle {
                 Some(state) => state,
                 None => self.plan.spawn()?,
             };
-            let outputs = state.run(inputs)?;
+            let outputs = state.run_plan_with_eval(inputs, |context, state, node, inputs| {
+                if deadline.has_passed() {
+                    late.store(true, Relaxed);
+                    bail!("the deadline has passed");
+                }
+                eval(context, state, node, inputs)
+            })?;
             Ok((outputs, state))
-        })?;
+        });
+        let (outputs, state) = match ran {
+            Err(_) if late.load(Relaxed) => return Err(RunError::Late),
+            ran => ran?,
+        };
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(state);
         Ok(outputs)
     }

@@ -1,5 +1,6 @@
 //! Runs the rows of one request: in parts over the compute threads where the model allows it.
 
+use super::Deadline;
 use super::bind::{Binding, RowsPerRun, bind};
 use super::error::{RunError, contained};
 use super::load::Model;
@@ -62,15 +63,16 @@ impl Model {
         pool: &Pool,
         names: &[String],
         table: &Table<'_>,
+        deadline: Deadline,
     ) -> Result<Vec<NamedTensor<'static>>, RunError> {
         let binding = bind(self, names, table)?;
         let parts = parts(&binding, self.divisible);
         // The calling thread waits; the pool's threads compute.
         let results: Vec<Result<Vec<Tensor<'static>>, RunError>> = pool.0.install(|| {
             if let [only] = parts.as_slice() {
-                return vec![self.part(&binding, only.clone())];
+                return vec![self.part(&binding, only.clone(), deadline)];
             }
-            parts.into_par_iter().map(|rows| self.part(&binding, rows)).collect()
+            parts.into_par_iter().map(|rows| self.part(&binding, rows, deadline)).collect()
         });
         let runs = results.into_iter().collect::<Result<Vec<_>, _>>()?;
         self.join(runs)
@@ -80,7 +82,11 @@ impl Model {
         &self,
         binding: &Binding<'_>,
         rows: Range<usize>,
+        deadline: Deadline,
     ) -> Result<Vec<Tensor<'static>>, RunError> {
+        if deadline.has_passed() {
+            return Err(RunError::Late); // parts that wait for a thread need not begin
+        }
         let plan = self.plan_for(binding, rows.len())?;
         let inputs: TVec<_> = contained(|| {
             binding
@@ -92,7 +98,7 @@ impl Model {
                 })
                 .collect()
         })?;
-        let outputs = plan.run(inputs)?;
+        let outputs = plan.run(inputs, deadline)?;
         Ok(contained(|| outputs.iter().map(|output| values::from_tract(output)).collect())?)
     }
 

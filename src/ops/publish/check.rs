@@ -118,7 +118,7 @@ fn try_steps(chain: &Chain) -> Result<(), Failure> {
             );
             Ok(())
         }
-        Err(error @ (RunError::Misfit(_) | RunError::Broke(_))) => {
+        Err(error @ (RunError::Misfit(_) | RunError::Broke(_) | RunError::Late)) => {
             Err(Failure::new(Exit::ModelRefused, CheckError::Steps(error)).hint(
                 "nothing was published; each step takes the outputs of the step before it by \
                  name (or by `tensor_fields`)",

@@ -1,0 +1,104 @@
+//! Models of the fixtures through the whole room: shapes that fit and do not, time that runs out.
+
+use super::{Chain, Deadline, Link, Model, Pool, RunError};
+use crate::tensor::{Column, Data, MisfitKind, RowShape, Table};
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+fn model(name: &str) -> Model {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models");
+    Model::load(&fixtures.join(name)).unwrap()
+}
+
+fn chain(name: &str) -> Chain {
+    Chain::new(vec![Link::new(Arc::new(model(name)), &[])]).unwrap()
+}
+
+fn pool() -> Pool {
+    Pool::start(2).unwrap()
+}
+
+fn floats(name: &str, rows: usize, row_shape: RowShape) -> Table<'static> {
+    let values = (0..rows * row_shape.elements()).map(|index| (index % 17) as f32 / 17.0);
+    let data = Data::F32(Cow::Owned(values.collect()));
+    Table::new(rows, vec![Column { name: name.into(), row_shape, data }]).unwrap()
+}
+
+fn misfit(error: RunError) -> MisfitKind {
+    let RunError::Misfit(misfit) = error else { panic!("no misfit: {error}") };
+    misfit.kind
+}
+
+#[test]
+fn a_batch_run_in_parts_gives_what_each_row_gives_alone() {
+    let (chain, pool) = (chain("fraud.onnx"), pool());
+    let table = floats("features", 1_367, RowShape::Flat(29));
+    let whole = chain.run(&pool, &table, Deadline::NONE).unwrap().outputs;
+    assert_eq!(whole[0].tensor.shape(), [1_367, 1]);
+    let Data::F32(whole) = whole[0].tensor.data() else { panic!("not floats") };
+    let Data::F32(values) = &table.columns()[0].data else { panic!("not floats") };
+    for row in [0, 1_023, 1_024, 1_280, 1_366] {
+        let data = Data::F32(Cow::Borrowed(&values[row * 29..(row + 1) * 29]));
+        let column = Column { name: "features".into(), row_shape: RowShape::Flat(29), data };
+        let alone = Table::new(1, vec![column]).unwrap();
+        let alone = chain.run(&pool, &alone, Deadline::NONE).unwrap().outputs;
+        let Data::F32(alone) = alone[0].tensor.data() else { panic!("not floats") };
+        assert!((alone[0] - whole[row]).abs() <= 1e-6, "row {row}: {} {}", alone[0], whole[row]);
+    }
+}
+
+#[test]
+fn a_run_past_its_deadline_is_given_up_and_the_next_is_sound() {
+    let (chain, pool) = (chain("fraud.onnx"), pool());
+    let table = floats("features", 1, RowShape::Flat(29));
+    let passed = Deadline::at(Instant::now());
+    for _ in 0..3 {
+        let late = chain.run(&pool, &table, passed).unwrap_err();
+        assert!(matches!(late, RunError::Late), "{late}");
+        chain.run(&pool, &table, Deadline::NONE).unwrap();
+    }
+}
+
+#[test]
+fn a_told_shape_must_be_the_models_up_to_extents_of_one() {
+    let (chain, pool) = (chain("vision_fixed.onnx"), pool());
+    let run = |shape: &[usize]| {
+        let table = floats("tensor", 1, RowShape::Told(shape.to_vec()));
+        chain.run(&pool, &table, Deadline::NONE)
+    };
+    run(&[3, 224, 224]).unwrap();
+    run(&[1, 3, 224, 224]).unwrap();
+    // The same number of values in another order is another image.
+    assert_eq!(misfit(run(&[224, 224, 3]).unwrap_err()), MisfitKind::WrongShape);
+    assert_eq!(misfit(run(&[3, 224, 223]).unwrap_err()), MisfitKind::WrongShape);
+}
+
+#[test]
+fn values_that_the_models_type_cannot_hold_name_their_row() {
+    let (chain, pool) = (chain("counter.onnx"), pool());
+    let data = Data::F64(Cow::Owned(vec![1.0, 2.0, 3.0, 4.5]));
+    let column = Column { name: "x".into(), row_shape: RowShape::Flat(2), data };
+    let table = Table::new(2, vec![column]).unwrap();
+    let error = chain.run(&pool, &table, Deadline::NONE).unwrap_err();
+    let RunError::Misfit(misfit) = error else { panic!("no misfit: {error}") };
+    assert_eq!((misfit.kind, misfit.row), (MisfitKind::ValueRange, Some(1)));
+    assert_eq!(misfit.found.as_deref(), Some("4.5"));
+}
+
+#[test]
+fn more_shapes_than_plans_are_kept_still_run() {
+    let (model, pool) = (model("two_in_two_out.onnx"), pool());
+    let names = ["left".to_owned(), "right".to_owned()];
+    for rows in 1..=70 {
+        let column = |name: &str, width: usize| Column {
+            name: name.into(),
+            row_shape: RowShape::Flat(width),
+            data: Data::F32(Cow::Owned(vec![1.0; rows * width])),
+        };
+        let table = Table::new(rows, vec![column("left", 4), column("right", 3)]).unwrap();
+        let outputs = model.run(&pool, &names, &table, Deadline::NONE).unwrap();
+        assert_eq!(outputs[1].tensor.shape(), [rows, 2]);
+    }
+}
