@@ -1,12 +1,13 @@
 //! Fetches the pipeline: from a registry into the store, or in place from an image layout.
 
 use super::config::Config;
+use super::foreign;
 use super::progress::Progress;
 use crate::exit::{Exit, Failure};
 use crate::http::client::Timeouts;
 use crate::logging::{AT_PULL, announce};
 use crate::oci::{CONFIG_BYTES_MAX, Descriptor, Digest, Manifest, Reference, Source, Tag, Version};
-use crate::pipeline::{Definition, Step};
+use crate::pipeline::{Definition, DefinitionError, Step};
 use crate::registry::{Action, Layout, Pushed, Remote, Transport};
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ enum ArtifactError {
     Definition {
         pipeline_url: String,
         #[source]
-        source: crate::pipeline::DefinitionError,
+        source: DefinitionError,
     },
     #[error("the artifact has no layer for model `{model}`: no layer's digest is {digest}")]
     NoLayer { model: String, digest: Digest },
@@ -49,7 +50,7 @@ pub(super) fn fetch(config: &Config, store: &Layout) -> Result<Fetched, Failure>
             let version = Version::Tag(tag.clone());
             let fetched = layout.manifest(&version)?;
             let config_bytes = layout.read_blob(&fetched.manifest.config, CONFIG_BYTES_MAX)?;
-            let definition = definition(config, &config_bytes)?;
+            let definition = definition(config, &config_bytes, &fetched.manifest)?;
             let layers = model_layers(&definition, &fetched.manifest)?;
             announce("Fetching model layers");
             for layer in &layers {
@@ -80,7 +81,7 @@ fn from_registry(
     let manifest = &fetched.manifest;
     store_blob(&remote, &manifest.config, store, &mut |_| ())?;
     let config_bytes = store.read_blob(&manifest.config, CONFIG_BYTES_MAX)?;
-    let definition = definition(config, &config_bytes)?;
+    let definition = definition(config, &config_bytes, manifest)?;
     let layers = model_layers(&definition, manifest)?;
     announce("Fetching model layers");
     for layer in &layers {
@@ -132,12 +133,35 @@ fn stored_tag(version: &Version) -> Result<Tag, Failure> {
     tag.parse().map_err(|error| Failure::new(Exit::Failed, error))
 }
 
-fn definition(config: &Config, bytes: &[u8]) -> Result<Definition, Failure> {
-    Definition::parse(bytes).map_err(|source| {
-        let pipeline_url = config.pipeline_url.clone();
-        Failure::new(Exit::ModelRefused, ArtifactError::Definition { pipeline_url, source })
-            .hint(PUBLISH_AGAIN)
-    })
+/// The pipeline that the config defines; for a single ONNX file of another tool, one made for it.
+fn definition(config: &Config, bytes: &[u8], manifest: &Manifest) -> Result<Definition, Failure> {
+    let error = match Definition::parse(bytes) {
+        Ok(definition) => return Ok(definition),
+        Err(error) => error,
+    };
+    if matches!(error, DefinitionError::NotADefinition(_))
+        && let Some(definition) = foreign::definition(artifact_name(&config.source), manifest)
+    {
+        log::info!(
+            target: AT_PULL,
+            "pipeline={:?} msg=\"no pipeline definition: the one ONNX file is served as it is\"",
+            definition.name
+        );
+        return Ok(definition);
+    }
+    let pipeline_url = config.pipeline_url.clone();
+    let error = ArtifactError::Definition { pipeline_url, source: error };
+    Err(Failure::new(Exit::ModelRefused, error).hint(PUBLISH_AGAIN))
+}
+
+/// What an artifact without a name of its own is called: its repository, or its directory.
+fn artifact_name(source: &Source) -> &str {
+    match source {
+        Source::Registry(reference) => reference.repository.last_part(),
+        Source::Layout { path, .. } => {
+            path.file_name().and_then(|name| name.to_str()).unwrap_or("pipeline")
+        }
+    }
 }
 
 /// The layers that hold the models of the steps, in the manifest's order, each once.

@@ -8,6 +8,7 @@
 
 pub mod config;
 mod fetch;
+mod foreign;
 mod gate;
 mod infer;
 mod metrics;

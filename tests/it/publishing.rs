@@ -1,8 +1,11 @@
 //! What publishing leaves behind, read by other tools, and what it refuses.
 
+use crate::support::engine::Engine;
 use crate::support::fixture;
+use crate::support::layout::by_hand;
 use crate::support::ops::{Published, ops, publish, publish_layout};
 use crate::support::process::run;
+use crate::support::python::{ARROW, request};
 use crate::support::registry::{Auth, Registry};
 use serde_json::Value;
 use std::path::Path;
@@ -102,4 +105,19 @@ fn a_file_that_is_no_pipeline_is_refused_as_usage() {
     let ended = run(ops().arg("publish").arg(&file).arg("--layout").arg(directory.path()));
     assert_eq!(ended.code(), 2, "{}", ended.stderr);
     assert!(ended.stderr.contains("pipeline.yaml"), "{}", ended.stderr);
+}
+
+/// As ORAS and ModelPack write it: an empty config, and the file's name as its title.
+#[test]
+fn one_onnx_file_that_another_tool_pushed_is_served_as_it_is() {
+    let model = std::fs::read(fixture("models/fraud.onnx")).unwrap();
+    let layers: [(&[u8], Option<&str>); 2] =
+        [(b"about this model", Some("README.md")), (&model, Some("fraud.onnx"))];
+    let layout = by_hand(b"{}", &layers);
+    let engine = Engine::start(&[("PIPELINE_URL", &layout.url)]);
+    assert_eq!(engine.curl("/models", &[]).json()["models"][0]["name"], "fraud");
+    let body = format!("@{}", request("fraud_1.arrow").display());
+    let content_type = format!("Content-Type: {ARROW}");
+    let answer = engine.curl("/infer", &["-H", &content_type, "--data-binary", &body]);
+    assert_eq!(answer.status, 200, "{}", answer.body);
 }
