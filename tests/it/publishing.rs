@@ -121,3 +121,13 @@ fn one_onnx_file_that_another_tool_pushed_is_served_as_it_is() {
     let answer = engine.curl("/infer", &["-H", &content_type, "--data-binary", &body]);
     assert_eq!(answer.status, 200, "{}", answer.body);
 }
+
+/// Versions follow content, so the README can tell the URL of its example; here it is held to it.
+#[test]
+fn the_readme_tells_the_url_that_its_example_gets() {
+    let layout = tempfile::tempdir().unwrap();
+    let published = publish_layout(&fixture("pipelines/fraud.yaml"), layout.path());
+    let readme = include_str!("../../README.md");
+    let url = format!("PIPELINE_URL=localhost:5000/pipelines/fraud:{} ", published.tag());
+    assert!(readme.contains(&url), "README.md does not have {url}");
+}
