@@ -1,8 +1,8 @@
 //! An inference record as the list of one that the contract shows, byte for byte in its form.
 
+use super::literal::{float, json, list};
 use crate::pipeline::Record;
 use crate::tensor::{Data, NamedTensor};
-use serde::Serialize;
 
 /// Bytes of a record without its outputs: names, versions, numbers.
 const FRAME_BYTES: usize = 512;
@@ -12,9 +12,6 @@ const VALUE_BYTES: usize = 20;
 
 /// The version of the form of an output, `"v"`.
 const OUTPUT_VERSION: u64 = 1;
-
-/// From here on floats are printed with an exponent.
-const EXPONENT_FROM: f64 = 1e16;
 
 /// Writes a record as JSON: a list with one element, keys in alphabetical order at each level,
 /// no white space. Floats are widened to 64 bits and printed in the shortest form that reads
@@ -76,38 +73,6 @@ fn data(out: &mut Vec<u8>, data: &Data<'_>) {
     }
 }
 
-fn list<T>(out: &mut Vec<u8>, items: &[T], mut item: impl FnMut(&mut Vec<u8>, &T)) {
-    out.push(b'[');
-    for (index, value) in items.iter().enumerate() {
-        if 0 < index {
-            out.push(b',');
-        }
-        item(out, value);
-    }
-    out.push(b']');
-}
-
-/// A float as the original prints it: with `.0` when whole, with an exponent below 1e-5 and from
-/// 1e16 on.
-fn float(out: &mut Vec<u8>, value: f64) {
-    if !value.is_finite() {
-        return out.extend_from_slice(b"null");
-    }
-    let mut buffer = zmij::Buffer::new();
-    let printed = buffer.format_finite(value);
-    // zmij writes `1e+16`; the original, and this form, have no plus.
-    let plus = if EXPONENT_FROM <= value.abs() { printed.split_once('+') } else { None };
-    let (digits, exponent) = plus.unwrap_or((printed, ""));
-    out.extend_from_slice(digits.as_bytes());
-    out.extend_from_slice(exponent.as_bytes());
-}
-
-/// A string, an integer or a truth value.
-#[expect(clippy::expect_used, reason = "memory does not refuse a write, nor these types a form")]
-fn json<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
-    serde_json::to_writer(out, value).expect("a plain value is written to memory");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,32 +119,6 @@ mod tests {
                 r#""time":1694205578428}]"#
             )
         );
-    }
-
-    #[test]
-    fn floats_are_printed_as_the_original_prints_them() {
-        let cases = [
-            (1.0, "1.0"),
-            (-0.0, "-0.0"),
-            (0.00007667174941161647, "0.00007667174941161647"),
-            (8.822828535468008e-13, "8.822828535468008e-13"),
-            (1e-5, "0.00001"),
-            (9.5e-6, "9.5e-6"),
-            (123_456_789_012_345.0, "123456789012345.0"),
-            (9_007_199_254_740_993.0, "9007199254740992.0"),
-            (1e16, "1e16"),
-            (-2.5e17, "-2.5e17"),
-            (9_999_999_999_999_998.0, "9999999999999998.0"),
-            (1.5e300, "1.5e300"),
-            (f64::MIN_POSITIVE, "2.2250738585072014e-308"),
-            (f64::NAN, "null"),
-            (f64::NEG_INFINITY, "null"),
-        ];
-        for (value, printed) in cases {
-            let mut out = Vec::new();
-            float(&mut out, value);
-            assert_eq!(String::from_utf8(out).unwrap(), printed);
-        }
     }
 
     #[test]

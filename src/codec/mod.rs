@@ -6,19 +6,25 @@ mod arrow;
 mod decoded;
 mod format;
 mod limits;
+mod literal;
+pub mod open_inference;
 mod records;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod wanted;
 
 pub use answer::write_records;
-pub use arrow::{AnswerError, write_arrow};
+pub use arrow::{write_arrow, write_rows_arrow};
 pub use decoded::Decoded;
 pub use format::{
     CONTENT_TYPE_ARROW_FILE, CONTENT_TYPE_JSON, CONTENT_TYPE_RECORDS, InputFormat, OutputFormat,
     UnsupportedType,
 };
 pub use limits::{COLUMNS_MAX, NAME_BYTES_MAX, NESTING_MAX, ROWS_MAX, VALUES_MAX};
+pub use rows::{
+    AnswerError, DATASET_PATHS_MAX, DATASET_QUERY_BYTES_MAX, Dataset, DatasetError, write_rows,
+};
 
 use crate::tensor::{Misfit, Port};
 

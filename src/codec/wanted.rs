@@ -36,7 +36,8 @@ pub(super) fn missing(name: &str, present: &[&str], inputs: &[Port]) -> Misfit {
     Misfit::new(MisfitKind::MissingColumn, sentence).column(name).expected(wanted, found)
 }
 
-fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+/// Names for a sentence, cut to a number that can be read.
+pub(super) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     let more = names.len().saturating_sub(LISTED_MAX);
     let mut quoted: Vec<String> = names.take(LISTED_MAX).map(|name| format!("`{name}`")).collect();
     if 0 < more {

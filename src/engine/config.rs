@@ -144,6 +144,8 @@ pub struct Config {
     pub plain_http: Vec<RegistryHost>,
     /// What the ops center gave this edge.
     pub bundle: Option<Bundle>,
+    /// The edge's name in answers: that of its bundle, else the host's as the container tells it.
+    pub partition: String,
 }
 
 /// Every fault of the environment, one sentence each, none of them with a secret's value.
@@ -173,6 +175,8 @@ impl Config {
             environment.problems.push(problem);
         });
         environment.refuse_unknown();
+        let named = bundle.as_ref().and_then(|bundle| bundle.value("EDGE_NAME"));
+        let partition = named.or(environment.text("HOSTNAME")).unwrap_or_default().to_owned();
         match (source, persist, environment.problems) {
             (Some(source), Some(persist), problems) if problems.is_empty() => Ok(Config {
                 source,
@@ -185,6 +189,7 @@ impl Config {
                 persist,
                 plain_http,
                 bundle,
+                partition,
             }),
             (_, _, problems) => Err(ConfigError(problems)),
         }

@@ -5,10 +5,11 @@ use super::metrics::{Metrics, Stage};
 use super::refusal::Problem;
 use super::slot::Slot;
 use crate::clock::{Clock, unix_ms};
-use crate::codec::{self, InputFormat, OutputFormat};
+use crate::codec::{self, Dataset, InputFormat, OutputFormat};
 use crate::http::server::{Request, Response};
 use crate::pipeline::Record;
 use crate::runtime::{Deadline, Pool};
+use crate::tensor::Table;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,74 @@ pub(super) struct Inferences {
     pub(super) metrics: Metrics,
     /// How long a request may wait and compute, from the moment when its rows are read.
     pub(super) request_max: Duration,
+    /// The edge's name, as later answers carry it.
+    pub(super) partition: String,
+}
+
+/// The two generations of the original's answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Generation {
+    /// One record for the whole request, as the contract has it.
+    Record,
+    /// One element for each row, as later releases have it.
+    Rows,
+}
+
+/// The form in which an inference is answered.
+#[derive(Debug)]
+pub(super) enum Form {
+    Record(OutputFormat),
+    Rows(OutputFormat, Dataset),
+}
+
+/// The query parameter that asks for a generation by name.
+const ANSWER: &str = "answer";
+
+impl Form {
+    /// The form that the client asks for: `Accept`, then `answer=record|rows` in the query, then
+    /// what `dataset` parameters imply, then what the path has by default.
+    fn of(request: &Request<'_, '_>, default: Generation) -> Result<Form, Problem> {
+        let format = OutputFormat::of_accept(request.header("accept"));
+        let mut generation = None;
+        let mut names_parts = false;
+        for pair in request.query().unwrap_or_default().split('&') {
+            match pair.split_once('=').unwrap_or((pair, "")) {
+                (ANSWER, "record") => generation = Some(Generation::Record),
+                (ANSWER, "rows") => generation = Some(Generation::Rows),
+                (ANSWER, other) => return Err(Problem::answer_form(other)),
+                (key, _) => names_parts |= key.starts_with("dataset"),
+            }
+        }
+        let implied = if names_parts { Generation::Rows } else { default };
+        match generation.unwrap_or(implied) {
+            Generation::Record => Ok(Form::Record(format)),
+            Generation::Rows => Ok(Form::Rows(format, Dataset::parse(request.query())?)),
+        }
+    }
+
+    fn content_type(&self) -> &'static str {
+        match self {
+            Form::Record(format) | Form::Rows(format, _) => format.content_type(),
+        }
+    }
+
+    fn write(
+        &self,
+        record: &Record<'_>,
+        table: &Table<'_>,
+        partition: &str,
+    ) -> Result<Vec<u8>, Problem> {
+        Ok(match self {
+            Form::Record(OutputFormat::Records) => codec::write_records(record),
+            Form::Record(OutputFormat::ArrowFile) => codec::write_arrow(record, table)?,
+            Form::Rows(OutputFormat::Records, dataset) => {
+                codec::write_rows(record, table, partition, dataset)?
+            }
+            Form::Rows(OutputFormat::ArrowFile, dataset) => {
+                codec::write_rows_arrow(record, table, partition, dataset)?
+            }
+        })
+    }
 }
 
 impl Inferences {
@@ -28,33 +97,76 @@ impl Inferences {
     ///
     /// # Errors
     /// When the body is not rows that the pipeline takes, or no turn to compute comes.
-    pub(super) fn answer(&self, request: &mut Request<'_, '_>) -> Result<Response, Problem> {
+    pub(super) fn answer(
+        &self,
+        request: &mut Request<'_, '_>,
+        default: Generation,
+    ) -> Result<Response, Problem> {
         let start = Instant::now();
         let format = InputFormat::of_content_type(request.header("content-type"))?;
-        let wanted = OutputFormat::of_accept(request.header("accept"));
+        let form = Form::of(request, default)?;
+        let body = self.body(request)?;
+        let answer = self.infer(format, body, &form, &mut || request.client_has_left())?;
+        self.timed(Stage::Whole, start);
+        Ok(Response::new(200, form.content_type(), answer))
+    }
+
+    /// The body of a request, counted.
+    ///
+    /// # Errors
+    /// When it is too large, too slow or torn.
+    pub(super) fn body(&self, request: &mut Request<'_, '_>) -> Result<Vec<u8>, Problem> {
         let body = request.body()?;
         self.metrics.received(body.len());
-        let time_ms = unix_ms(&*self.clock);
+        Ok(body)
+    }
 
+    /// Infers rows and gives the answer's bytes; `client_left` is asked while they wait.
+    ///
+    /// # Errors
+    /// As [`Inferences::answer`].
+    pub(super) fn infer(
+        &self,
+        format: InputFormat,
+        body: Vec<u8>,
+        form: &Form,
+        client_left: &mut dyn FnMut() -> bool,
+    ) -> Result<Vec<u8>, Problem> {
         let read = Instant::now();
         let decoded = codec::decode(format, body, self.slot.chain.inputs())?;
         let table = decoded.table();
+        let record = self.compute(&table, read, client_left)?;
+        let write = Instant::now();
+        let answer = form.write(&record, &table, &self.partition)?;
+        self.timed(Stage::Write, write);
+        Ok(answer)
+    }
+
+    /// Takes a table that was read since `read` through the gate and the models.
+    ///
+    /// # Errors
+    /// When no turn comes, the table does not fit the models, or they cannot compute it in time.
+    pub(super) fn compute(
+        &self,
+        table: &Table<'_>,
+        read: Instant,
+        client_left: &mut dyn FnMut() -> bool,
+    ) -> Result<Record<'static>, Problem> {
+        let time_ms = unix_ms(&*self.clock);
         let mut elapsed = vec![self.timed(Stage::Read, read)];
 
         let wait = Instant::now();
         let deadline = wait + self.request_max;
-        let pass = self.gate.enter(deadline, &mut || request.client_has_left())?;
+        let pass = self.gate.enter(deadline, client_left)?;
         self.timed(Stage::Wait, wait);
 
         let run = Instant::now();
-        let outcome = self.slot.chain.run(&self.pool, &table, Deadline::at(deadline))?;
+        let outcome = self.slot.chain.run(&self.pool, table, Deadline::at(deadline))?;
         drop(pass);
         self.timed(Stage::Run, run);
         self.metrics.inferred(table.rows(), &outcome.outputs);
         elapsed.extend(outcome.elapsed);
-
-        let write = Instant::now();
-        let record = Record {
+        Ok(Record {
             check_failures: Vec::new(),
             elapsed_ns: elapsed.into_iter().map(nanoseconds).collect(),
             model_name: self.slot.last.name.clone(),
@@ -64,18 +176,11 @@ impl Inferences {
             pipeline_name: self.slot.definition.name.clone(),
             pipeline_version: self.slot.definition.version.clone(),
             time_ms,
-        };
-        let body = match wanted {
-            OutputFormat::Records => codec::write_records(&record),
-            OutputFormat::ArrowFile => codec::write_arrow(&record, &table)?,
-        };
-        self.timed(Stage::Write, write);
-        self.timed(Stage::Whole, start);
-        Ok(Response::new(200, wanted.content_type(), body))
+        })
     }
 
     /// Counts what a stage took, and gives it back.
-    fn timed(&self, stage: Stage, since: Instant) -> Duration {
+    pub(super) fn timed(&self, stage: Stage, since: Instant) -> Duration {
         let elapsed = since.elapsed();
         self.metrics.stage(stage, elapsed);
         elapsed

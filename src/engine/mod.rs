@@ -12,6 +12,7 @@ mod foreign;
 mod gate;
 mod infer;
 mod metrics;
+mod open_inference;
 mod persist;
 mod progress;
 mod refusal;

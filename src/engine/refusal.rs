@@ -2,7 +2,7 @@
 
 use super::gate::Busy;
 use super::routes::json;
-use crate::codec::{AnswerError, UnsupportedType};
+use crate::codec::{AnswerError, DatasetError, UnsupportedType};
 use crate::exit;
 use crate::http::server::{BodyError, Refusal, Response};
 use crate::logging::AT_SERVE;
@@ -60,7 +60,8 @@ impl Problem {
     pub(super) fn path(path: &str) -> Problem {
         let sentence = format!(
             "there is nothing at {path}: the engine answers GET /pipelines, GET /models, \
-             GET /healthz, GET /metrics, POST /pipelines/{{name}} and POST /infer"
+             GET /healthz, GET /metrics, POST /pipelines/{{name}}, POST /infer and the Open \
+             Inference Protocol below /v2"
         );
         Problem::new(404, "unknown_path", sentence)
     }
@@ -94,6 +95,22 @@ impl Problem {
         } else {
             log::debug!(target: AT_SERVE, "id={id} status={code} kind={kind} msg={error:?}");
         }
+    }
+
+    pub(super) fn answer_form(found: &str) -> Problem {
+        let sentence = format!(
+            "the query parameter `answer` is `{found}`: expected `record` for one record of the \
+             whole request, or `rows` for one element for each row"
+        );
+        Problem::new(400, "query", sentence)
+    }
+
+    pub(super) fn header_length(found: &str) -> Problem {
+        let sentence = format!(
+            "the header Inference-Header-Content-Length is `{found}`: expected the bytes of JSON \
+             at the beginning of the body"
+        );
+        Problem::new(400, "header_length", sentence)
     }
 
     pub(super) fn response(self) -> Response {
@@ -166,7 +183,18 @@ impl From<UnsupportedType> for Problem {
 
 impl From<AnswerError> for Problem {
     fn from(error: AnswerError) -> Problem {
-        Problem::new(422, "no_arrow_form", exit::chain(&error))
+        match error {
+            AnswerError::Dataset(error) => error.into(),
+            AnswerError::NotInRows { .. }
+            | AnswerError::TooLarge { .. }
+            | AnswerError::Arrow(_) => Problem::new(422, "not_in_rows", exit::chain(&error)),
+        }
+    }
+}
+
+impl From<DatasetError> for Problem {
+    fn from(error: DatasetError) -> Problem {
+        Problem::new(400, "query", exit::chain(&error))
     }
 }
 

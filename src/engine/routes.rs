@@ -1,7 +1,8 @@
 //! The engine's endpoints: what is asked, by method and path, and what is answered.
 
-use super::infer::Inferences;
+use super::infer::{Generation, Inferences};
 use super::metrics;
+use super::open_inference;
 use super::refusal::Problem;
 use super::serve::Readiness;
 use crate::http::server::{Refusal, Request, Response, Service};
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 /// `Content-Type` of lists and errors.
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 
 /// The header that names a request in answers and in error lines.
 const REQUEST_ID: &str = "X-Request-Id";
@@ -119,23 +120,31 @@ impl Routes {
             "/models" => get(request, || Response::new(200, JSON, self.models())),
             "/healthz" => get(request, || self.health()),
             "/metrics" => get(request, || self.metrics()),
-            "/infer" => self.infer(request),
+            "/infer" => self.infer(request, Generation::Rows),
+            path if path == "/v2" || path.starts_with("/v2/") => {
+                let readiness = self.readiness.open_inference();
+                open_inference::answer(&path[3..], request, &self.inferences, readiness)
+            }
             path => match path.strip_prefix("/pipelines/") {
                 Some(name) => {
                     let ours = &self.inferences.slot.definition.name;
                     if percent_decoded(name).as_deref() != Some(ours.as_bytes()) {
                         return Err(Problem::unknown_pipeline(name, ours));
                     }
-                    self.infer(request)
+                    self.infer(request, Generation::Record)
                 }
                 None => Err(Problem::path(path)),
             },
         }
     }
 
-    fn infer(&self, request: &mut Request<'_, '_>) -> Result<Response, Problem> {
+    fn infer(
+        &self,
+        request: &mut Request<'_, '_>,
+        default: Generation,
+    ) -> Result<Response, Problem> {
         match request.method() {
-            "POST" => self.inferences.answer(request),
+            "POST" => self.inferences.answer(request, default),
             method => Err(Problem::method(method, "POST")),
         }
     }
@@ -173,7 +182,10 @@ impl Routes {
     }
 }
 
-fn get(request: &Request<'_, '_>, answer: impl FnOnce() -> Response) -> Result<Response, Problem> {
+pub(super) fn get(
+    request: &Request<'_, '_>,
+    answer: impl FnOnce() -> Response,
+) -> Result<Response, Problem> {
     match request.method() {
         "GET" | "HEAD" => Ok(answer()),
         method => Err(Problem::method(method, "GET, HEAD")),

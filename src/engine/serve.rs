@@ -7,6 +7,7 @@ use super::metrics::Metrics;
 use super::routes::Routes;
 use super::slot::Slot;
 use crate::clock::Clock;
+use crate::codec::open_inference;
 use crate::exit::{Exit, Failure};
 use crate::http::server::{Handle, Limits, Server};
 use crate::logging::AT_SERVE;
@@ -44,6 +45,15 @@ impl Readiness {
     pub(super) fn is_ready(&self) -> bool {
         self.0.load(SeqCst)
     }
+
+    /// The same in the words of the Open Inference Protocol.
+    pub(super) fn open_inference(&self) -> open_inference::Readiness {
+        if self.is_ready() {
+            open_inference::Readiness::Ready
+        } else {
+            open_inference::Readiness::NotReady
+        }
+    }
 }
 
 /// Answers for the pipeline in `slot` until SIGTERM or SIGINT; a second signal ends at once.
@@ -74,7 +84,8 @@ pub(super) fn serve(
     let metrics = Metrics::new(Instant::now());
     let gate = Gate::new(config.cpus);
     let request_max = config.request_max;
-    let inferences = Inferences { slot, pool, clock, gate, metrics, request_max };
+    let partition = config.partition.clone();
+    let inferences = Inferences { slot, pool, clock, gate, metrics, request_max, partition };
     server.run(Routes::new(inferences, readiness));
     let drained = stopped.join().unwrap_or(false);
     log::info!(target: AT_SERVE, "msg=stopped drained={drained}");

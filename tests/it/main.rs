@@ -24,6 +24,9 @@ mod registry_faults;
 // Answers beside onnxruntime's, inputs by pyarrow and pandas.
 mod inference;
 
+// The other forms of answers, and the other protocol.
+mod later_forms;
+
 // How it counts, bounds its work, and stops.
 mod service;
 

@@ -8,7 +8,7 @@ mod tests;
 mod validate;
 mod write;
 
-pub use write::{AnswerError, write_arrow};
+pub use write::{write_arrow, write_rows_arrow};
 
 use super::decoded::Decoded;
 use super::wanted;

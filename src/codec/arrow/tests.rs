@@ -1,11 +1,12 @@
 //! Arrow files made with Arrow's own writer, read by ours, and the other way round.
 
 use super::*;
+use crate::codec::{AnswerError, Dataset};
 use crate::pipeline::{CheckFailure, Record};
 use crate::tensor::{Column, Data, ElementType, NamedTensor, RowShape, Table, Tensor};
 use arrow_array::builder::{FixedSizeListBuilder, Float32Builder, Int64Builder, ListBuilder};
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Int64Type, UInt64Type};
+use arrow_array::types::{Float32Type, Int64Type, UInt32Type, UInt64Type};
 use arrow_array::{
     Array, BooleanArray, DictionaryArray, Float32Array, Int64Array, LargeStringArray, ListArray,
     StringArray,
@@ -307,4 +308,34 @@ fn outputs_are_divided_among_the_rows() {
             (answer, _) => panic!("{shape:?} for {rows}: {answer:?}"),
         }
     }
+}
+
+#[test]
+fn the_later_form_counts_anomalies_and_has_what_a_query_asks_for() {
+    let record = answer(vec![output("o", &[2], Data::F32(Cow::Borrowed(&[0.5, 1.5])))]);
+    let input = [1.0, 2.0];
+    let batch = |query: &str| {
+        let dataset = Dataset::parse(Some(query)).unwrap();
+        let body = write_rows_arrow(&record, &input_of(2, &input), "edge-1", &dataset).unwrap();
+        FileReader::try_new(std::io::Cursor::new(body), None).unwrap().next().unwrap().unwrap()
+    };
+    let whole = batch("");
+    let schema = whole.schema();
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["time", "in", "out", "anomaly", "metadata"]);
+    assert_eq!(
+        format!("{}", schema.field(3).data_type()),
+        "Struct(\"count\": non-null UInt32, metadata: {\"tensor_type\": \"{\\\"shape\\\":[]}\"})"
+    );
+    let count = whole.column(3).as_struct().column(0).as_primitive::<UInt32Type>().clone();
+    assert_eq!(count.values()[..], [1, 1]);
+    let partition = whole.column(4).as_struct().column(4).as_string::<i32>().clone();
+    assert_eq!(partition.value(1), "edge-1");
+    let flat = batch("dataset[]=out&dataset[]=anomaly.count&dataset.separator=.");
+    let schema = flat.schema();
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["out.o", "anomaly.count"]);
+    assert_eq!(schema.field(0).metadata()["tensor_type"], "{\"shape\":[1]}");
+    let alone = batch("dataset[]=out");
+    assert_eq!(alone.schema().field(0).name(), "o");
 }

@@ -6,6 +6,7 @@ mod cursor;
 mod fault;
 #[cfg(test)]
 mod tests;
+pub(super) mod values;
 
 use super::decoded::{Decoded, Held, Values};
 use super::limits::{COLUMNS_MAX, NAME_BYTES_MAX, ROWS_MAX, VALUES_MAX};

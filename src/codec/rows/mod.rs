@@ -1,0 +1,112 @@
+//! The later generation of the original's answers: one element for each row of the request, of
+//! which a client can ask for parts.
+
+mod dataset;
+mod error;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use dataset::{DATASET_PATHS_MAX, DATASET_QUERY_BYTES_MAX, Dataset, DatasetError};
+pub use error::AnswerError;
+pub(super) use error::COLUMN_MAX;
+pub(super) use tree::{Cells, Generation, Member, Source, Value, answer};
+
+use super::literal;
+use crate::pipeline::Record;
+use crate::tensor::Table;
+
+/// Bytes of an element without its cells, and of one cell with its comma: what to reserve.
+const FRAME_BYTES: usize = 384;
+const VALUE_BYTES: usize = 12;
+
+/// Writes a record as JSON: a list with one element for each row of `input`, the table that the
+/// record answers. Without white space; keys are `time`, `in`, `out`, `anomaly` and `metadata` in
+/// this order, or what of them `dataset` asks for. `partition` is the edge's name.
+///
+/// Each row of a column is one flat list, of a scalar column a value. Floats are printed in the
+/// shortest form that reads back the same in their own width; NaN and infinities become `null`.
+/// An output's rows are its first dimension when that is the number of rows or a multiple of it;
+/// the answer to one row is the whole output.
+///
+/// # Errors
+/// When an output does not come in rows, or `dataset` asks for what is not there.
+pub fn write_rows(
+    record: &Record<'_>,
+    input: &Table<'_>,
+    partition: &str,
+    dataset: &Dataset,
+) -> Result<Vec<u8>, AnswerError> {
+    let members = answer(record, input, partition, Generation::Anomaly)?;
+    let members = dataset.select(members)?;
+    let mut pieces = Pieces { done: Vec::new(), fixed: Vec::new() };
+    pieces.group(&members);
+    let Pieces { done, fixed: last } = pieces;
+    let fixed = done.iter().map(|(fixed, _)| fixed.len()).sum::<usize>() + last.len();
+    let values: usize = done.iter().map(|(_, cells)| cells.row_elements()).sum();
+    let row_bytes = values.saturating_mul(VALUE_BYTES).saturating_add(fixed.max(FRAME_BYTES));
+    let mut out = Vec::with_capacity(row_bytes.saturating_mul(input.rows()));
+    out.push(b'[');
+    for row in 0..input.rows() {
+        if 0 < row {
+            out.push(b',');
+        }
+        for (fixed, cells) in &done {
+            out.extend_from_slice(fixed);
+            write_cell(&mut out, cells, row);
+        }
+        out.extend_from_slice(&last);
+    }
+    out.push(b']');
+    Ok(out)
+}
+
+fn write_cell(out: &mut Vec<u8>, cells: &Cells<'_>, row: usize) {
+    let length = cells.row_elements();
+    let range = row * length..(row + 1) * length;
+    if cells.row_shape.is_empty() {
+        return literal::values(out, &cells.data, range);
+    }
+    out.push(b'[');
+    literal::values(out, &cells.data, range);
+    out.push(b']');
+}
+
+/// An element's text in pieces: what is the same on each row is written once.
+struct Pieces<'m> {
+    /// Text, and the cells that follow it.
+    done: Vec<(Vec<u8>, &'m Cells<'m>)>,
+    /// Text after the last cells.
+    fixed: Vec<u8>,
+}
+
+impl<'m> Pieces<'m> {
+    fn group(&mut self, members: &'m [Member<'m>]) {
+        self.fixed.push(b'{');
+        for (index, member) in members.iter().enumerate() {
+            if 0 < index {
+                self.fixed.push(b',');
+            }
+            literal::json(&mut self.fixed, &member.name);
+            self.fixed.push(b':');
+            self.value(&member.value);
+        }
+        self.fixed.push(b'}');
+    }
+
+    fn value(&mut self, value: &'m Value<'m>) {
+        let out = &mut self.fixed;
+        match value {
+            Value::Group(members) => self.group(members),
+            Value::Cells(cells) => self.done.push((std::mem::take(out), cells)),
+            Value::Count(count) => literal::json(out, count),
+            Value::Dropped => out.extend_from_slice(b"[]"),
+            Value::Elapsed(elapsed) => literal::list(out, elapsed, literal::json),
+            Value::Failures(failures) => {
+                literal::list(out, failures, |out, failure| literal::json(out, &failure.expression))
+            }
+            Value::Text(text) => literal::json(out, text),
+            Value::Time(time) => literal::json(out, time),
+        }
+    }
+}
