@@ -21,6 +21,16 @@ pub(super) struct Inferences {
     pub(super) metrics: Metrics,
 }
 
+/// What one request wants inferred.
+pub(super) struct Rows {
+    pub(super) format: InputFormat,
+    pub(super) body: Vec<u8>,
+    /// The format of the answer.
+    pub(super) wanted: OutputFormat,
+    /// When the request came.
+    pub(super) start: Instant,
+}
+
 impl Inferences {
     /// Infers the rows in the body of `request`.
     ///
@@ -32,6 +42,21 @@ impl Inferences {
         let wanted = OutputFormat::of_accept(request.header("accept"));
         let body = request.body()?;
         self.metrics.received(body.len());
+        let rows = Rows { format, body, wanted, start };
+        let answer = self.infer(rows, &mut || request.client_has_left())?;
+        Ok(Response::new(200, wanted.content_type(), answer))
+    }
+
+    /// Infers rows, and gives the answer's bytes; `client_left` is asked while they wait.
+    ///
+    /// # Errors
+    /// As [`Inferences::answer`].
+    pub(super) fn infer(
+        &self,
+        rows: Rows,
+        client_left: &mut dyn FnMut() -> bool,
+    ) -> Result<Vec<u8>, Problem> {
+        let Rows { format, body, wanted, start } = rows;
         let time_ms = unix_ms(&*self.clock);
 
         let read = Instant::now();
@@ -40,7 +65,7 @@ impl Inferences {
         let mut elapsed = vec![self.timed(Stage::Read, read)];
 
         let wait = Instant::now();
-        let pass = self.gate.enter(wait + gate::WAIT_MAX, &mut || request.client_has_left())?;
+        let pass = self.gate.enter(wait + gate::WAIT_MAX, client_left)?;
         self.timed(Stage::Wait, wait);
 
         let run = Instant::now();
@@ -68,7 +93,7 @@ impl Inferences {
         };
         self.timed(Stage::Write, write);
         self.timed(Stage::Whole, start);
-        Ok(Response::new(200, wanted.content_type(), body))
+        Ok(body)
     }
 
     /// Counts what a stage took, and gives it back.

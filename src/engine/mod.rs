@@ -11,6 +11,7 @@ mod fetch;
 mod gate;
 mod infer;
 mod metrics;
+mod page;
 mod persist;
 mod progress;
 mod refusal;

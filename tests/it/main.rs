@@ -24,6 +24,9 @@ mod registry_faults;
 // Answers beside onnxruntime's, inputs by pyarrow and pandas.
 mod inference;
 
+// What a person with a browser sees.
+mod page;
+
 // How it counts, bounds its work, and stops.
 mod service;
 

@@ -1,6 +1,7 @@
 //! What keeps an engine from serving: each cause with its own sentence, next step and exit code.
 
 use crate::support::engine::command;
+use crate::support::layout::Artifact;
 use crate::support::ops::{Published, ops, publish, publish_layout};
 use crate::support::process::{Ended, run};
 use crate::support::registry::{Auth, PASSWORD, Registry};
@@ -113,31 +114,10 @@ fn models_that_do_not_load_are_refused_at_publishing() {
 /// A model that another publisher let through does not load on the device either.
 #[test]
 fn an_engine_refuses_a_model_that_does_not_load() {
-    use potoroo::oci::{Descriptor, Digest, Manifest, media_type};
-    use potoroo::registry::Layout;
-
     let directory = tempfile::tempdir().unwrap();
-    let layout = Layout::create(directory.path()).unwrap();
-    let model = std::fs::read(fixture("models/broken/unknown_operator.onnx")).unwrap();
-    let sha = Digest::of(&model).hex();
-    let key = format!(r#"{{"name":"m","version":"v","sha":"{sha}","runtime":"onnx"}}"#);
-    let config = format!(
-        r#"{{"id":"p","steps":[{{"ModelInference":{{"models":[{key}]}}}}],"models":[{key}]}}"#
-    );
-    let config_descriptor = Descriptor::of("application/json", config.as_bytes());
-    let layer = Descriptor::of("application/octet-stream", &model);
-    layout.put_blob_from(&config_descriptor, &mut config.as_bytes()).unwrap();
-    layout.put_blob_from(&layer, &mut model.as_slice()).unwrap();
-    let manifest = Manifest {
-        media_type: media_type::MANIFEST.to_owned(),
-        artifact_type: None,
-        config: config_descriptor,
-        layers: vec![layer],
-        annotations: Default::default(),
-    };
-    layout.put_manifest(&"v1".parse().unwrap(), &manifest.to_bytes()).unwrap();
-    let ended =
-        start(&[("PIPELINE_URL", &format!("oci-layout:{}:v1", directory.path().display()))]);
+    let file = fixture("models/broken/unknown_operator.onnx");
+    let artifact = Artifact { pipeline: "p", model: "m", file: &file, fields: &[] };
+    let ended = start(&[("PIPELINE_URL", &artifact.write(directory.path()))]);
     assert_eq!(ended.code(), 3, "{}", ended.stderr);
     assert!(ended.stderr.contains("FluxCapacitor"), "{}", ended.stderr);
     // A layer without annotations prints `null`, as the original does.

@@ -1,6 +1,8 @@
 //! What the tests stand on: programs as processes, a registry, Python's peers, an HTTP client.
 
+pub mod browser;
 pub mod engine;
+pub mod layout;
 pub mod ops;
 pub mod process;
 pub mod python;
