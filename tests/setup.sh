@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Brings what the tests need and the project does not ship: a registry, skopeo, curl, and Python
-# with the pinned packages of tests/fixtures/requirements.txt in target/python.
+# Brings what the tests need and the project does not ship: a registry, skopeo, curl, Chromium with
+# its driver, and Python with the pinned packages of tests/fixtures/requirements.txt in target/python.
 # Runs on Debian 12 as root or with sudo; a second run finds everything there and changes nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -73,14 +73,15 @@ install_packages() {
 }
 
 missing=()
-for command in docker-registry skopeo curl; do
+for command in docker-registry skopeo curl chromium; do
   command -v "$command" >/dev/null || missing+=("$command")
 done
+command -v chromedriver >/dev/null || missing+=(chromium-driver)
 has_venv || missing+=(python3-venv)
 if [ "${#missing[@]}" -gt 0 ]; then
   install_packages "${missing[@]}"
 else
-  say "docker-registry, skopeo, curl and python3-venv are there"
+  say "docker-registry, skopeo, curl, chromium with its driver, and python3-venv are there"
 fi
 
 if cmp -s "$requirements" "$stamp" && [ -x "$python/bin/python" ]; then

@@ -13,6 +13,7 @@ mod gate;
 mod infer;
 mod metrics;
 mod open_inference;
+mod page;
 mod persist;
 mod progress;
 mod refusal;

@@ -1,6 +1,7 @@
 //! Every answer that is not an inference: status, sentence, and the place of the fault.
 
 use super::gate::Busy;
+use super::page::FormError;
 use super::routes::json;
 use crate::codec::{AnswerError, DatasetError, UnsupportedType};
 use crate::exit;
@@ -25,6 +26,9 @@ pub(super) struct Problem {
     allow: Option<&'static str>,
     #[serde(skip)]
     retry: bool,
+    /// What a browser is shown instead of JSON.
+    #[serde(skip)]
+    page: Option<Box<Response>>,
 }
 
 /// Where in the request the fault is.
@@ -54,12 +58,13 @@ impl Problem {
             place: None,
             allow: None,
             retry: false,
+            page: None,
         }
     }
 
     pub(super) fn path(path: &str) -> Problem {
         let sentence = format!(
-            "there is nothing at {path}: the engine answers GET /pipelines, GET /models, \
+            "there is nothing at {path}: the engine answers GET /, GET /pipelines, GET /models, \
              GET /healthz, GET /metrics, POST /pipelines/{{name}}, POST /infer and the Open \
              Inference Protocol below /v2"
         );
@@ -79,6 +84,12 @@ impl Problem {
         let mut problem = Problem::new(405, "method_not_allowed", sentence);
         problem.allow = Some(allowed);
         problem
+    }
+
+    /// The same refusal, told on a page that `render` makes of status and sentence.
+    pub(super) fn on_page(mut self, render: impl FnOnce(u16, &str) -> Response) -> Problem {
+        self.page = Some(Box::new(render(self.code, &self.error)));
+        self
     }
 
     /// The stable name of the fault.
@@ -113,8 +124,11 @@ impl Problem {
         Problem::new(400, "header_length", sentence)
     }
 
-    pub(super) fn response(self) -> Response {
-        let mut response = Response::new(self.code, "application/json", json(&self));
+    pub(super) fn response(mut self) -> Response {
+        let mut response = match self.page.take() {
+            Some(page) => *page,
+            None => Response::new(self.code, "application/json", json(&self)),
+        };
         if let Some(methods) = self.allow {
             response = response.with_header("Allow", methods.to_owned());
         }
@@ -178,6 +192,19 @@ impl From<Busy> for Problem {
 impl From<UnsupportedType> for Problem {
     fn from(error: UnsupportedType) -> Problem {
         Problem::new(415, "unsupported_content_type", error.to_string())
+    }
+}
+
+impl From<FormError> for Problem {
+    fn from(error: FormError) -> Problem {
+        let (code, kind) = match error {
+            FormError::OtherSite => (403, "form_of_another_site"),
+            FormError::Type => (415, "unsupported_content_type"),
+            FormError::NoLength => (411, "form_without_length"),
+            FormError::TooLarge { .. } => (413, "form_too_large"),
+            FormError::NoRows => (400, "form_without_rows"),
+        };
+        Problem::new(code, kind, error.to_string())
     }
 }
 

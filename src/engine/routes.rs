@@ -3,6 +3,7 @@
 use super::infer::{Generation, Inferences};
 use super::metrics;
 use super::open_inference;
+use super::page::Page;
 use super::refusal::Problem;
 use super::serve::Readiness;
 use crate::http::server::{Refusal, Request, Response, Service};
@@ -23,6 +24,7 @@ const REQUEST_ID: &str = "X-Request-Id";
 /// Answers for one pipeline.
 pub(super) struct Routes {
     inferences: Inferences,
+    page: Page,
     readiness: Readiness,
     ids: RequestIds,
 }
@@ -110,12 +112,14 @@ const RUNNING: &str = "Running";
 
 impl Routes {
     pub(super) fn new(inferences: Inferences, readiness: Readiness) -> Routes {
-        Routes { inferences, readiness, ids: RequestIds::new() }
+        let page = Page::new(&inferences.slot);
+        Routes { inferences, page, readiness, ids: RequestIds::new() }
     }
 
     fn route(&self, request: &mut Request<'_, '_>) -> Result<Response, Problem> {
         let path = request.path().to_owned();
         match path.as_str() {
+            "/" => self.page.answer(request, &self.inferences, self.readiness.is_ready()),
             "/pipelines" => get(request, || Response::new(200, JSON, self.pipelines())),
             "/models" => get(request, || Response::new(200, JSON, self.models())),
             "/healthz" => get(request, || self.health()),
@@ -198,7 +202,7 @@ pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
 }
 
 /// RFC 3986, section 2.1; `None` where an escape is broken.
-fn percent_decoded(text: &str) -> Option<Vec<u8>> {
+pub(super) fn percent_decoded(text: &str) -> Option<Vec<u8>> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::with_capacity(text.len());
     while let Some(byte) = bytes.next() {

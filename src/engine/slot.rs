@@ -16,6 +16,8 @@ pub(super) struct Slot {
     pub(super) definition: Definition,
     /// The models that run in turn.
     pub(super) chain: Chain,
+    /// The model of each link of the chain.
+    pub(super) keys: Vec<ModelKey>,
     /// The last model that runs: the one that a record names.
     pub(super) last: ModelKey,
 }
@@ -51,7 +53,7 @@ impl Slot {
         let Fetched { definition, files } = fetched;
         let mut loaded: HashMap<ModelKey, Arc<Model>> = HashMap::new();
         let mut links = Vec::new();
-        let mut last = None;
+        let mut run = Vec::new();
         for Step::ModelInference(keys) in &definition.steps {
             let Some((key, challengers)) = keys.split_first() else { continue };
             if !challengers.is_empty() {
@@ -75,13 +77,13 @@ impl Slot {
                 }
             };
             links.push(Link::new(model, &entry.tensor_fields));
-            last = Some(key.clone());
+            run.push(key.clone());
         }
-        let (Some(chain), Some(last)) = (Chain::new(links), last) else {
+        let (Some(chain), Some(last)) = (Chain::new(links), run.last().cloned()) else {
             return Err(refused(SlotError::Empty));
         };
         warm_up(&chain, pool);
-        Ok(Slot { definition, chain, last })
+        Ok(Slot { definition, chain, keys: run, last })
     }
 }
 

@@ -28,6 +28,17 @@ impl Link {
         };
         Link { model, names }
     }
+
+    /// What the model takes, under the names that its inputs have in the chain.
+    pub fn inputs(&self) -> Vec<Port> {
+        let ports = self.model.inputs().iter().zip(&self.names);
+        ports.map(|(port, name)| Port { name: name.clone(), ..port.clone() }).collect()
+    }
+
+    /// What the model gives.
+    pub fn outputs(&self) -> &[Port] {
+        self.model.outputs()
+    }
 }
 
 /// At least one model, each after the first fed by the one before.
@@ -49,15 +60,13 @@ pub struct Outcome {
 impl Chain {
     /// A chain of these links; `None` when there is none.
     pub fn new(links: Vec<Link>) -> Option<Chain> {
-        let first = links.first()?;
-        let inputs = first
-            .model
-            .inputs()
-            .iter()
-            .zip(&first.names)
-            .map(|(port, name)| Port { name: name.clone(), ..port.clone() })
-            .collect();
+        let inputs = links.first()?.inputs();
         Some(Chain { links, inputs })
+    }
+
+    /// The models in the order in which they run.
+    pub fn links(&self) -> &[Link] {
+        &self.links
     }
 
     /// What the chain takes: the first model's inputs under their names in the chain.
@@ -67,7 +76,7 @@ impl Chain {
 
     /// What the chain gives: the last model's outputs.
     pub fn outputs(&self) -> &[Port] {
-        self.links.last().map_or(&[], |link| link.model.outputs())
+        self.links.last().map_or(&[], Link::outputs)
     }
 
     /// Runs every row of `table` through each model in turn.

@@ -27,6 +27,9 @@ mod inference;
 // The other forms of answers, and the other protocol.
 mod later_forms;
 
+// What a person with a browser sees.
+mod page;
+
 // How it counts, bounds its work, and stops.
 mod service;
 

@@ -99,6 +99,7 @@ fn after_a_signal_it_serves_on_but_says_that_it_is_not_ready() {
     run(Command::new("kill").args(["-s", "TERM", &id])).success();
     engine.process.line_with("msg=stopping");
     assert_eq!(engine.curl("/healthz", &[]).status, 503);
+    assert!(engine.curl("/", &[]).body.contains(">Stopping<"));
     assert_eq!(engine.infer_file("fraud", &request("fraud_1.json")).status, 200);
     assert_eq!(engine.process.signal("TERM").code(), Some(1), "a second signal ends at once");
 }

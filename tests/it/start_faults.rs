@@ -1,6 +1,7 @@
 //! What keeps an engine from serving: each cause with its own sentence, next step and exit code.
 
 use crate::support::engine::command;
+use crate::support::layout::Artifact;
 use crate::support::layout::by_hand;
 use crate::support::ops::{Published, ops, publish, publish_layout};
 use crate::support::process::{Ended, run};
@@ -114,14 +115,10 @@ fn models_that_do_not_load_are_refused_at_publishing() {
 /// A model that another publisher let through does not load on the device either.
 #[test]
 fn an_engine_refuses_a_model_that_does_not_load() {
-    let model = std::fs::read(fixture("models/broken/unknown_operator.onnx")).unwrap();
-    let sha = potoroo::oci::Digest::of(&model).hex();
-    let key = format!(r#"{{"name":"m","version":"v","sha":"{sha}","runtime":"onnx"}}"#);
-    let config = format!(
-        r#"{{"id":"p","steps":[{{"ModelInference":{{"models":[{key}]}}}}],"models":[{key}]}}"#
-    );
-    let layout = by_hand(config.as_bytes(), &[(&model, None)]);
-    let ended = start(&[("PIPELINE_URL", &layout.url)]);
+    let directory = tempfile::tempdir().unwrap();
+    let file = fixture("models/broken/unknown_operator.onnx");
+    let artifact = Artifact { pipeline: "p", model: "m", file: &file, fields: &[] };
+    let ended = start(&[("PIPELINE_URL", &artifact.write(directory.path()))]);
     assert_eq!(ended.code(), 3, "{}", ended.stderr);
     assert!(ended.stderr.contains("FluxCapacitor"), "{}", ended.stderr);
     // A layer without annotations prints `null`, as the original does.

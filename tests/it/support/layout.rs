@@ -1,10 +1,41 @@
-//! An image layout put together by hand, as some other tool might have written it.
+//! An artifact in an image layout, put together by hand: what no publisher of ours would make.
 
-use potoroo::oci::{Descriptor, Manifest, TITLE, media_type};
+use potoroo::oci::{Descriptor, Digest, Manifest, TITLE, media_type};
 use potoroo::registry::Layout;
+use std::path::Path;
 use tempfile::TempDir;
 
-/// A layout with one manifest, which goes with this value.
+/// One model under names of the test's choice.
+pub struct Artifact<'a> {
+    /// Of the pipeline.
+    pub pipeline: &'a str,
+    /// Of the model.
+    pub model: &'a str,
+    /// The ONNX file.
+    pub file: &'a Path,
+    /// The columns for the model's inputs.
+    pub fields: &'a [&'a str],
+}
+
+impl Artifact<'_> {
+    /// Writes it into a new layout, without annotations, and gives its `PIPELINE_URL`.
+    pub fn write(&self, directory: &Path) -> String {
+        let model = std::fs::read(self.file).unwrap();
+        let sha = Digest::of(&model).hex();
+        let key = serde_json::json!({
+            "name": self.model, "version": "v", "sha": sha, "runtime": "onnx",
+            "tensor_fields": self.fields,
+        });
+        let config = serde_json::json!({
+            "id": self.pipeline,
+            "steps": [{"ModelInference": {"models": [&key]}}],
+            "models": [&key],
+        });
+        write(directory, config.to_string().as_bytes(), &[(&model, None)])
+    }
+}
+
+/// A layout that goes with this value.
 pub struct ByHand {
     /// What `PIPELINE_URL` is to be.
     pub url: String,
@@ -14,7 +45,12 @@ pub struct ByHand {
 /// A layout of this config and these layers, each with its title if it has one.
 pub fn by_hand(config: &[u8], layers: &[(&[u8], Option<&str>)]) -> ByHand {
     let directory = tempfile::tempdir().unwrap();
-    let layout = Layout::create(directory.path()).unwrap();
+    let url = write(directory.path(), config, layers);
+    ByHand { url, _directory: directory }
+}
+
+fn write(directory: &Path, config: &[u8], layers: &[(&[u8], Option<&str>)]) -> String {
+    let layout = Layout::create(directory).unwrap();
     let config_descriptor = Descriptor::of("application/json", config);
     layout.put_blob_from(&config_descriptor, &mut &*config).unwrap();
     let mut descriptors = Vec::new();
@@ -34,6 +70,5 @@ pub fn by_hand(config: &[u8], layers: &[(&[u8], Option<&str>)]) -> ByHand {
         annotations: Default::default(),
     };
     layout.put_manifest(&"v1".parse().unwrap(), &manifest.to_bytes()).unwrap();
-    let url = format!("oci-layout:{}:v1", directory.path().display());
-    ByHand { url, _directory: directory }
+    format!("oci-layout:{}:v1", directory.display())
 }

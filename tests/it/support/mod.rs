@@ -1,5 +1,6 @@
 //! What the tests stand on: programs as processes, a registry, Python's peers, an HTTP client.
 
+pub mod browser;
 pub mod engine;
 pub mod layout;
 pub mod ops;
