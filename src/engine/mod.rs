@@ -54,5 +54,6 @@ pub fn run(variables: Vec<(String, String)>) -> Result<(), Failure> {
         Failure::new(Exit::Failed, error).hint("lower CONFIG_CPUS, or raise the process limit")
     })?);
     let slot = slot::Slot::load(fetched, &pool)?;
-    serve::serve(config.listen, slot, pool, Arc::new(DeviceClock))
+    let door = serve::Door { listen: config.listen, tls: config.tls, api_key: config.api_key };
+    serve::serve(door, slot, pool, Arc::new(DeviceClock))
 }

@@ -3,7 +3,7 @@
 use super::routes::json;
 use crate::codec::{AnswerError, UnsupportedType};
 use crate::exit;
-use crate::http::server::{BodyError, Refusal, Response};
+use crate::http::server::{ApiKey, BodyError, Refusal, Response};
 use crate::logging::AT_SERVE;
 use crate::runtime::RunError;
 use crate::tensor::{Misfit, MisfitKind};
@@ -24,6 +24,8 @@ pub(super) struct Problem {
     allow: Option<&'static str>,
     #[serde(skip)]
     retry: bool,
+    #[serde(skip)]
+    wants_key: bool,
 }
 
 /// Where in the request the fault is.
@@ -53,6 +55,7 @@ impl Problem {
             place: None,
             allow: None,
             retry: false,
+            wants_key: false,
         }
     }
 
@@ -79,6 +82,12 @@ impl Problem {
         problem
     }
 
+    pub(super) fn no_key() -> Problem {
+        let sentence = "no API key or another one was shown: send `Authorization: Bearer KEY` or \
+                        `X-API-Key: KEY`";
+        Problem { wants_key: true, ..Problem::new(401, "unauthorized", sentence) }
+    }
+
     pub(super) fn response(self) -> Response {
         if self.code >= 500 {
             log::error!(target: AT_SERVE, "status={} kind={} msg={:?}", self.code, self.kind, self.error);
@@ -89,6 +98,9 @@ impl Problem {
         }
         if self.retry {
             response = response.with_header("Retry-After", RETRY_AFTER_SECONDS.to_owned());
+        }
+        if self.wants_key {
+            response = ApiKey::challenge(response);
         }
         response
     }

@@ -4,7 +4,7 @@ use super::refusal::Problem;
 use super::slot::Slot;
 use crate::clock::{Clock, unix_ms};
 use crate::codec::{self, InputFormat, OutputFormat};
-use crate::http::server::{Refusal, Request, Response, Service};
+use crate::http::server::{ApiKey, Refusal, Request, Response, Service};
 use crate::logging::AT_SERVE;
 use crate::pipeline::{Record, Step};
 use crate::runtime::Pool;
@@ -21,6 +21,7 @@ pub(super) struct Routes {
     slot: Slot,
     pool: Arc<Pool>,
     clock: Arc<dyn Clock>,
+    api_key: Option<ApiKey>,
 }
 
 impl Service for Routes {
@@ -66,16 +67,29 @@ struct ModelStatus<'a> {
     version: &'a str,
 }
 
+/// Asked by what watches over containers, which has no key.
+const HEALTH: &str = "/healthz";
+
 /// What is loaded answers: a pipeline that does not load never listens.
 const RUNNING: &str = "Running";
 
 impl Routes {
-    pub(super) fn new(slot: Slot, pool: Arc<Pool>, clock: Arc<dyn Clock>) -> Routes {
-        Routes { slot, pool, clock }
+    pub(super) fn new(
+        slot: Slot,
+        pool: Arc<Pool>,
+        clock: Arc<dyn Clock>,
+        api_key: Option<ApiKey>,
+    ) -> Routes {
+        Routes { slot, pool, clock, api_key }
     }
 
     fn route(&self, request: &mut Request<'_, '_>) -> Result<Response, Problem> {
         let path = request.path().to_owned();
+        // Before anything else is told, and before a byte of the body is taken.
+        let is_open = path == HEALTH || self.api_key.as_ref().is_none_or(|key| key.admits(request));
+        if !is_open {
+            return Err(Problem::no_key());
+        }
         let get = |answer: Vec<u8>| match request.method() {
             "GET" | "HEAD" => Ok(Response::new(200, JSON, answer)),
             method => Err(Problem::method(method, "GET, HEAD")),
@@ -83,7 +97,7 @@ impl Routes {
         match path.as_str() {
             "/pipelines" => get(self.pipelines()),
             "/models" => get(self.models()),
-            "/healthz" => get(br#"{"status":"ok"}"#.to_vec()),
+            HEALTH => get(br#"{"status":"ok"}"#.to_vec()),
             path => match path.strip_prefix("/pipelines/") {
                 Some(name) => match request.method() {
                     "POST" => self.infer(name, request),
