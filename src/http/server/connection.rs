@@ -67,7 +67,7 @@ impl<'c> Connection<'c> {
         while after == After::Keep {
             after = match connection.exchange(&mut head)? {
                 After::Keep if !connection.rest() => After::Close,
-                after => after,
+                other @ (After::Keep | After::Close | After::Linger) => other,
             };
         }
         match after {

@@ -1,5 +1,6 @@
 //! TLS: the certificate and key that the server shows, read from PEM files and again when they change.
 
+use std::error::Error;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -162,8 +163,8 @@ impl Files {
                 log::info!(target: AT_SERVE, "msg=\"the certificate was read anew\"");
             }
             Err(error) => {
-                let why = crate::exit::chain(&error);
-                log::warn!(target: AT_SERVE, "msg=\"the old certificate is kept: {why}\"");
+                let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+                log::warn!(target: AT_SERVE, "msg=\"the old certificate is kept: {error}{cause}\"");
             }
         }
     }

@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
+};
 
 use super::super::{Tls, TlsError};
 use super::*;
@@ -49,7 +51,11 @@ impl Identity {
     }
 
     /// A client that trusts the certificate that is in the file now, and no other.
-    fn trusting(&self, version: &'static SupportedProtocolVersion, protocol: &[u8]) -> ClientConfig {
+    fn trusting(
+        &self,
+        version: &'static SupportedProtocolVersion,
+        protocol: &[u8],
+    ) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(&self.certificate).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
