@@ -7,7 +7,7 @@
 use crate::support::engine::Engine;
 use crate::support::fixture;
 use crate::support::ops::publish_layout;
-use crate::support::python::{RECORDS, request};
+use crate::support::python::RECORDS;
 use client::Client;
 use std::fs;
 use std::path::Path;
@@ -43,7 +43,7 @@ static PIPELINE_URL: LazyLock<String> = LazyLock::new(|| {
 
 /// One row, as a sensor sends it.
 static ROW: LazyLock<String> =
-    LazyLock::new(|| fs::read_to_string(request("fraud_1.json")).unwrap());
+    LazyLock::new(|| fs::read_to_string(fixture("requests/fraud_1.json")).unwrap());
 
 /// A request with this body to the pipeline, with these further header lines.
 fn infer(fields: &str, body: &str) -> String {
@@ -105,11 +105,9 @@ impl Subject {
 
     /// One inference of a client that has just come.
     fn serves(&self) {
-        // The first row asked for is written by Python, which is not to be timed.
-        let request = one_row();
         let begun = Instant::now();
         let mut client = self.connect();
-        client.send(request);
+        client.send(one_row());
         let (status, body) = client.answer();
         assert_eq!(status, 200, "{body}");
         assert!(begun.elapsed() < PATIENCE, "a fresh client waited for {:?}", begun.elapsed());
