@@ -2,6 +2,7 @@
 
 use super::persist;
 use crate::fleet::Bundle;
+use crate::http::server::{ApiKey, Tls};
 use crate::oci::{RegistryHost, Source};
 use crate::registry::{Credentials, Secret};
 use std::collections::BTreeMap;
@@ -70,6 +71,17 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "A file that holds `EDGE_BUNDLE`.",
     },
     Setting {
+        name: "POTOROO_API_KEY",
+        default: "(none)",
+        meaning: "The key that clients show as `Authorization: Bearer KEY` or `X-API-Key: KEY`; \
+                  `/healthz` needs none.",
+    },
+    Setting {
+        name: "POTOROO_API_KEY_FILE",
+        default: "(none)",
+        meaning: "A file that holds `POTOROO_API_KEY`.",
+    },
+    Setting {
         name: "POTOROO_LISTEN",
         default: "0.0.0.0:8080",
         meaning: "Address and port to listen on.",
@@ -95,6 +107,17 @@ pub const SETTINGS: &[Setting] = &[
         default: "(none)",
         meaning: "Registries, `host:port` with commas between, that are asked without TLS. \
                   Loopback needs no entry.",
+    },
+    Setting {
+        name: "POTOROO_TLS_CERT",
+        default: "(none)",
+        meaning: "The server's certificate chain, a PEM file. With it the engine speaks TLS alone, \
+                  and reads both files again when they change.",
+    },
+    Setting {
+        name: "POTOROO_TLS_KEY",
+        default: "(none)",
+        meaning: "The private key of `POTOROO_TLS_CERT`, a PEM file.",
     },
 ];
 
@@ -138,6 +161,10 @@ pub struct Config {
     pub grace: Duration,
     /// How long an inference may wait and compute.
     pub request_max: Duration,
+    /// The key that clients must show; without it anyone is answered.
+    pub api_key: Option<ApiKey>,
+    /// The certificate that clients are shown; without it they speak plain HTTP.
+    pub tls: Option<Tls>,
     /// Where fetched models are kept.
     pub persist: PathBuf,
     /// Registries that may be asked without TLS.
@@ -170,6 +197,8 @@ impl Config {
         let grace = environment.seconds("POTOROO_GRACE_SECONDS", 0, GRACE_DEFAULT);
         let request_max = environment.seconds("POTOROO_REQUEST_SECONDS", 1, REQUEST_DEFAULT);
         let plain_http = environment.plain_http();
+        let api_key = environment.api_key();
+        let tls = environment.tls();
         let persist = environment.persist();
         let _checked = debug_wanted(&environment.variables).map_err(|problem| {
             environment.problems.push(problem);
@@ -186,6 +215,8 @@ impl Config {
                 listen: listen.unwrap_or(LISTEN),
                 grace,
                 request_max,
+                api_key,
+                tls,
                 persist,
                 plain_http,
                 bundle,
@@ -210,6 +241,10 @@ pub fn debug_wanted(variables: &BTreeMap<String, String>) -> Result<bool, String
 
 fn malformed(name: &str, expected: &str) -> String {
     format!("{name} is not {expected}: correct it or leave it out")
+}
+
+fn one_of_two(missing: &str, set: &str) -> String {
+    format!("{missing} is not set, but {set} is: set both, or none for plain HTTP")
 }
 
 /// The variables while they are read, with what was wrong so far.
@@ -382,6 +417,31 @@ impl Environment {
             ));
             Vec::new()
         })
+    }
+
+    fn api_key(&mut self) -> Option<ApiKey> {
+        match ApiKey::new(&self.secret("POTOROO_API_KEY")?) {
+            Ok(key) => Some(key),
+            Err(error) => {
+                self.problems.push(format!("POTOROO_API_KEY cannot be used: {error}"));
+                None
+            }
+        }
+    }
+
+    fn tls(&mut self) -> Option<Tls> {
+        let path = |name| self.text(name).map(PathBuf::from);
+        let problem = match (path("POTOROO_TLS_CERT"), path("POTOROO_TLS_KEY")) {
+            (None, None) => return None,
+            (Some(certificate), Some(key)) => match Tls::load(&certificate, &key) {
+                Ok(tls) => return Some(tls),
+                Err(error) => format!("TLS cannot be spoken: {}", crate::exit::chain(&error)),
+            },
+            (Some(_), None) => one_of_two("POTOROO_TLS_KEY", "POTOROO_TLS_CERT"),
+            (None, Some(_)) => one_of_two("POTOROO_TLS_CERT", "POTOROO_TLS_KEY"),
+        };
+        self.problems.push(problem);
+        None
     }
 
     fn persist(&mut self) -> Option<PathBuf> {

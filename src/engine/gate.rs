@@ -1,12 +1,16 @@
 //! The gate in front of the compute threads: so many requests compute, so many wait, the rest hear 503.
 
+use crate::http::server::CONNECTIONS_MAX;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Requests that wait for each one that computes. A waiting request holds its body in memory and
-/// its client in patience; with 16 and a model of 20 ms the last one waits a third of a second.
-pub(super) const WAITING_PER_RUNNING_MAX: usize = 16;
+/// Requests that wait at most. A burst from every client that the server has a place for is
+/// nothing strange, so there is a place here for each of them; bodies have a budget of their own,
+/// and the deadline ends what waits too long.
+pub(super) const WAITING_REQUESTS_MAX: usize = 256;
+
+const _: () = assert!(CONNECTIONS_MAX <= WAITING_REQUESTS_MAX, "a burst of one request each waits");
 
 /// How often a waiting request looks whether its client is still there.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -56,7 +60,7 @@ pub(super) struct Load {
 impl Gate {
     /// A gate that lets `running_max` requests compute at once.
     pub(super) fn new(running_max: usize) -> Gate {
-        let waiting_max = running_max * WAITING_PER_RUNNING_MAX;
+        let waiting_max = WAITING_REQUESTS_MAX;
         Gate { running_max, waiting_max, state: Mutex::default(), turn: Condvar::new() }
     }
 

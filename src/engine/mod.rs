@@ -60,5 +60,5 @@ pub fn run(variables: Vec<(String, String)>) -> Result<(), Failure> {
         Failure::new(Exit::Failed, error).hint("lower CONFIG_CPUS, or raise the process limit")
     })?);
     let slot = slot::Slot::load(fetched, &pool)?;
-    serve::serve(&config, slot, pool, Arc::new(DeviceClock))
+    serve::serve(config, slot, pool, Arc::new(DeviceClock))
 }

@@ -5,7 +5,7 @@ use super::page::FormError;
 use super::routes::json;
 use crate::codec::{AnswerError, DatasetError, UnsupportedType};
 use crate::exit;
-use crate::http::server::{BodyError, Refusal, Response};
+use crate::http::server::{ApiKey, BodyError, Refusal, Response};
 use crate::logging::AT_SERVE;
 use crate::runtime::RunError;
 use crate::tensor::{Misfit, MisfitKind};
@@ -29,6 +29,8 @@ pub(super) struct Problem {
     /// What a browser is shown instead of JSON.
     #[serde(skip)]
     page: Option<Box<Response>>,
+    #[serde(skip)]
+    wants_key: bool,
 }
 
 /// Where in the request the fault is.
@@ -59,6 +61,7 @@ impl Problem {
             allow: None,
             retry: false,
             page: None,
+            wants_key: false,
         }
     }
 
@@ -84,6 +87,12 @@ impl Problem {
         let mut problem = Problem::new(405, "method_not_allowed", sentence);
         problem.allow = Some(allowed);
         problem
+    }
+
+    pub(super) fn no_key() -> Problem {
+        let sentence = "no API key or another one was shown: send `Authorization: Bearer KEY` or \
+                        `X-API-Key: KEY`";
+        Problem { wants_key: true, ..Problem::new(401, "unauthorized", sentence) }
     }
 
     /// The same refusal, told on a page that `render` makes of status and sentence.
@@ -134,6 +143,9 @@ impl Problem {
         }
         if self.retry {
             response = response.with_header("Retry-After", RETRY_AFTER_SECONDS.to_owned());
+        }
+        if self.wants_key {
+            response = ApiKey::challenge(response);
         }
         response
     }

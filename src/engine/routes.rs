@@ -6,7 +6,7 @@ use super::open_inference;
 use super::page::Page;
 use super::refusal::Problem;
 use super::serve::Readiness;
-use crate::http::server::{Refusal, Request, Response, Service};
+use crate::http::server::{ApiKey, Refusal, Request, Response, Service};
 use crate::logging::AT_SERVE;
 use crate::pipeline::Step;
 use serde::Serialize;
@@ -27,6 +27,7 @@ pub(super) struct Routes {
     page: Page,
     readiness: Readiness,
     ids: RequestIds,
+    api_key: Option<ApiKey>,
 }
 
 impl Service for Routes {
@@ -107,17 +108,30 @@ struct ModelStatus<'a> {
     version: &'a str,
 }
 
+/// Where probes look, which have no key and are told nothing but whether the engine serves.
+const HEALTH: [&str; 3] = ["/healthz", "/v2/health/live", "/v2/health/ready"];
+
 /// What is loaded answers: a pipeline that does not load never listens.
 const RUNNING: &str = "Running";
 
 impl Routes {
-    pub(super) fn new(inferences: Inferences, readiness: Readiness) -> Routes {
+    pub(super) fn new(
+        inferences: Inferences,
+        readiness: Readiness,
+        api_key: Option<ApiKey>,
+    ) -> Routes {
         let page = Page::new(&inferences.slot);
-        Routes { inferences, page, readiness, ids: RequestIds::new() }
+        Routes { inferences, page, readiness, ids: RequestIds::new(), api_key }
     }
 
     fn route(&self, request: &mut Request<'_, '_>) -> Result<Response, Problem> {
         let path = request.path().to_owned();
+        // Before anything else is told, and before a byte of the body is taken.
+        let is_open = HEALTH.contains(&path.as_str())
+            || self.api_key.as_ref().is_none_or(|key| key.admits(request));
+        if !is_open {
+            return Err(Problem::no_key());
+        }
         match path.as_str() {
             "/" => self.page.answer(request, &self.inferences, self.readiness.is_ready()),
             "/pipelines" => get(request, || Response::new(200, JSON, self.pipelines())),

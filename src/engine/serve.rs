@@ -61,32 +61,40 @@ impl Readiness {
 /// # Errors
 /// When the address cannot be listened on.
 pub(super) fn serve(
-    config: &Config,
+    config: Config,
     slot: Slot,
     pool: Arc<Pool>,
     clock: Arc<dyn Clock>,
 ) -> Result<(), Failure> {
-    let listen = config.listen;
-    let server = Server::bind(listen, Limits::default()).map_err(|error| {
+    let Config { listen, tls, api_key, cpus, grace, request_max, partition, .. } = config;
+    let mut server = Server::bind(listen, Limits::default()).map_err(|error| {
         let sentence = format!("cannot listen on {listen}: {error}");
         Failure::new(Exit::Failed, sentence)
             .hint("stop what listens there, or set POTOROO_LISTEN to another address and port")
     })?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    if api_key.is_some() && tls.is_none() && !server.address().ip().is_loopback() {
+        log::warn!(
+            target: AT_SERVE,
+            "msg=\"POTOROO_API_KEY is set without TLS: whoever listens on the way can read it\""
+        );
+    }
+    if let Some(tls) = tls {
+        server = server.with_tls(tls);
+    }
     let handle = server.handle().map_err(|error| Failure::new(Exit::Failed, error))?;
     let readiness = Readiness::ready();
-    let stopped = stop_on_signal(handle, readiness.clone(), config.grace)
+    let stopped = stop_on_signal(handle, readiness.clone(), grace)
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     log::info!(
         target: AT_SERVE,
-        "listen={} pipeline={:?} version={:?} msg=ready",
+        "listen={} scheme={scheme} pipeline={:?} version={:?} msg=ready",
         server.address(), slot.definition.name, slot.definition.version
     );
     let metrics = Metrics::new(Instant::now());
-    let gate = Gate::new(config.cpus);
-    let request_max = config.request_max;
-    let partition = config.partition.clone();
+    let gate = Gate::new(cpus);
     let inferences = Inferences { slot, pool, clock, gate, metrics, request_max, partition };
-    server.run(Routes::new(inferences, readiness));
+    server.run(Routes::new(inferences, readiness, api_key));
     let drained = stopped.join().unwrap_or(false);
     log::info!(target: AT_SERVE, "msg=stopped drained={drained}");
     Ok(())

@@ -37,5 +37,8 @@ mod service;
 mod bad_input;
 mod start_faults;
 
+// What the network can do to a running engine: after each fault it serves, and nothing is left.
+mod faults;
+
 // Publishing, and other tools on what was published.
 mod publishing;

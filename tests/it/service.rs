@@ -57,10 +57,9 @@ fn the_inference_path_without_the_name_answers_too() {
     assert_eq!(engine.curl("/infer", &[]).status, 405);
 }
 
-/// One compute thread and many clients: each is answered, with the result or with 503 and when to
-/// ask again, and nothing is left behind.
+/// One compute thread and many clients: each waits for its turn, and nothing is left behind.
 #[test]
-fn more_work_than_the_engine_can_do_is_refused_in_good_order() {
+fn more_clients_than_compute_threads_wait_for_their_turn() {
     let layout = tempfile::tempdir().unwrap();
     let published = publish_layout(&fixture("models/vision.onnx"), layout.path());
     let engine = Engine::start(&[("PIPELINE_URL", &published.pipeline_url), ("CONFIG_CPUS", "1")]);
@@ -71,17 +70,14 @@ fn more_work_than_the_engine_can_do_is_refused_in_good_order() {
         let clients: Vec<_> = (0..40)
             .map(|_| {
                 scope.spawn(|| {
-                    curl(&url, &["-i", "-H", content_type, "-H", "Expect:", "--data-binary", &data])
+                    curl(&url, &["-H", content_type, "-H", "Expect:", "--data-binary", &data])
                 })
             })
             .collect();
         clients.into_iter().map(|client| client.join().unwrap()).collect()
     });
-    let inferred = answers.iter().filter(|answer| answer.status == 200).count();
-    assert!(inferred >= 17, "one computes and sixteen wait: at least these are answered");
-    for answer in answers.iter().filter(|answer| answer.status != 200) {
-        assert_eq!(answer.status, 503, "{}", answer.body);
-        assert!(answer.body.contains("Retry-After: 1"), "{}", answer.body);
+    for answer in answers {
+        assert_eq!(answer.status, 200, "{}", answer.body);
     }
     assert_eq!(metric(&engine, "potoroo_waiting"), Some(0.0));
     assert_eq!(metric(&engine, "potoroo_running"), Some(0.0));

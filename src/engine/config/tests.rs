@@ -99,3 +99,25 @@ fn cpus_are_rounded_up_and_bounded() {
         assert!(cpus(refused).is_err(), "{refused}");
     }
 }
+
+#[test]
+fn a_certificate_needs_its_key_and_both_must_be_readable() {
+    let problems = |variables: &[(&str, &str)]| {
+        let url = [("PIPELINE_URL", URL)];
+        config(&[&url, variables].concat()).unwrap_err().join("\n")
+    };
+    let certificate = ("POTOROO_TLS_CERT", "/nowhere/cert.pem");
+    let key = ("POTOROO_TLS_KEY", "/nowhere/key.pem");
+    assert!(problems(&[certificate]).starts_with("POTOROO_TLS_KEY is not set, but"));
+    assert!(problems(&[key]).starts_with("POTOROO_TLS_CERT is not set, but"));
+    let unreadable = problems(&[certificate, key]);
+    assert!(unreadable.contains("/nowhere/cert.pem cannot be read"), "{unreadable}");
+}
+
+#[test]
+fn an_api_key_that_no_header_carries_is_refused_and_none_is_shown() {
+    let key = |key| config(&[("PIPELINE_URL", URL), ("POTOROO_API_KEY", key)]);
+    assert!(!format!("{:?}", key("hunter2").unwrap()).contains("hunter2"));
+    let problems = key("hunter2 hunter2").unwrap_err().join("\n");
+    assert!(problems.contains("POTOROO_API_KEY") && !problems.contains("hunter2"), "{problems}");
+}

@@ -15,6 +15,7 @@ use super::connection;
 use super::limits::{HEAD_BYTES_MIN, Limits};
 use super::refusal::Refusal;
 use super::table::{Admission, Seat, Table};
+use super::tls::Tls;
 
 /// How long a newcomer waits for the seat of a connection that was told to end for it. Its
 /// thread only has to wake up, which on a board with more to do than cores takes its time.
@@ -51,6 +52,15 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) table: Arc<Table>,
     pub(super) bodies: Budget,
+    /// What clients are shown where the server speaks TLS.
+    pub(super) tls: Option<Tls>,
+}
+
+impl Shared {
+    fn new(limits: Limits, table: Arc<Table>, tls: Option<Tls>) -> Arc<Shared> {
+        let bodies = Budget::new(limits.bodies_bytes_max);
+        Arc::new(Shared { limits, table, bodies, tls })
+    }
 }
 
 /// A bound listener that does not serve yet.
@@ -78,18 +88,23 @@ impl Server {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         let table = Arc::new(Table::new(&limits));
-        let bodies = Budget::new(limits.bodies_bytes_max);
         let (refused, receiver) = mpsc::sync_channel(REFUSED_MAX);
         thread::Builder::new()
             .name("http-refused".to_owned())
             .stack_size(REFUSED_STACK_BYTES)
             .spawn(move || keep_refused(&receiver))?;
-        Ok(Server {
-            listener,
-            address,
-            shared: Arc::new(Shared { limits, table, bodies }),
-            refused,
-        })
+        Ok(Server { listener, address, shared: Shared::new(limits, table, None), refused })
+    }
+
+    /// The same server, speaking TLS and nothing else.
+    ///
+    /// Each handshake is on its connection's own thread, within [`Limits::head_deadline`]. A
+    /// client that asks in plain HTTP gets a plain answer of status 400; one that is refused for
+    /// want of room gets an alert, since no answer could be read.
+    #[must_use]
+    pub fn with_tls(self, tls: Tls) -> Server {
+        let (limits, table) = (self.shared.limits.clone(), Arc::clone(&self.shared.table));
+        Server { shared: Shared::new(limits, table, Some(tls)), ..self }
     }
 
     /// Where it listens, with the port that was given.
@@ -165,7 +180,7 @@ impl Server {
 
     /// Answers at once without waiting for the socket, and leaves the rest to [`keep_refused`].
     fn refuse(&self, socket: Arc<TcpStream>, refusal: Refusal, service: &dyn Service) {
-        let answer = connection::last_answer(service, refusal);
+        let answer = connection::last_answer(&self.shared, service, refusal);
         if socket.set_nonblocking(true).is_err() || !has_more(&socket) {
             return;
         }

@@ -3,6 +3,7 @@
 use crate::logging::AT_SERVE;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use super::Service;
 use super::accept::Shared;
@@ -14,6 +15,7 @@ use super::refusal::Refusal;
 use super::request::Request;
 use super::response::{Ending, Response};
 use super::table::{Phase, Seat, Slot};
+use super::tls::ALERT;
 use super::wire::Wire;
 
 /// Memory for an answer's head, which is kept between requests: the usual one fits.
@@ -60,17 +62,33 @@ impl<'c> Connection<'c> {
         let out = Vec::with_capacity(ANSWER_HEAD_BYTES);
         let requests_left = shared.limits.requests_per_connection_max;
         let mut connection = Connection { shared, seat, slot, service, wire, out, requests_left };
+        let mut after = connection.open()?;
         let mut head = Vec::new();
-        loop {
-            match connection.exchange(&mut head)? {
-                After::Keep if connection.rest() => {}
-                After::Keep | After::Close => return Ok(()),
-                After::Linger => {
-                    if seat.enter(Phase::Lingering) {
-                        connection.wire.linger();
-                    }
-                    return Ok(());
-                }
+        while after == After::Keep {
+            after = match connection.exchange(&mut head)? {
+                After::Keep if !connection.rest() => After::Close,
+                other @ (After::Keep | After::Close | After::Linger) => other,
+            };
+        }
+        match after {
+            After::Linger if seat.enter(Phase::Lingering) => connection.wire.linger(),
+            After::Linger => {}
+            After::Keep | After::Close => connection.wire.part(),
+        }
+        Ok(())
+    }
+
+    /// Shakes hands where the server speaks TLS.
+    fn open(&mut self) -> io::Result<After> {
+        let Some(tls) = &self.shared.tls else { return Ok(After::Keep) };
+        let deadline = Instant::now() + self.shared.limits.head_deadline;
+        match self.wire.secure(tls, deadline) {
+            Ok(true) => Ok(After::Keep),
+            Ok(false) if self.seat.enter(Phase::Busy) => self.refuse(Refusal::NotTls, false),
+            Ok(false) => Ok(After::Close),
+            Err(error) => {
+                log::debug!(target: AT_SERVE, "peer={} msg=\"the TLS handshake failed: {error}\"", self.slot.peer);
+                Ok(After::Close)
             }
         }
     }
@@ -110,7 +128,7 @@ impl<'c> Connection<'c> {
 
     fn answer(&mut self, head: &Head<'_>) -> io::Result<After> {
         self.requests_left -= 1;
-        let Shared { limits, bodies, table } = self.shared;
+        let Shared { limits, bodies, table, .. } = self.shared;
         let body = Body::new(head.framing, head.expects_continue, &mut self.wire, limits, bodies);
         let mut request = Request::new(head, body, self.slot.peer);
         let service = self.service;
@@ -172,7 +190,11 @@ fn refusal_response(service: &dyn Service, refusal: Refusal) -> Response {
 }
 
 /// A refusal as the bytes of the only answer on its connection.
-pub(super) fn last_answer(service: &dyn Service, refusal: Refusal) -> Vec<u8> {
+pub(super) fn last_answer(shared: &Shared, service: &dyn Service, refusal: Refusal) -> Vec<u8> {
+    if shared.tls.is_some() {
+        // Without a handshake the client can read no answer, only this.
+        return ALERT.to_vec();
+    }
     let response = refusal_response(service, refusal);
     let mut bytes = Vec::new();
     response.write_head(Ending::Close, &mut bytes);

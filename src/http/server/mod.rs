@@ -18,14 +18,20 @@ mod refusal;
 mod response;
 
 mod pace;
+mod stream;
+mod tls;
 mod wire;
+
+mod key;
 
 pub use accept::{Handle, Server};
 pub use body::BodyError;
+pub use key::{ApiKey, ApiKeyError};
 pub use limits::*;
 pub use refusal::Refusal;
 pub use request::Request;
 pub use response::{Content, Response};
+pub use tls::{Tls, TlsError};
 
 /// What answers the requests; called from many threads at once.
 ///

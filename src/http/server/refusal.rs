@@ -56,6 +56,9 @@ pub enum Refusal {
     /// A version of HTTP other than 1.0 and 1.1.
     #[error("this version of HTTP is not spoken here: use HTTP/1.1 without upgrade")]
     Version,
+    /// The server speaks TLS alone, and the client does not.
+    #[error("this port speaks TLS alone: ask it with https")]
+    NotTls,
     /// All connections are busy with requests.
     #[error("all {limit} connections are busy: try again in a second")]
     AtCapacity {
@@ -74,7 +77,7 @@ impl Refusal {
     /// The status code of the answer (RFC 9110 section 15).
     pub fn status(&self) -> u16 {
         match self {
-            Refusal::Malformed { .. } => 400,
+            Refusal::Malformed { .. } | Refusal::NotTls => 400,
             Refusal::TargetTooLong { .. } => 414,
             Refusal::HeadTooLarge { .. } | Refusal::TooManyHeaders { .. } => 431,
             Refusal::HeadTooSlow { .. } => 408,
@@ -102,6 +105,7 @@ impl Refusal {
             | Refusal::TransferCoding
             | Refusal::Expectation
             | Refusal::Version
+            | Refusal::NotTls
             | Refusal::Panicked => None,
         }
     }

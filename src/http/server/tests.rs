@@ -13,8 +13,10 @@ mod bodies;
 mod crowd;
 mod descriptors;
 mod heads;
+mod keys;
 mod life;
 mod slow;
+mod tls;
 
 /// Longer than any answer takes; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -94,7 +96,10 @@ struct Running {
 }
 
 fn serve(limits: Limits) -> Running {
-    let server = Server::bind("127.0.0.1:0", limits).unwrap();
+    run(Server::bind("127.0.0.1:0", limits).unwrap())
+}
+
+fn run(server: Server) -> Running {
     let (address, handle) = (server.address(), server.handle().unwrap());
     let (entered_sender, entered) = mpsc::channel();
     let (gate, gate_receiver) = mpsc::channel();

@@ -1,11 +1,13 @@
 //! A client's socket with its receive buffer, where every wait has an end.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::limits::Limits;
 use super::pace::Pace;
+use super::stream::Stream;
+use super::tls::Tls;
 
 /// A socket refuses a timeout of zero, and the kernel counts in milliseconds.
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
@@ -24,7 +26,7 @@ const WRITE_SLICES: u32 = 4;
 /// The connection as bytes: buffered for heads and framing, direct for bodies.
 #[derive(Debug)]
 pub(super) struct Wire<'s> {
-    socket: &'s TcpStream,
+    stream: Stream<'s>,
     /// The receive timeout that the socket has now.
     timeout: Duration,
     buffer: Vec<u8>,
@@ -38,7 +40,23 @@ impl<'s> Wire<'s> {
         socket.set_nodelay(true)?;
         socket.set_write_timeout(Some((limits.grace / WRITE_SLICES).max(TIMEOUT_MIN)))?;
         let buffer = vec![0; limits.head_bytes_max];
-        Ok(Wire { socket, timeout: Duration::MAX, buffer, start: 0, end: 0 })
+        let stream = Stream::Plain(socket);
+        Ok(Wire { stream, timeout: Duration::MAX, buffer, start: 0, end: 0 })
+    }
+
+    /// Shakes hands over TLS; false when the client does not speak it, which reads plain answers.
+    pub(super) fn secure(&mut self, tls: &Tls, deadline: Instant) -> io::Result<bool> {
+        let (stream, timeout) = (&mut self.stream, &mut self.timeout);
+        if !wait_by(stream, timeout, deadline, Stream::peeks_at_tls)? {
+            return Ok(false);
+        }
+        stream.begin_tls(tls.current())?;
+        while stream.is_handshaking() {
+            if wait_by(stream, timeout, deadline, Stream::turn)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(true)
     }
 
     /// Bytes that have arrived and are not consumed.
@@ -67,7 +85,7 @@ impl<'s> Wire<'s> {
         }
         let into = &mut self.buffer[self.end..];
         assert!(!into.is_empty(), "a full buffer would read as the end of the stream");
-        let count = read_by(self.socket, &mut self.timeout, deadline, into)?;
+        let count = read_by(&mut self.stream, &mut self.timeout, deadline, into)?;
         self.end += count;
         Ok(count)
     }
@@ -80,22 +98,18 @@ impl<'s> Wire<'s> {
             self.consume(count);
             return Ok(count);
         }
-        read_by(self.socket, &mut self.timeout, deadline, into)
+        read_by(&mut self.stream, &mut self.timeout, deadline, into)
     }
 
     /// Writes head and body, in one system call when the kernel takes them at once.
-    pub(super) fn send(&self, head: &[u8], body: &[u8], pace: &mut Pace) -> io::Result<()> {
+    pub(super) fn send(&mut self, head: &[u8], body: &[u8], pace: &mut Pace) -> io::Result<()> {
         let slices = &mut [IoSlice::new(head), IoSlice::new(body)];
         let mut slices = if body.is_empty() { &mut slices[..1] } else { &mut slices[..] };
-        let mut socket = self.socket;
-        while slices.iter().any(|slice| !slice.is_empty()) {
+        while self.stream.owes() || slices.iter().any(|slice| !slice.is_empty()) {
             let begun = Instant::now();
-            match socket.write_vectored(slices) {
+            match self.stream.send(&mut slices) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    IoSlice::advance_slices(&mut slices, count);
-                    pace.book(begun.elapsed(), count);
-                }
+                Ok(count) => pace.book(begun.elapsed(), count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) => pace.book(begun.elapsed(), 0),
                 Err(error) => return Err(error),
@@ -112,11 +126,11 @@ impl<'s> Wire<'s> {
     /// A client that closes only its sending side counts as gone: no client of HTTP does that and
     /// then waits.
     pub(super) fn has_left(&self) -> bool {
-        if !self.buffered().is_empty() || self.socket.set_nonblocking(true).is_err() {
+        if !self.buffered().is_empty() || self.stream.socket().set_nonblocking(true).is_err() {
             return false;
         }
-        let peeked = self.socket.peek(&mut [0]);
-        if self.socket.set_nonblocking(false).is_err() {
+        let peeked = self.stream.socket().peek(&mut [0]);
+        if self.stream.socket().set_nonblocking(false).is_err() {
             return true; // a socket that cannot block any more is of no use
         }
         match peeked {
@@ -125,15 +139,21 @@ impl<'s> Wire<'s> {
         }
     }
 
+    /// Says TLS's goodbye, if that is spoken.
+    pub(super) fn part(&mut self) {
+        self.stream.part();
+    }
+
     /// Ends our side and takes in what the client still sends, so that it can read the answer.
     pub(super) fn linger(&mut self) {
-        if self.socket.shutdown(Shutdown::Write).is_err() {
+        self.part();
+        if self.stream.socket().shutdown(Shutdown::Write).is_err() {
             return;
         }
         let deadline = Instant::now() + LINGER;
         let mut taken = 0;
         while taken < LINGER_BYTES_MAX {
-            match read_by(self.socket, &mut self.timeout, deadline, &mut self.buffer) {
+            match read_by(&mut self.stream, &mut self.timeout, deadline, &mut self.buffer) {
                 Ok(0) | Err(_) => return,
                 Ok(count) => taken += count,
             }
@@ -141,17 +161,27 @@ impl<'s> Wire<'s> {
     }
 }
 
-/// Reads once, at the latest until the deadline.
-///
-/// The socket's timeout is left as it is when it ends before the deadline, or less than a
-/// sixteenth after: on the common path no system call is spent on it. One that ends early is set
-/// anew and waited for again.
+/// Reads once, at the latest until the deadline; 0 is the end of the stream.
 fn read_by(
-    mut socket: &TcpStream,
+    stream: &mut Stream<'_>,
     timeout: &mut Duration,
     deadline: Instant,
     into: &mut [u8],
 ) -> io::Result<usize> {
+    wait_by(stream, timeout, deadline, |stream| stream.read(into))
+}
+
+/// Receives until something came, at the latest until the deadline.
+///
+/// The socket's timeout is left as it is when it ends before the deadline, or less than a
+/// sixteenth after: on the common path no system call is spent on it. One that ends early is set
+/// anew and waited for again.
+fn wait_by<'s, T>(
+    stream: &mut Stream<'s>,
+    timeout: &mut Duration,
+    deadline: Instant,
+    mut receive: impl FnMut(&mut Stream<'s>) -> io::Result<T>,
+) -> io::Result<T> {
     let mut woken_early = false;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -160,9 +190,9 @@ fn read_by(
         }
         if woken_early || *timeout > left + left / 16 {
             *timeout = left.max(TIMEOUT_MIN);
-            socket.set_read_timeout(Some(*timeout))?;
+            stream.socket().set_read_timeout(Some(*timeout))?;
         }
-        match socket.read(into) {
+        match receive(stream) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if is_timeout(&error) => woken_early = true,
             result => return result,

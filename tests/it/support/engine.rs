@@ -30,8 +30,18 @@ pub fn command(persist: &Path) -> Command {
 impl Engine {
     /// Starts with these further variables and waits until it listens.
     pub fn start(variables: &[(&str, &str)]) -> Engine {
+        Engine::start_after("true", variables)
+    }
+
+    /// The same after these words of a shell, such as `ulimit -n 64`.
+    pub fn start_after(words: &str, variables: &[(&str, &str)]) -> Engine {
         let home = tempfile::tempdir().unwrap();
-        let mut process = Running::start(command(home.path()).envs(variables.iter().copied()));
+        let plain = command(home.path());
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{words} && exec \"$0\"")]).arg(plain.get_program());
+        let own = plain.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        command.env_clear().envs(own).envs(variables.iter().copied());
+        let mut process = Running::start(&mut command);
         let line = process.line_with("msg=ready");
         let address = line.split_whitespace().find_map(|word| word.strip_prefix("listen="));
         let address = address.unwrap_or_else(|| panic!("no address in {line}")).to_owned();

@@ -74,11 +74,6 @@ impl Running {
         Running { child, lines, seen: Vec::new() }
     }
 
-    /// The process id.
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// The first line that holds `part`; fails the test when the process ends or nothing comes.
     pub fn line_with(&mut self, part: &str) -> String {
         let end = Instant::now() + PATIENCE;
@@ -103,9 +98,19 @@ impl Running {
         &self.seen
     }
 
+    /// The number by which the system knows it.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by name.
+    pub fn send(&self, name: &str) {
+        run(Command::new("kill").args(["-s", name, &self.child.id().to_string()])).success();
+    }
+
     /// Sends a signal by name and waits for the end.
     pub fn signal(&mut self, name: &str) -> ExitStatus {
-        run(Command::new("kill").args(["-s", name, &self.child.id().to_string()])).success();
+        self.send(name);
         self.wait()
     }
 

@@ -1,0 +1,81 @@
+//! The engine with TLS and a key: asked well, asked badly, and told to stop.
+
+use super::*;
+use crate::support::engine::curl;
+
+const KEY: &str = "correct-horse-battery";
+
+/// Certificate and key of loopback, and the engine that shows them.
+fn start() -> (tempfile::TempDir, Engine) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    fs::write(path("cert"), made.cert.pem()).unwrap();
+    fs::write(path("key"), made.signing_key.serialize_pem()).unwrap();
+    fs::write(path("api-key"), format!("{KEY}\n")).unwrap();
+    let engine = Engine::start(&[
+        ("PIPELINE_URL", PIPELINE_URL.as_str()),
+        ("POTOROO_TLS_CERT", &path("cert")),
+        ("POTOROO_TLS_KEY", &path("key")),
+        ("POTOROO_API_KEY_FILE", &path("api-key")),
+        ("DEBUG", "true"),
+    ]);
+    (directory, engine)
+}
+
+#[test]
+fn a_wrong_key_or_none() {
+    let (directory, mut engine) = start();
+    let certificate = directory.path().join("cert").display().to_string();
+    let ask = |path: &str, field: &str| {
+        let url = format!("https://{}{path}", engine.address);
+        curl(&url, &["--cacert", &certificate, "-H", field])
+    };
+    let bearer = format!("Authorization: Bearer {KEY}");
+    for field in [bearer.as_str(), &format!("x-api-key: {KEY}")] {
+        assert_eq!(ask("/models", field).status, 200, "{field}");
+    }
+    assert_eq!(ask("/healthz", "X: none").status, 200, "a health check has no key");
+    for field in ["X: none", "X-API-Key: correct-horse", "Authorization: Bearer"] {
+        for path in ["/models", "/pipelines", "/pipelines/fraud", "/nowhere"] {
+            let answer = ask(path, field);
+            assert_eq!((answer.status, &answer.json()["kind"]), (401, &"unauthorized".into()));
+        }
+    }
+    let url = format!("https://{}/models", engine.address);
+    let shown = curl(&url, &["--cacert", &certificate, "-i"]).body;
+    assert!(shown.to_lowercase().contains("www-authenticate: bearer"), "{shown}");
+    assert_eq!(engine.process.signal("TERM").code(), Some(0));
+    let log = engine.process.seen().join("\n");
+    assert!(log.contains("scheme=https") && log.contains("status=401"), "{log}");
+    assert!(!log.contains(KEY) && !log.contains("PRIVATE"), "{log}");
+}
+
+#[test]
+fn handshakes_that_stall_and_requests_without_one() {
+    let (directory, engine) = start();
+    let certificate = directory.path().join("cert").display().to_string();
+    let url = format!("https://{}/healthz", engine.address);
+    let serves = || {
+        let begun = Instant::now();
+        assert_eq!(curl(&url, &["--cacert", &certificate]).status, 200);
+        assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+    };
+    let mut stalled: Vec<Client> = ["", "\x16", "\x16\x03\x01\x02\x00\x01"]
+        .into_iter()
+        .map(|begin| {
+            let mut client = Client::connect(&engine.address);
+            client.send(begin);
+            client
+        })
+        .collect();
+    serves();
+    for _ in 0..20 {
+        let mut plain = Client::connect(&engine.address);
+        plain.send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(plain.statuses(), [400]);
+    }
+    assert!(stalled.iter_mut().all(Client::is_ended), "by the deadline of a head");
+    serves();
+}
