@@ -24,6 +24,9 @@ mod registry_faults;
 // Answers beside onnxruntime's, inputs by pyarrow and pandas.
 mod inference;
 
+// Python's and Node's HTTP clients, curl, and a client that sends all at once.
+mod clients;
+
 // How it counts, bounds its work, and stops.
 mod service;
 
