@@ -1,18 +1,16 @@
 //! Start: bytes of the engine, time from process start to the first answer, and resident memory.
-//!
-//! It measures the shipped engine, `target/shipped/release/potoroo-engine`, or the one that
-//! `POTOROO_ENGINE` names; what `cargo bench` itself builds is not built as shipped. Python with onnxruntime on the same model and row, when `tests/setup.sh` has made it, runs
-//! in the same rounds, one after the other, and the ratio of the medians is printed.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench stops where it fails")]
 #![expect(clippy::print_stdout, reason = "figures are its output")]
 
-use potoroo::ops::publish::{Order, Target, publish};
-use std::io::{BufRead, BufReader, Read, Write};
+mod support;
+
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
+use support::{Engine, file};
 
 const ROUNDS: usize = 21;
 
@@ -34,31 +32,17 @@ struct Sample {
 }
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let engine = std::env::var_os("POTOROO_ENGINE")
-        .map_or_else(|| root.join("target/shipped/release/potoroo-engine"), PathBuf::from);
-    assert!(
-        engine.exists(),
-        "{} is missing: cargo build --release --no-default-features --features engine --bin \
-         potoroo-engine --target-dir target/shipped",
-        engine.display()
-    );
+    let engine = support::engine();
     let home = tempfile::tempdir().unwrap();
-    let order = Order {
-        file: root.join("tests/fixtures/pipelines/fraud.yaml"),
-        name: None,
-        target: Target::Layout(home.path().join("layout")),
-        engine_url: None,
-    };
-    let published = publish(&order).unwrap();
-    let body = std::fs::read(root.join("tests/fixtures/requests/fraud_1.json")).unwrap();
-    let python = root.join("target/python/bin/python");
+    let url = support::published("pipelines/fraud.yaml", home.path());
+    let body = std::fs::read(file("tests/fixtures/requests/fraud_1.json")).unwrap();
+    let python = file("target/python/bin/python");
     let mut ours = Vec::new();
     let mut theirs = Vec::new();
     for _ in 0..ROUNDS {
-        ours.push(start_engine(&engine, &published.pipeline_url, home.path(), &body));
+        ours.push(start_engine(&engine, &url, home.path(), &body));
         if python.exists() {
-            theirs.push(start_python(&python, root));
+            theirs.push(start_python(&python));
         }
     }
     let bytes = std::fs::metadata(&engine).unwrap().len();
@@ -89,24 +73,8 @@ fn medians(samples: &mut [Sample]) -> (f64, f64) {
 
 fn start_engine(engine: &Path, url: &str, home: &Path, body: &[u8]) -> Sample {
     let start = Instant::now();
-    let mut child = Command::new(engine)
-        .env_clear()
-        .env("PIPELINE_URL", url)
-        .env("POTOROO_LISTEN", "127.0.0.1:0")
-        .env("POTOROO_PERSIST", home.join("persist"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let address = loop {
-        let line = lines.next().expect("the engine ended").unwrap();
-        if line.contains("msg=ready") {
-            let word = line.split(' ').find_map(|word| word.strip_prefix("listen="));
-            break word.unwrap().to_owned();
-        }
-    };
-    let mut stream = TcpStream::connect(address).unwrap();
+    let engine = Engine::start(engine, url, home, &[]);
+    let mut stream = TcpStream::connect(&engine.address).unwrap();
     let head = format!(
         "POST /pipelines/fraud HTTP/1.1\r\nHost: bench\r\nConnection: close\r\nContent-Type: \
          application/json; format=pandas-records\r\nContent-Length: {}\r\n\r\n",
@@ -118,20 +86,18 @@ fn start_engine(engine: &Path, url: &str, home: &Path, body: &[u8]) -> Sample {
     stream.read_to_string(&mut answer).unwrap();
     let first_answer = start.elapsed();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", engine.id())).unwrap();
     let resident = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
     let resident_kib = resident.split_whitespace().nth(1).unwrap().parse().unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
     Sample { first_answer, resident_kib }
 }
 
-fn start_python(python: &Path, root: &Path) -> Sample {
+fn start_python(python: &Path) -> Sample {
     let start = Instant::now();
     let output = Command::new(python)
         .args(["-c", PEER])
-        .arg(root.join("tests/fixtures/models/fraud.onnx"))
-        .arg(root.join("tests/fixtures/requests/fraud_1.json"))
+        .arg(file("tests/fixtures/models/fraud.onnx"))
+        .arg(file("tests/fixtures/requests/fraud_1.json"))
         .output()
         .unwrap();
     let first_answer = start.elapsed();

@@ -30,6 +30,9 @@ mod later_forms;
 // What a person with a browser sees.
 mod page;
 
+// Python's and Node's HTTP clients, curl, and a client that sends all at once.
+mod clients;
+
 // How it counts, bounds its work, and stops.
 mod service;
 

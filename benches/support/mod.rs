@@ -1,0 +1,81 @@
+//! What the benches share: the shipped engine, the models it serves, and its process.
+
+use potoroo::ops::publish::{Order, Target, publish};
+use std::io::{BufRead, BufReader, Lines};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+/// A file of the package.
+pub(crate) fn file(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// `target/shipped/release/potoroo-engine`, or the one that `POTOROO_ENGINE` names: what
+/// `cargo bench` itself builds is not built as shipped.
+pub(crate) fn engine() -> PathBuf {
+    let engine = std::env::var_os("POTOROO_ENGINE")
+        .map_or_else(|| file("target/shipped/release/potoroo-engine"), PathBuf::from);
+    assert!(
+        engine.exists(),
+        "{} is missing: cargo build --release --no-default-features --features engine --bin \
+         potoroo-engine --target-dir target/shipped",
+        engine.display()
+    );
+    engine
+}
+
+/// Publishes a fixture (a pipeline file or a model) into a layout in `home`: its `PIPELINE_URL`.
+pub(crate) fn published(fixture: &str, home: &Path) -> String {
+    let order = Order {
+        file: file("tests/fixtures").join(fixture),
+        name: None,
+        target: Target::Layout(home.join("layout")),
+        engine_url: None,
+    };
+    publish(&order).unwrap().pipeline_url
+}
+
+/// A running engine, which is killed when dropped.
+pub(crate) struct Engine {
+    process: Child,
+    /// Where it listens, `127.0.0.1:port`.
+    pub(crate) address: String,
+    /// Kept open, or its next line of log would be an error.
+    _log: Lines<BufReader<ChildStderr>>,
+}
+
+impl Engine {
+    /// Starts `engine` with what was published into `home`, and waits until it listens.
+    pub(crate) fn start(engine: &Path, url: &str, home: &Path, more: &[(&str, &str)]) -> Engine {
+        let mut process = Command::new(engine)
+            .env_clear()
+            .env("PIPELINE_URL", url)
+            .env("POTOROO_LISTEN", "127.0.0.1:0")
+            .env("POTOROO_PERSIST", home.join("persist"))
+            .envs(more.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
+        let address = loop {
+            let line = log.next().expect("the engine ended").unwrap();
+            if line.contains("msg=ready") {
+                let word = line.split(' ').find_map(|word| word.strip_prefix("listen="));
+                break word.unwrap().to_owned();
+            }
+        };
+        Engine { process, address, _log: log }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
