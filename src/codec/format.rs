@@ -3,6 +3,9 @@
 /// An Arrow IPC file, as body or answer (IANA media type `vnd.apache.arrow.file`).
 pub const CONTENT_TYPE_ARROW_FILE: &str = "application/vnd.apache.arrow.file";
 
+/// An Arrow IPC stream, as body (IANA media type `vnd.apache.arrow.stream`).
+pub const CONTENT_TYPE_ARROW_STREAM: &str = "application/vnd.apache.arrow.stream";
+
 /// A list of JSON objects, as pandas writes with `orient="records"`: a body of rows, or the
 /// answer's records.
 pub const CONTENT_TYPE_RECORDS: &str = "application/json; format=pandas-records";
@@ -18,7 +21,10 @@ const ECHO_CHARS_MAX: usize = 100;
 pub enum InputFormat {
     /// [`CONTENT_TYPE_ARROW_FILE`].
     ArrowFile,
-    /// [`CONTENT_TYPE_RECORDS`], or JSON without a `format`.
+    /// [`CONTENT_TYPE_ARROW_STREAM`].
+    ArrowStream,
+    /// [`CONTENT_TYPE_RECORDS`], or JSON without a `format`: a list of rows, or an object of
+    /// columns as the original's older clients send it.
     PandasRecords,
 }
 
@@ -36,14 +42,14 @@ pub enum OutputFormat {
 pub enum UnsupportedType {
     /// There is no `Content-Type`.
     #[error(
-        "the request has no Content-Type; send `{CONTENT_TYPE_ARROW_FILE}` or \
-         `{CONTENT_TYPE_RECORDS}`"
+        "the request has no Content-Type; send `{CONTENT_TYPE_ARROW_FILE}`, \
+         `{CONTENT_TYPE_ARROW_STREAM}` or `{CONTENT_TYPE_RECORDS}`"
     )]
     Missing,
     /// There is one, of another format.
     #[error(
-        "the Content-Type `{found}` is not read here; send `{CONTENT_TYPE_ARROW_FILE}` or \
-         `{CONTENT_TYPE_RECORDS}`"
+        "the Content-Type `{found}` is not read here; send `{CONTENT_TYPE_ARROW_FILE}`, \
+         `{CONTENT_TYPE_ARROW_STREAM}` or `{CONTENT_TYPE_RECORDS}`"
     )]
     Unknown {
         /// The header's value, cut to a length for a sentence.
@@ -63,6 +69,8 @@ impl InputFormat {
         let media = MediaType::parse(without_name(written, "content-type:"));
         if media.is("application", "vnd.apache.arrow.file") {
             Ok(InputFormat::ArrowFile)
+        } else if media.is("application", "vnd.apache.arrow.stream") {
+            Ok(InputFormat::ArrowStream)
         } else if media.is("application", "json") && media.is_of_records() {
             Ok(InputFormat::PandasRecords)
         } else {
@@ -216,6 +224,7 @@ mod tests {
         let cases = [
             ("application/vnd.apache.arrow.file", InputFormat::ArrowFile),
             ("Application/VND.Apache.Arrow.File; x=\"a;b\"", InputFormat::ArrowFile),
+            ("application/vnd.apache.arrow.stream", InputFormat::ArrowStream),
             ("application/json; format=pandas-records", InputFormat::PandasRecords),
             ("application/json;FORMAT=\"Pandas-Records\"", InputFormat::PandasRecords),
             ("application/json; charset=utf-8; format=pandas-records", InputFormat::PandasRecords),
@@ -231,7 +240,7 @@ mod tests {
     fn another_type_is_refused_with_the_list_of_those_that_are_read() {
         let cases = [
             "application/json; format=pandas-split",
-            "application/vnd.apache.arrow.stream",
+            "application/vnd.apache.arrow",
             "application/x-www-form-urlencoded",
             "json",
             ";;;",
@@ -242,8 +251,8 @@ mod tests {
                 error.to_string(),
                 format!(
                     "the Content-Type `{written}` is not read here; send \
-                     `application/vnd.apache.arrow.file` or \
-                     `application/json; format=pandas-records`"
+                     `application/vnd.apache.arrow.file`, \
+                     `application/vnd.apache.arrow.stream` or `application/json; format=pandas-records`"
                 )
             );
         }

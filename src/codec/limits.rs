@@ -16,3 +16,11 @@ pub const NAME_BYTES_MAX: usize = 512;
 
 /// Lists within lists in one value: twice the dimensions of the largest tensors in use.
 pub const NESTING_MAX: usize = 8;
+
+/// Bytes that the compressed buffers of one request become, dictionaries with every extension
+/// of theirs included: those of as many `float` values as a request may have.
+pub const DECOMPRESSED_BYTES_MAX: usize = VALUES_MAX * size_of::<f32>();
+
+/// Bytes of text that one request's Arrow columns become, with the place each string takes: the
+/// rows of a dictionary or of views can name one long text a million times.
+pub const TEXT_BYTES_MAX: usize = DECOMPRESSED_BYTES_MAX;

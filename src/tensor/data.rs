@@ -142,6 +142,16 @@ impl<'a> Data<'a> {
         map_values!(self, values => Cow::Borrowed(&values[from..to]))
     }
 
+    /// The elements at these places, in that order.
+    ///
+    /// # Panics
+    /// When a place is not inside the data: the caller has checked them.
+    pub fn pick(&self, places: &[usize]) -> Data<'static> {
+        map_values!(self, values => {
+            Cow::Owned(places.iter().map(|place| &values[*place]).cloned().collect())
+        })
+    }
+
     /// The same elements, owned: copied where they were borrowed.
     pub fn into_owned(self) -> Data<'static> {
         map_values!(self, values => Cow::Owned(values.into_owned()))
@@ -174,6 +184,12 @@ mod tests {
         let mut built = whole.slice(0, 1).into_owned();
         built.append(whole.slice(1, 3)).unwrap();
         assert_eq!(built, whole);
+    }
+
+    #[test]
+    fn elements_are_picked_in_the_order_of_their_places() {
+        let whole = Data::I64(Cow::Borrowed(&[7, 8, 9]));
+        assert_eq!(whole.pick(&[2, 0, 2]), Data::I64(Cow::Borrowed(&[9, 7, 9])));
     }
 
     #[test]

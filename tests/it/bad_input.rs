@@ -45,7 +45,6 @@ fn each_bad_body_gets_a_sentence_that_names_column_and_row() {
         ("bad_truncated.arrow", 400, "unreadable", None, None),
         ("bad_truncated.json", 400, "unreadable", None, None),
         ("bad_empty.json", 400, "no_rows", None, None),
-        ("fraud_feather.arrow", 400, "unreadable", None, None),
     ];
     let mut sentences = String::new();
     for (body, status, kind, column, row) in cases {

@@ -70,6 +70,7 @@ fn the_fraud_model_answers_as_onnxruntime_for_each_form_of_input() {
             "fraud_list.arrow",
             "fraud_batches.arrow",
             "fraud_float64.arrow",
+            "fraud_feather.arrow",
         ],
     );
 }

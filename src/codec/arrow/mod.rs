@@ -1,32 +1,56 @@
-//! Arrow IPC files in and out, through Apache's decoders behind a check of our own.
+//! Arrow in and out: IPC files and streams through Apache's decoder behind a check of our own.
 
+mod batches;
 mod columns;
+mod compression;
+mod file;
 mod layout;
+mod leaf;
+#[cfg(test)]
+pub(super) mod made;
+mod message;
+mod schema;
 mod shape;
+mod stream;
 #[cfg(test)]
 mod tests;
-mod validate;
 mod write;
 
 pub use write::{write_arrow, write_rows_arrow};
 
 use super::decoded::Decoded;
 use super::wanted;
-use crate::tensor::{Misfit, MisfitKind, Port};
+use crate::tensor::{ElementType, Misfit, MisfitKind, Port};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
-use arrow_ipc::reader::FileDecoder;
 use arrow_schema::Schema;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use validate::Checked;
 
-/// Reads a body that is an Arrow IPC file (Arrow columnar format, "IPC File Format").
-pub(super) fn decode(body: Vec<u8>, inputs: &[Port]) -> Result<Decoded, Misfit> {
+/// Record batches, and as many dictionary batches: writers cut at thousands of rows.
+const BATCHES_MAX: usize = 4096;
+
+/// Bytes of a schema and, in a file, the list of blocks. `pandas` writes some 200 a column.
+const METADATA_BYTES_MAX: usize = 4 << 20;
+
+/// The two ways in which Arrow's messages make one body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Container {
+    /// With a footer that tells where each message stands.
+    File,
+    /// One message after the other.
+    Stream,
+}
+
+/// Reads a body of Arrow's IPC format.
+pub(super) fn decode(
+    container: Container,
+    body: Vec<u8>,
+    inputs: &[Port],
+) -> Result<Decoded, Misfit> {
     let body = aligned(body);
-    // The check below leaves Apache's code no panic that we know of; a client must not find one
-    // that we do not know of.
-    match catch_unwind(AssertUnwindSafe(|| read(&body, inputs))) {
+    // The checks leave Apache's code no panic that we know of; a client must not find one that
+    // we do not know of.
+    match catch_unwind(AssertUnwindSafe(|| read(container, &body, inputs))) {
         Ok(decoded) => decoded,
         Err(_) => Err(unreadable("its metadata contradict each other")),
     }
@@ -41,65 +65,64 @@ fn aligned(body: Vec<u8>) -> Buffer {
     }
 }
 
-/// The misfit of a body that is not a sound Arrow file.
+/// The misfit of a body whose messages are not sound.
 fn unreadable(why: impl std::fmt::Display) -> Misfit {
-    let sentence = format!("the body is not a sound Arrow file: {why}");
+    let sentence = format!("the body is not sound Arrow: {why}");
     Misfit::new(MisfitKind::Unreadable, sentence)
 }
 
-fn read(body: &Buffer, inputs: &[Port]) -> Result<Decoded, Misfit> {
-    let checked = validate::check(body)?;
-    let chosen = chosen_columns(&checked.schema, inputs)?;
-    if checked.rows == 0 {
-        return Err(Misfit::new(MisfitKind::NoRows, "the Arrow file has no rows"));
-    }
-    let fields: Vec<_> =
-        chosen.iter().map(|index| checked.schema.fields()[*index].clone()).collect();
-    for field in &fields {
-        columns::supported(field)?;
-    }
-    let batches = read_batches(body, &checked, chosen)?;
-    let mut values_left = super::VALUES_MAX;
-    let held = fields.iter().enumerate().map(|(index, field)| {
-        let parts: Vec<ArrayRef> =
-            batches.iter().map(|batch| batch.column(index).clone()).collect();
-        columns::read(field, &parts, &mut values_left)
-    });
-    let held = held.collect::<Result<Vec<_>, Misfit>>()?;
-    Decoded::new(checked.rows, held)
+fn over_batches() -> Misfit {
+    let sentence = format!("the Arrow data have more than {BATCHES_MAX} batches");
+    Misfit::new(MisfitKind::OverLimit, sentence)
 }
 
-/// The places of the wanted columns, in the file's order.
-fn chosen_columns(schema: &Schema, inputs: &[Port]) -> Result<Vec<usize>, Misfit> {
+fn read(container: Container, body: &Buffer, inputs: &[Port]) -> Result<Decoded, Misfit> {
+    let no_rows = |sentence| Err(Misfit::new(MisfitKind::NoRows, sentence));
+    let found = match container {
+        Container::File if body.is_empty() => {
+            return no_rows("the body is empty: send an Arrow file");
+        }
+        Container::File => file::open(body)?,
+        Container::Stream if body.is_empty() => {
+            return no_rows("the body is empty: send an Arrow stream");
+        }
+        Container::Stream => stream::open(body)?,
+    };
+    let schema = schema::taken_over(found.schema)?;
+    let chosen = chosen_columns(&schema, inputs)?;
+    for (index, element) in &chosen {
+        columns::supported(schema.field(*index), *element)?;
+    }
+    let places: Vec<usize> = chosen.iter().map(|(index, _)| *index).collect();
+    let batches = batches::read(body, &found, &schema, &places)?;
+    if batches.is_empty() {
+        return no_rows(match container {
+            Container::File => "the Arrow file has no rows",
+            Container::Stream => "the Arrow stream has no rows",
+        });
+    }
+    let mut allowance = leaf::Allowance::new();
+    let held = chosen.iter().enumerate().map(|(place, (index, element))| {
+        let parts: Vec<ArrayRef> =
+            batches.iter().map(|batch| batch.column(place).clone()).collect();
+        columns::read(schema.field(*index), *element, &parts, &mut allowance)
+    });
+    let held = held.collect::<Result<Vec<_>, Misfit>>()?;
+    Decoded::new(batches.iter().map(RecordBatch::num_rows).sum(), held)
+}
+
+/// The places of the wanted columns, in the body's order, each with its input's element type.
+fn chosen_columns(schema: &Schema, inputs: &[Port]) -> Result<Vec<(usize, ElementType)>, Misfit> {
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    let mut chosen = wanted::choose(&names, inputs)?;
+    let chosen = wanted::choose(&names, inputs)?;
     for index in &chosen {
         let name = names[*index];
         if 1 < names.iter().filter(|other| **other == name).count() {
             return Err(unreadable(format!("it has two columns `{name}`")).column(name));
         }
     }
-    chosen.sort_unstable();
+    let elements = inputs.iter().map(|port| port.element);
+    let mut chosen: Vec<(usize, ElementType)> = chosen.into_iter().zip(elements).collect();
+    chosen.sort_unstable_by_key(|(index, _)| *index);
     Ok(chosen)
-}
-
-/// The wanted columns of every record batch that has rows.
-fn read_batches(
-    body: &Buffer,
-    checked: &Checked,
-    chosen: Vec<usize>,
-) -> Result<Vec<RecordBatch>, Misfit> {
-    let schema = Arc::new(checked.schema.clone());
-    let decoder = FileDecoder::new(schema, checked.version).with_projection(chosen);
-    let mut batches = Vec::with_capacity(checked.batches.len());
-    for (block, range) in &checked.batches {
-        let bytes = body.slice_with_length(range.start, range.len());
-        let batch = decoder.read_record_batch(block, &bytes).map_err(unreadable)?;
-        batches.extend(batch.filter(|batch| 0 < batch.num_rows()));
-    }
-    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    if rows != checked.rows {
-        return Err(unreadable("its columns do not have the rows of its batches"));
-    }
-    Ok(batches)
 }

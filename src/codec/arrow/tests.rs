@@ -8,14 +8,15 @@ use arrow_array::builder::{FixedSizeListBuilder, Float32Builder, Int64Builder, L
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Int64Type, UInt32Type, UInt64Type};
 use arrow_array::{
-    Array, BooleanArray, DictionaryArray, Float32Array, Int64Array, LargeStringArray, ListArray,
-    StringArray,
+    Array, BooleanArray, Float32Array, Int64Array, LargeStringArray, ListArray, StringArray,
+    TimestampSecondArray,
 };
 use arrow_ipc::reader::FileReader;
 use arrow_ipc::writer::{FileWriter, StreamWriter};
 use arrow_schema::Field;
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 fn port(name: &str) -> Port {
     Port { name: name.into(), element: ElementType::F32, dimensions: vec![] }
@@ -49,7 +50,7 @@ fn float_lists(rows: &[&[f32]]) -> ArrayRef {
 }
 
 fn tensor_column(body: Vec<u8>) -> Result<Column<'static>, Misfit> {
-    let decoded = decode(body, &[port("tensor")])?;
+    let decoded = decode(Container::File, body, &[port("tensor")])?;
     let table = decoded.table();
     let column = &table.columns()[0];
     let (name, row_shape) = (column.name.clone(), column.row_shape.clone());
@@ -64,7 +65,7 @@ fn floats_are_lent_from_the_body_itself() {
     ] {
         let body = one(array, &[]);
         let allocation = body.as_ptr_range();
-        let decoded = decode(body, &[port("tensor")]).unwrap();
+        let decoded = decode(Container::File, body, &[port("tensor")]).unwrap();
         let table = decoded.table();
         let Data::F32(Cow::Borrowed(values)) = &table.columns()[0].data else {
             panic!("{table:?}")
@@ -138,9 +139,7 @@ fn text_and_truth_values_are_copied() {
 
 #[test]
 fn a_type_that_no_model_takes_is_refused_only_where_wanted() {
-    let odd: ArrayRef = Arc::new(
-        vec!["a", "b"].into_iter().collect::<DictionaryArray<arrow_array::types::Int32Type>>(),
-    );
+    let odd: ArrayRef = Arc::new(TimestampSecondArray::from(vec![1, 2]));
     let array = float_lists(&[&[1.0], &[2.0]]);
     let wanted = (field("tensor", &array, &[]), array);
     let body = file(&[vec![(field("odd", &odd, &[]), odd.clone()), wanted]]);
@@ -193,7 +192,8 @@ fn what_is_no_arrow_file_is_told_apart() {
     let cases = [
         (
             stream.into_inner().unwrap(),
-            "the body is an Arrow stream; write it in Arrow's file format",
+            "the body is an Arrow stream; send it as `application/vnd.apache.arrow.stream`, or write \
+             an Arrow file",
         ),
         (
             good[..good.len() - 1].to_vec(),

@@ -2,6 +2,7 @@
 
 use super::cursor::{Cursor, Number};
 use super::fault::{Fault, What};
+use crate::codec::base64;
 use half::f16;
 use std::str::FromStr;
 
@@ -12,6 +13,16 @@ const EXACT_INTEGER_END: f64 = 9_007_199_254_740_992.0;
 pub(super) trait Cell: Sized {
     /// Reads the value that begins at the cursor.
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, Fault>;
+
+    /// Reads a value that stands for a whole list, onto the end of `values`, which may grow to
+    /// `room` values; how many it was, or `None` when the next value is no such.
+    fn read_run(
+        _cursor: &mut Cursor<'_>,
+        _values: &mut Vec<Self>,
+        _room: usize,
+    ) -> Result<Option<usize>, Fault> {
+        Ok(None)
+    }
 }
 
 fn number<'t>(cursor: &mut Cursor<'t>) -> Result<Number<'t>, Fault> {
@@ -56,7 +67,33 @@ macro_rules! integer_cells {
     )*};
 }
 
-integer_cells!(i8, i16, i32, i64, u8, u16, u32, u64);
+integer_cells!(i8, i16, i32, i64, u16, u32, u64);
+
+impl Cell for u8 {
+    fn read(cursor: &mut Cursor<'_>) -> Result<u8, Fault> {
+        integer(number(cursor)?)
+    }
+
+    /// A string is base64 of bytes, as images are sent.
+    fn read_run(
+        cursor: &mut Cursor<'_>,
+        values: &mut Vec<u8>,
+        room: usize,
+    ) -> Result<Option<usize>, Fault> {
+        if cursor.peek() != Some(b'"') {
+            return Ok(None);
+        }
+        let (start, before) = (cursor.at, values.len());
+        let text = cursor.string()?;
+        if room.saturating_sub(before) < base64::most_bytes_in(text.len()) {
+            return Err(Fault::new(What::ManyValues, start));
+        }
+        if !base64::decode_onto(values, text.as_bytes()) {
+            return Err(Fault::new(What::NotBase64, start));
+        }
+        Ok(Some(values.len() - before))
+    }
+}
 
 /// The digits as an integer; a fraction of zero and an exponent are fine, a change of value not.
 fn integer<T: FromStr + TryFrom<i64>>(number: Number<'_>) -> Result<T, Fault> {

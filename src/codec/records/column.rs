@@ -4,7 +4,7 @@ use super::cell::Cell;
 use super::cursor::Cursor;
 use super::fault::{Fault, What};
 use crate::codec::limits::NESTING_MAX;
-use crate::tensor::{Data, ElementType, RowShape};
+use crate::tensor::{Data, ElementType, Misfit, MisfitKind, RowShape};
 use half::f16;
 use std::borrow::Cow;
 
@@ -92,6 +92,10 @@ fn read<T: Cell>(
     if cursor.peek_token() == Some(b'[') {
         return read_list(cursor, values, room, extents, depth);
     }
+    let start = cursor.at;
+    if let Some(length) = T::read_run(cursor, values, room)? {
+        return extents.close(depth, length).map_err(|what| Fault::new(what, start));
+    }
     let known = *extents.depth.get_or_insert(depth);
     if known != depth {
         return Err(cursor.fault(What::Ragged));
@@ -120,17 +124,13 @@ fn read_list<T: Cell>(
     cursor.at += 1;
     let mut length = 0;
     if cursor.take(b']') {
-        let known = *extents.depth.get_or_insert(depth + 1);
-        if known != depth + 1 {
-            return Err(Fault::new(What::Ragged, start));
-        }
-    } else {
-        loop {
-            read(cursor, values, room, extents, depth + 1)?;
-            length += 1;
-            if !cursor.goes_on(b']', "`,` or `]`")? {
-                break;
-            }
+        return extents.close(depth, 0).map_err(|what| Fault::new(what, start));
+    }
+    loop {
+        read(cursor, values, room, extents, depth + 1)?;
+        length += 1;
+        if !cursor.goes_on(b']', "`,` or `]`")? {
+            break;
         }
     }
     if *extents.lengths[depth].get_or_insert(length) != length {
@@ -140,6 +140,16 @@ fn read_list<T: Cell>(
 }
 
 impl Extents {
+    /// Takes in an innermost list that is enclosed by `depth` others.
+    fn close(&mut self, depth: usize, length: usize) -> Result<(), What> {
+        if depth == NESTING_MAX {
+            return Err(What::TooDeep);
+        }
+        let alike = *self.depth.get_or_insert(depth + 1) == depth + 1
+            && *self.lengths[depth].get_or_insert(length) == length;
+        if alike { Ok(()) } else { Err(What::Ragged) }
+    }
+
     /// The lengths of the lists, outermost first.
     fn shape(&self) -> Vec<usize> {
         self.lengths.iter().map_while(|length| *length).collect()
@@ -160,6 +170,16 @@ fn described(shape: &[usize]) -> String {
 pub(super) struct Unlike {
     pub(super) expected: String,
     pub(super) found: String,
+}
+
+impl Unlike {
+    pub(super) fn misfit(self, column: &str, row: usize) -> Misfit {
+        let Unlike { expected, found } = self;
+        let sentence =
+            format!("column `{column}`, row {row} has {found}, the first row {expected}");
+        let misfit = Misfit::new(MisfitKind::WrongShape, sentence).column(column).row(row);
+        misfit.expected(expected, found)
+    }
 }
 
 impl Filling {

@@ -43,12 +43,17 @@ pub(super) enum What {
     Ragged,
     /// A second value for the column in the same row.
     Twice,
+    /// A string that is not base64, where bytes are wanted.
+    NotBase64,
+    /// A single value where the list of a column's rows belongs.
+    NotAColumn,
 }
 
 /// Where in the table a fault was met.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
-    pub(super) row: usize,
+    /// None where a column or the table is at fault as a whole.
+    pub(super) row: Option<usize>,
     pub(super) column: Option<&'a str>,
     /// The type of the model's input, where the column is wanted.
     pub(super) element: Option<ElementType>,
@@ -63,7 +68,7 @@ impl Fault {
     pub(super) fn into_misfit(self, text: &str, place: Place<'_>) -> Misfit {
         use MisfitKind::{NotANumber, Null, OverLimit, Unreadable, ValueRange};
         use MisfitKind::{WrongShape, WrongType};
-        let (row, taken) = (place.row, place.taken());
+        let taken = place.taken();
         let found = token_at(text, self.at);
         match self.what {
             What::Syntax(expected) => unreadable(text, self.at, expected),
@@ -74,10 +79,10 @@ impl Fault {
             }
             What::LongName => place.misfit(
                 OverLimit,
-                format!("row {row} has a column whose name is over {NAME_BYTES_MAX} bytes long"),
+                format!("{place} has a column whose name is over {NAME_BYTES_MAX} bytes long"),
             ),
             What::ManyColumns => {
-                place.misfit(OverLimit, format!("row {row} has more than {COLUMNS_MAX} columns"))
+                place.misfit(OverLimit, format!("{place} has more than {COLUMNS_MAX} columns"))
             }
             What::ManyRows => {
                 place.misfit(OverLimit, format!("there are more than {ROWS_MAX} rows"))
@@ -111,6 +116,16 @@ impl Fault {
                 WrongShape,
                 format!("{place}: the lists within the value differ in length or depth"),
             ),
+            What::NotBase64 => place
+                .misfit(WrongType, format!("{place} has a string that is not base64"))
+                .expected("base64", found),
+            What::NotAColumn => {
+                let found = kind_at(text, self.at);
+                let expected = "a list with one value for each row";
+                place
+                    .misfit(WrongShape, format!("{place} has {found}, not {expected}"))
+                    .expected(expected, found)
+            }
             What::Twice => place.misfit(Unreadable, format!("{place} is given twice")),
         }
     }
@@ -118,11 +133,8 @@ impl Fault {
 
 impl Place<'_> {
     fn misfit(self, kind: MisfitKind, sentence: String) -> Misfit {
-        let misfit = Misfit::new(kind, sentence).row(self.row);
-        match self.column {
-            Some(name) => misfit.column(name),
-            None => misfit,
-        }
+        let column = self.column.map(str::to_owned);
+        Misfit { row: self.row, column, ..Misfit::new(kind, sentence) }
     }
 
     /// What the model takes here.
@@ -136,10 +148,11 @@ impl Place<'_> {
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let row = self.row;
-        match self.column {
-            Some(column) => write!(f, "column `{}`, row {row}", shortened(column)),
-            None => write!(f, "row {row}"),
+        match (self.column, self.row) {
+            (Some(column), Some(row)) => write!(f, "column `{}`, row {row}", shortened(column)),
+            (Some(column), None) => write!(f, "column `{}`", shortened(column)),
+            (None, Some(row)) => write!(f, "row {row}"),
+            (None, None) => f.write_str("the object"),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What pandas-records become, and what is said of those that cannot be read.
 
 use super::*;
-use crate::tensor::{Data, RowShape};
+use crate::codec::limits::ROWS_MAX;
+use crate::tensor::{Data, ElementType, RowShape};
 use std::borrow::Cow;
 
 fn port(name: &str, element: ElementType) -> Port {
@@ -114,8 +115,8 @@ fn sentences_say_what_is_wrong() {
             "the body is not JSON: it ends at line 1, column 9, in the middle of a value",
         ),
         (
-            "{\"tensor\":[[1]]}",
-            "the body is an object, not a list of rows, `[{\"column\": [1.0, 2.0]}, …]`",
+            "[{\"a\":1,\"b\":\"\"}, {\"a\":1]",
+            "the body is not JSON at line 1, column 24: expected `,` or `}`, found ']'",
         ),
         (
             "[{\"a\":1,\"b\":\"\"}] x",
