@@ -30,7 +30,8 @@ pub(in crate::codec) fn read(
         Ok(_) => cursor.fault(What::Syntax("the end of the value")),
         Err(fault) => fault,
     };
-    let misfit = fault.into_misfit(text, Place { row: Some(0), column: None, element: Some(element) });
+    let misfit =
+        fault.into_misfit(text, Place { row: Some(0), column: None, element: Some(element) });
     let what = match (&misfit.expected, &misfit.found) {
         _ if fault.what == What::TooDeep => {
             format!("its lists go more than {NESTING_MAX} deep")
