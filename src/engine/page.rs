@@ -44,6 +44,8 @@ pub(super) struct Page {
     file: Html,
     /// A row of zeros, if one is short enough to be read.
     sample: Option<String>,
+    /// How the engine is spoken to: `http` or `https`.
+    scheme: &'static str,
     /// The header that lets a browser use our style and nothing else.
     policy: String,
 }
@@ -59,8 +61,8 @@ struct View<'a> {
 }
 
 impl Page {
-    /// The page for the pipeline in `slot`.
-    pub(super) fn new(slot: &Slot) -> Page {
+    /// The page for the pipeline in `slot`, which is asked by `scheme`.
+    pub(super) fn new(slot: &Slot, scheme: &'static str) -> Page {
         let inputs = slot.chain.inputs();
         let version = match slot.definition.version.as_str() {
             "" => Html::of("not told by the artifact"),
@@ -85,6 +87,7 @@ impl Page {
             hint: hint(inputs, sample.is_some()),
             file: if sample.is_some() { Html::default() } else { file(inputs) },
             sample,
+            scheme,
             policy,
         }
     }
@@ -145,7 +148,7 @@ impl Page {
             false => Html::default().markup("<span class=\"status stopping\">Stopping</span>"),
         };
         let row = self.sample.as_deref();
-        let command = |path: &str| Html::of(&sample::curl(view.host, path, row));
+        let command = |path: &str| Html::of(&sample::curl(self.scheme, view.host, path, row));
         Html::fill(
             TEMPLATE,
             &[

@@ -6,6 +6,7 @@ use super::open_inference;
 use super::page::Page;
 use super::refusal::Problem;
 use super::serve::Readiness;
+use crate::http::percent;
 use crate::http::server::{ApiKey, Refusal, Request, Response, Service};
 use crate::logging::AT_SERVE;
 use crate::pipeline::Step;
@@ -119,8 +120,9 @@ impl Routes {
         inferences: Inferences,
         readiness: Readiness,
         api_key: Option<ApiKey>,
+        scheme: &'static str,
     ) -> Routes {
-        let page = Page::new(&inferences.slot);
+        let page = Page::new(&inferences.slot, scheme);
         Routes { inferences, page, readiness, ids: RequestIds::new(), api_key }
     }
 
@@ -146,7 +148,7 @@ impl Routes {
             path => match path.strip_prefix("/pipelines/") {
                 Some(name) => {
                     let ours = &self.inferences.slot.definition.name;
-                    if percent_decoded(name).as_deref() != Some(ours.as_bytes()) {
+                    if percent::decoded(name).as_deref() != Some(ours.as_bytes()) {
                         return Err(Problem::unknown_pipeline(name, ours));
                     }
                     self.infer(request, Generation::Record)
@@ -215,39 +217,9 @@ pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("an answer has a JSON form")
 }
 
-/// RFC 3986, section 2.1; `None` where an escape is broken.
-pub(super) fn percent_decoded(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = text.bytes();
-    let mut decoded = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => {
-                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-                let value = digit(bytes.next())? << 4 | digit(bytes.next())?;
-                u8::try_from(value).ok()?
-            }
-            byte => byte,
-        });
-    }
-    Some(decoded)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_in_a_path_are_decoded() {
-        let cases: [(&str, Option<&[u8]>); 4] = [
-            ("edge-cv", Some(b"edge-cv")),
-            ("a%20b%2F", Some(b"a b/")),
-            ("a%2", None),
-            ("a%zz", None),
-        ];
-        for (text, decoded) in cases {
-            assert_eq!(percent_decoded(text).as_deref(), decoded, "{text}");
-        }
-    }
 
     #[test]
     fn each_request_has_another_id() {

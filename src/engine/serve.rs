@@ -94,7 +94,7 @@ pub(super) fn serve(
     let metrics = Metrics::new(Instant::now());
     let gate = Gate::new(cpus);
     let inferences = Inferences { slot, pool, clock, gate, metrics, request_max, partition };
-    server.run(Routes::new(inferences, readiness, api_key));
+    server.run(Routes::new(inferences, readiness, api_key, scheme));
     let drained = stopped.join().unwrap_or(false);
     log::info!(target: AT_SERVE, "msg=stopped drained={drained}");
     Ok(())

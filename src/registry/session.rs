@@ -10,6 +10,7 @@ use super::challenge::{self, Bearer, Challenge};
 use super::remote::Remote;
 use super::{Doing, Error, Oddity, Reply, Secret};
 use crate::http::client::{Answer, Authorization, Call, Origin, Patience};
+use crate::http::percent;
 use crate::logging::AT_PULL;
 use crate::oci::{RegistryHost, excerpt};
 
@@ -206,10 +207,10 @@ impl Remote {
         let own = format!("repository:{}:{}", self.repository, action.scope());
         let mut query = String::new();
         if let Some(service) = &bearer.service {
-            query.push_str(&format!("&service={}", percent(service)));
+            query.push_str(&format!("&service={}", percent::encoded(service, KEPT_IN_QUERY)));
         }
         for scope in bearer.scope.as_deref().unwrap_or(&own).split_ascii_whitespace() {
-            query.push_str(&format!("&scope={}", percent(scope)));
+            query.push_str(&format!("&scope={}", percent::encoded(scope, KEPT_IN_QUERY)));
         }
         let joint = if bearer.realm.contains('?') { "&" } else { "?" };
         format!("{}{joint}{}", bearer.realm, &query[1..]).parse().map_err(|_| refuse())
@@ -231,18 +232,8 @@ impl Remote {
     }
 }
 
-/// The text as a value in a query (RFC 3986, 2.3).
-fn percent(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:/,".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
+/// What stands as it is in the value of a query, besides what stands so anywhere.
+const KEPT_IN_QUERY: &[u8] = b":/,";
 
 #[cfg(test)]
 mod tests;

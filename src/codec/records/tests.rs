@@ -5,20 +5,20 @@ use crate::codec::limits::ROWS_MAX;
 use crate::tensor::{Data, ElementType, RowShape};
 use std::borrow::Cow;
 
-fn port(name: &str, element: ElementType) -> Port {
+pub(super) fn port(name: &str, element: ElementType) -> Port {
     Port { name: name.into(), element, dimensions: vec![] }
 }
 
-fn floats() -> Vec<Port> {
+pub(super) fn floats() -> Vec<Port> {
     vec![port("tensor", ElementType::F32)]
 }
 
-fn two() -> Vec<Port> {
+pub(super) fn two() -> Vec<Port> {
     vec![port("a", ElementType::I64), port("b", ElementType::String)]
 }
 
 #[track_caller]
-fn refused(text: &str, inputs: &[Port]) -> Misfit {
+pub(super) fn refused(text: &str, inputs: &[Port]) -> Misfit {
     decode(text.as_bytes(), inputs).unwrap_err()
 }
 

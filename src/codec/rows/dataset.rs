@@ -3,6 +3,7 @@
 
 use super::tree::{Member, Value};
 use crate::codec::wanted::listed;
+use crate::http::percent;
 use std::borrow::Cow;
 
 /// Bytes of a query: half of what a request's head may have.
@@ -246,19 +247,7 @@ fn un_nested(mut members: Vec<Member<'_>>) -> Vec<Member<'_>> {
 
 /// A part of a query with its `+` and `%` resolved.
 fn decoded(part: &str) -> Result<String, DatasetError> {
-    let refused = || DatasetError::Encoding { part: shown(part) };
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
-                let (high, low) = digit().zip(digit()).ok_or_else(refused)?;
-                (high * 16 + low) as u8
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).map_err(|_| refused())
+    let bytes = percent::form_decoded(part);
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.ok_or_else(|| DatasetError::Encoding { part: shown(part) })
 }

@@ -1,7 +1,7 @@
 //! The form of the page: the rows that a browser posts, if they come from our own page.
 
 use crate::engine::refusal::Problem;
-use crate::engine::routes::percent_decoded;
+use crate::http::percent;
 use crate::http::server::Request;
 
 /// Bytes of a posted form: a thousand rows of a table typed or pasted by a person. What is larger
@@ -86,7 +86,7 @@ fn field(body: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(body).ok()?;
     let mut pairs = text.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(name, _)| *name == FIELD)?;
-    percent_decoded(&value.replace('+', " "))
+    percent::form_decoded(value)
 }
 
 #[cfg(test)]

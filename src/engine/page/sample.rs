@@ -1,6 +1,7 @@
 //! A row of zeros of the shape that the pipeline takes, and the commands that send it.
 
 use crate::codec::{CONTENT_TYPE_ARROW_FILE, CONTENT_TYPE_RECORDS};
+use crate::http::percent;
 use crate::tensor::{Dimension, ElementType, Port};
 
 /// Values of a row that a page shows: a table of sensors fits, an image does not.
@@ -81,8 +82,11 @@ fn zero(element: ElementType) -> &'static str {
 }
 
 /// The command that posts the row to `path`, or an Arrow file when there is no row to show.
-pub(super) fn curl(host: &str, path: &str, row: Option<&str>) -> String {
-    let url = shell_word(&format!("{host}{path}"));
+///
+/// Without a scheme curl speaks plain HTTP, so `scheme` is written out for TLS alone.
+pub(super) fn curl(scheme: &str, host: &str, path: &str, row: Option<&str>) -> String {
+    let scheme = if scheme == "https" { "https://" } else { "" };
+    let url = shell_word(&format!("{scheme}{host}{path}"));
     let (content_type, data) = match row {
         Some(row) => (CONTENT_TYPE_RECORDS, shell_word(row)),
         None => (CONTENT_TYPE_ARROW_FILE, "@rows.arrow".to_owned()),
@@ -93,16 +97,7 @@ pub(super) fn curl(host: &str, path: &str, row: Option<&str>) -> String {
 /// The path under which the pipeline of this name is asked, percent-encoded (RFC 3986, section
 /// 2.3).
 pub(super) fn pipeline_path(name: &str) -> String {
-    let mut path = String::from("/pipelines/");
-    for byte in name.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                path.push(char::from(byte));
-            }
-            other => path.push_str(&format!("%{other:02X}")),
-        }
-    }
-    path
+    format!("/pipelines/{}", percent::encoded(name, b""))
 }
 
 /// The name under which the client found us, if it is one (RFC 9110, section 7.2).
@@ -174,13 +169,18 @@ mod tests {
 
     #[test]
     fn a_command_is_one_that_a_shell_reads_as_meant() {
-        let command = curl("[::1]:8080", &pipeline_path("it's 50%"), Some("[{\"it's\": 0}]"));
+        let command =
+            curl("http", "[::1]:8080", &pipeline_path("it's 50%"), Some("[{\"it's\": 0}]"));
         assert_eq!(
             command,
             "curl -X POST '[::1]:8080/pipelines/it%27s%2050%25' \\\n  -H 'Content-Type: \
              application/json; format=pandas-records' \\\n  --data-binary '[{\"it'\\''s\": 0}]'"
         );
-        assert!(curl("h", "/infer", None).ends_with("arrow.file' \\\n  --data-binary @rows.arrow"));
+        assert!(curl("https", "h", "/infer", None).starts_with("curl -X POST https://h/infer "));
+        assert!(
+            curl("http", "h", "/infer", None)
+                .ends_with("arrow.file' \\\n  --data-binary @rows.arrow")
+        );
     }
 
     #[test]

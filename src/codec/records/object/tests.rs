@@ -2,25 +2,9 @@
 
 use crate::codec::limits::{COLUMNS_MAX, ROWS_MAX};
 use crate::codec::records::decode;
-use crate::tensor::{Data, ElementType, Misfit, MisfitKind, Port, RowShape};
+use crate::codec::records::tests::{floats, port, refused, two};
+use crate::tensor::{Data, ElementType, MisfitKind, RowShape};
 use std::borrow::Cow;
-
-fn port(name: &str, element: ElementType) -> Port {
-    Port { name: name.into(), element, dimensions: vec![] }
-}
-
-fn floats() -> Vec<Port> {
-    vec![port("tensor", ElementType::F32)]
-}
-
-fn two() -> Vec<Port> {
-    vec![port("a", ElementType::I64), port("b", ElementType::String)]
-}
-
-#[track_caller]
-fn refused(text: &str, inputs: &[Port]) -> Misfit {
-    decode(text.as_bytes(), inputs).unwrap_err()
-}
 
 #[test]
 fn the_outer_list_of_each_column_is_its_rows() {
