@@ -74,7 +74,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "POTOROO_API_KEY",
         default: "(none)",
         meaning: "The key that clients show as `Authorization: Bearer KEY` or `X-API-Key: KEY`; \
-                  `/healthz` needs none.",
+                  `/healthz` and `/v2/health` need none.",
     },
     Setting {
         name: "POTOROO_API_KEY_FILE",
