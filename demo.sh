@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 
 port="${POTOROO_DEMO_PORT:-8080}"
 home=target/demo
-cargo build --quiet --bins
+cargo build --bins
 rm -rf "$home"
 mkdir -p "$home"
 
