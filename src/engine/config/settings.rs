@@ -1,0 +1,112 @@
+//! Every environment variable of the engine, as `--help` and the README show it.
+
+/// One environment variable of the engine, as `--help` and the README show it.
+#[derive(Debug)]
+pub struct Setting {
+    /// The variable.
+    pub name: &'static str,
+    /// What holds when it is not set.
+    pub default: &'static str,
+    /// What it does, in a sentence.
+    pub meaning: &'static str,
+}
+
+/// Every variable that the engine reads. Those of the contract come first.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "PIPELINE_URL",
+        default: "(required)",
+        meaning: "The published pipeline: `registry/repository:tag`, `…@sha256:…`, or \
+                  `oci-layout:PATH:TAG` for a directory.",
+    },
+    Setting {
+        name: "OCI_REGISTRY",
+        default: "registry of PIPELINE_URL",
+        meaning: "The registry that the credentials are for; they go to no other host.",
+    },
+    Setting {
+        name: "OCI_USERNAME",
+        default: "(anonymous)",
+        meaning: "The registry's user name, `_json_key_base64` and its like included.",
+    },
+    Setting {
+        name: "OCI_PASSWORD",
+        default: "(anonymous)",
+        meaning: "The registry's password or token.",
+    },
+    Setting {
+        name: "CONFIG_CPUS",
+        default: "the CPUs that cgroup and affinity allow",
+        meaning: "Compute threads of the process, 1 to 1024; a fraction is rounded up.",
+    },
+    Setting {
+        name: "EDGE_BUNDLE",
+        default: "(none)",
+        meaning: "The edge bundle of the ops center, base64. Its values win over the variables.",
+    },
+    Setting { name: "DEBUG", default: "false", meaning: "`true` logs a line for each request." },
+    Setting {
+        name: "OCI_USERNAME_FILE",
+        default: "(none)",
+        meaning: "A file that holds `OCI_USERNAME`.",
+    },
+    Setting {
+        name: "OCI_PASSWORD_FILE",
+        default: "(none)",
+        meaning: "A file that holds `OCI_PASSWORD`.",
+    },
+    Setting {
+        name: "EDGE_BUNDLE_FILE",
+        default: "(none)",
+        meaning: "A file that holds `EDGE_BUNDLE`.",
+    },
+    Setting {
+        name: "POTOROO_API_KEY",
+        default: "(none)",
+        meaning: "The key that clients show as `Authorization: Bearer KEY` or `X-API-Key: KEY`; \
+                  `/healthz` and `/v2/health` need none.",
+    },
+    Setting {
+        name: "POTOROO_API_KEY_FILE",
+        default: "(none)",
+        meaning: "A file that holds `POTOROO_API_KEY`.",
+    },
+    Setting {
+        name: "POTOROO_LISTEN",
+        default: "0.0.0.0:8080",
+        meaning: "Address and port to listen on.",
+    },
+    Setting {
+        name: "POTOROO_GRACE_SECONDS",
+        default: "2",
+        meaning: "After SIGTERM: how long the engine serves on while `/healthz` says 503, 0 to 3600.",
+    },
+    Setting {
+        name: "POTOROO_REQUEST_SECONDS",
+        default: "30",
+        meaning: "How long an inference may wait and compute before it gets 503, 1 to 3600.",
+    },
+    Setting {
+        name: "POTOROO_PERSIST",
+        default: "/persist, else $XDG_STATE_HOME/potoroo",
+        meaning: "The persistent directory: fetched models are kept there. `/persist` counts where \
+                  it exists and can be written.",
+    },
+    Setting {
+        name: "POTOROO_PLAIN_HTTP",
+        default: "(none)",
+        meaning: "Registries, `host:port` with commas between, that are asked without TLS. \
+                  Loopback needs no entry.",
+    },
+    Setting {
+        name: "POTOROO_TLS_CERT",
+        default: "(none)",
+        meaning: "The server's certificate chain, a PEM file. With it the engine speaks TLS alone, \
+                  and reads both files again when they change.",
+    },
+    Setting {
+        name: "POTOROO_TLS_KEY",
+        default: "(none)",
+        meaning: "The private key of `POTOROO_TLS_CERT`, a PEM file.",
+    },
+];
