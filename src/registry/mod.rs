@@ -1,6 +1,7 @@
 //! Registries: logging in, fetching and pushing artifacts, and image layouts on disk.
 
 mod credentials;
+mod logins;
 mod remote;
 
 mod challenge;
@@ -19,6 +20,7 @@ mod reply;
 pub use credentials::{Credentials, Secret};
 pub use error::{Doing, Error, LayoutFault, Oddity};
 pub use layout::{INDEX_BYTES_MAX, Layout};
+pub use logins::{Login, Logins};
 pub use push::Pushed;
 pub use remote::{Remote, Transport};
 pub use reply::Reply;

@@ -7,7 +7,9 @@ use ureq::http::{Method, Uri};
 
 use super::session::{Action, Held};
 use super::{Credentials, Doing, Error, Oddity, Reply};
-use crate::http::client::{self, Answer, Authorization, Call, Client, Patience, Timeouts};
+use crate::http::client::{
+    self, Answer, Authorization, Call, Client, Network, Patience, Timeouts,
+};
 use crate::oci::{RegistryHost, Repository, excerpt};
 
 /// The longest wait a registry can ask for, in seconds: a day.
@@ -22,6 +24,7 @@ pub struct Transport {
     client: Client,
     timeouts: Timeouts,
     plain_http: Vec<RegistryHost>,
+    tls_only: Vec<RegistryHost>,
 }
 
 impl Transport {
@@ -30,12 +33,25 @@ impl Transport {
     /// A host of `plain_http` matches with its port, as it is written in references.
     #[must_use]
     pub fn new(timeouts: Timeouts, plain_http: Vec<RegistryHost>) -> Self {
-        Self { client: Client::new(timeouts), timeouts, plain_http }
+        let client = Client::new(timeouts);
+        Self { client, timeouts, plain_http, tls_only: Vec::new() }
+    }
+
+    /// The same through a network with proxies and trust roots of its own.
+    #[must_use]
+    pub fn through(self, network: &Network) -> Self {
+        Self { client: Client::through(self.timeouts, network), ..self }
+    }
+
+    /// The same, but these hosts are spoken to by TLS alone, loopback or not.
+    #[must_use]
+    pub fn with_tls(self, tls_only: Vec<RegistryHost>) -> Self {
+        Self { tls_only, ..self }
     }
 
     /// Whether a host may hear us in plain text.
     pub(super) fn may_be_plain(&self, host: &RegistryHost) -> bool {
-        host.is_loopback() || self.plain_http.contains(host)
+        !self.tls_only.contains(host) && (host.is_loopback() || self.plain_http.contains(host))
     }
 }
 
