@@ -8,7 +8,7 @@ use crate::http::client::Timeouts;
 use crate::logging::{AT_PULL, announce};
 use crate::oci::{CONFIG_BYTES_MAX, Descriptor, Digest, Manifest, Reference, Source, Tag, Version};
 use crate::pipeline::{Definition, DefinitionError, Step};
-use crate::registry::{Action, Layout, Pushed, Remote, Transport};
+use crate::registry::{Action, Arrival, Layout, Pushed, Remote, Retry, Transfer, Transport};
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -76,52 +76,67 @@ fn from_registry(
         announce("Login Succeeded");
     }
     announce_manifest(config);
-    let fetched = remote.manifest(&reference.version)?;
+    let retry = Retry::EDGE;
+    let fetched = retry.run(|| remote.manifest(&reference.version))?;
     log::info!(target: AT_PULL, "ref={reference} digest={}", fetched.digest);
     let manifest = &fetched.manifest;
-    store_blob(&remote, &manifest.config, store, &mut |_| ())?;
+    let transfer = Transfer { remote: &remote, layout: store, retry };
+    transfer.bring(std::slice::from_ref(&manifest.config), &mut |_, _| ())?;
     let config_bytes = store.read_blob(&manifest.config, CONFIG_BYTES_MAX)?;
     let definition = definition(config, &config_bytes, manifest)?;
     let layers = model_layers(&definition, manifest)?;
     announce("Fetching model layers");
-    for layer in &layers {
-        announce_layer(layer);
-        pull_layer(&remote, layer, store)?;
-        announce("Fetched");
-    }
+    pull_layers(&transfer, &layers)?;
     store.put_manifest(&stored_tag(&reference.version)?, &fetched.bytes)?;
     Ok(Fetched { definition, files: files(store, &layers) })
 }
 
-fn pull_layer(remote: &Remote, layer: &Descriptor, store: &Layout) -> Result<(), Failure> {
-    let Descriptor { digest, size, .. } = layer;
+/// Brings the layers, and tells of each in the manifest's order, whichever comes first.
+fn pull_layers(transfer: &Transfer<'_>, layers: &[Descriptor]) -> Result<(), Failure> {
     let start = Instant::now();
-    let mut progress = Progress::start(&digest.to_string(), *size);
-    match store_blob(remote, layer, store, &mut |bytes| progress.at(bytes))? {
+    let mut progress: HashMap<Digest, Progress> = layers
+        .iter()
+        .map(|layer| (layer.digest, Progress::start(&layer.digest.to_string(), layer.size)))
+        .collect();
+    let mut waiting = layers.iter().peekable();
+    let mut whole = BTreeSet::new();
+    if let Some(first) = waiting.peek() {
+        announce_layer(first);
+    }
+    transfer.bring(layers, &mut |layer, arrival| match arrival {
+        Arrival::Bytes(bytes) => {
+            if let Some(progress) = progress.get_mut(&layer.digest) {
+                progress.at(bytes);
+            }
+        }
+        Arrival::Whole(pushed) => {
+            told_whole(layer, pushed, start, progress.remove(&layer.digest));
+            whole.insert(layer.digest);
+            while waiting.next_if(|layer| whole.contains(&layer.digest)).is_some() {
+                announce("Fetched");
+                if let Some(next) = waiting.peek() {
+                    announce_layer(next);
+                }
+            }
+        }
+    })?;
+    Ok(())
+}
+
+fn told_whole(layer: &Descriptor, pushed: Pushed, start: Instant, progress: Option<Progress>) {
+    let Descriptor { digest, size, .. } = layer;
+    match pushed {
         Pushed::AlreadyThere => {
             log::info!(target: AT_PULL, "digest={digest} bytes={size} msg=\"already there\"");
         }
         Pushed::Sent => {
-            progress.done();
+            if let Some(progress) = progress {
+                progress.done();
+            }
             let ms = start.elapsed().as_millis();
             log::info!(target: AT_PULL, "digest={digest} bytes={size} ms={ms}");
         }
     }
-    Ok(())
-}
-
-/// Brings a blob into the store, unless it is there and still what its digest says.
-fn store_blob(
-    remote: &Remote,
-    blob: &Descriptor,
-    store: &Layout,
-    progress: &mut dyn FnMut(u64),
-) -> Result<Pushed, Failure> {
-    if store.has_blob(blob)? && store.verify_blob(blob).is_err() {
-        log::warn!(target: AT_PULL, "digest={} msg=\"damaged on disk, fetched again\"", blob.digest);
-        store.discard_blob(&blob.digest)?;
-    }
-    Ok(store.put_blob(blob, &mut |into| remote.blob(blob, into, progress))?)
 }
 
 /// The name of a manifest in the store: its tag, or one made of the digest that pins it.

@@ -156,6 +156,8 @@ pub enum Error {
         status: u16,
         /// What was being done.
         doing: Doing,
+        /// How long to wait, where it says so.
+        retry_after: Option<Duration>,
         /// Its words.
         reply: Reply,
     },
@@ -187,6 +189,18 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         fault: LayoutFault,
+    },
+    /// A disk without room for what is to come.
+    #[error(
+        "{} has {free_bytes} bytes free, and {needed_bytes} are needed", directory.display()
+    )]
+    NoSpace {
+        /// The directory that was to take it.
+        directory: PathBuf,
+        /// The bytes that are still to come, and what is left free beside them.
+        needed_bytes: u64,
+        /// The bytes that may still be written there.
+        free_bytes: u64,
     },
     /// The disk.
     #[error("the disk does not do its part")]
@@ -250,6 +264,10 @@ impl Error {
             }
             Self::NotALayout { .. } => {
                 "check the path: it needs the files oci-layout and index.json"
+            }
+            Self::NoSpace { .. } => {
+                "free some space, or name a larger directory in POTOROO_PERSIST; what has come \
+                 is kept"
             }
             Self::Disk(_) | Self::Sink { .. } => {
                 "check free space and write permission of the directory"

@@ -11,6 +11,7 @@ use crate::disk::{self, DurableFile, Step, failed};
 use crate::oci::{Descriptor, Digest, MANIFEST_BYTES_MAX, Manifest, Tag, Version};
 
 mod index;
+mod partials;
 
 pub use index::INDEX_BYTES_MAX;
 use index::Index;
@@ -53,7 +54,8 @@ impl Layout {
         Ok(layout)
     }
 
-    /// A layout that is made where there is none, its directories included.
+    /// A layout that is made where there is none, its directories included, and that is ours to
+    /// write: what writers left behind that were killed is taken away.
     ///
     /// # Errors
     /// [`Error::Disk`], or [`Error::NotALayout`] when something else is in the way.
@@ -65,6 +67,9 @@ impl Layout {
         // The marker comes last: with it the directory is a layout, and then a whole one.
         if !path.join(MARKER).exists() {
             disk::write_durably(&path.join(MARKER), MARKER_JSON)?;
+        }
+        for directory in [path, &path.join("blobs/sha256")] {
+            disk::sweep(directory)?;
         }
         Self::open(path)
     }

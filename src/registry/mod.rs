@@ -13,6 +13,12 @@ pub mod verify;
 
 mod layout;
 
+mod coming;
+mod partial;
+mod range;
+mod retry;
+mod transfer;
+
 mod error;
 mod failure;
 mod reply;
@@ -24,7 +30,9 @@ pub use logins::{Login, Logins};
 pub use push::Pushed;
 pub use remote::{Remote, Transport};
 pub use reply::Reply;
+pub use retry::Retry;
 pub use session::Action;
+pub use transfer::{Arrival, BLOBS_AT_ONCE, Brought, SPARE_BYTES, Transfer};
 
 use crate::oci::{Digest, Manifest};
 

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use ureq::http::Method;
 
+use super::range::ContentRange;
 use super::session::Action;
 use super::verify::{self, CopyError, Mismatch, Verified};
 use super::{Doing, Error, Fetched, Oddity, Remote, Reply};
@@ -93,10 +94,39 @@ impl Remote {
         })
     }
 
-    fn open_blob(&self, blob: &Descriptor) -> Result<Answer, Error> {
-        let doing = Doing::FetchBlob;
+    /// Asks for all of a blob.
+    pub(super) fn open_blob(&self, blob: &Descriptor) -> Result<Answer, Error> {
+        let answer = self.ask_for_blob(blob, &[])?;
+        self.all_of_blob(blob, answer)
+    }
+
+    /// Asks for a blob from byte `first` on, which must be one of its own.
+    ///
+    /// No `If-Range` goes with it: the digest names the bytes better than any entity tag, and
+    /// the tag of a registry is not that of the storage which it redirects to.
+    pub(super) fn open_blob_at(&self, blob: &Descriptor, first: u64) -> Result<Opened, Error> {
+        let range = format!("bytes={first}-");
+        let answer = self.ask_for_blob(blob, &[("range", &range)])?;
+        let sent = answer.header("content-range").and_then(ContentRange::parse);
+        match (answer.status, sent) {
+            (206, Some(range)) if range.goes_on(first, blob.size) => Ok(Opened::Rest(answer)),
+            (206 | 416, _) => Ok(Opened::Neither),
+            (_, _) => self.all_of_blob(blob, answer).map(Opened::Whole),
+        }
+    }
+
+    fn ask_for_blob(
+        &self,
+        blob: &Descriptor,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Answer, Error> {
         let uri = self.in_repository(&format!("blobs/{}", blob.digest))?;
-        let answer = self.fetch(doing, Action::Pull, Method::GET, &uri, &[], Patience::Stream)?;
+        let patience = Patience::Stream;
+        self.fetch(Doing::FetchBlob, Action::Pull, Method::GET, &uri, headers, patience)
+    }
+
+    /// Sees that the answer has all of a blob.
+    fn all_of_blob(&self, blob: &Descriptor, answer: Answer) -> Result<Answer, Error> {
         match (answer.status, answer.content_length()) {
             (200, Some(announced)) if announced != blob.size => {
                 Err(Error::SizeMismatch { digest: blob.digest, announced, expected: blob.size })
@@ -107,7 +137,7 @@ impl Remote {
                 place: format!("{}/{}", self.registry, self.repository),
                 reply: Reply::read(answer, self.credentials.as_ref()),
             }),
-            (_, _) => Err(self.refusal(doing, answer)),
+            (_, _) => Err(self.refusal(Doing::FetchBlob, answer)),
         }
     }
 
@@ -120,6 +150,16 @@ impl Remote {
             Some(_) | None => Ok(None),
         }
     }
+}
+
+/// What came when a blob was asked for from some byte on.
+pub(super) enum Opened {
+    /// The bytes from there on.
+    Rest(Answer),
+    /// All of the blob: the other side does not do parts.
+    Whole(Answer),
+    /// Another part, or the word that there is none.
+    Neither,
 }
 
 /// The error of bytes that are not the blob.

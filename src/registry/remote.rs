@@ -166,13 +166,14 @@ impl Remote {
     pub(super) fn refusal(&self, doing: Doing, answer: Answer) -> Error {
         let status = answer.status;
         let registry = self.registry.clone();
+        let retry_after = retry_after(&answer);
         if status == 429 {
-            return Error::RateLimited { registry, retry_after: retry_after(&answer) };
+            return Error::RateLimited { registry, retry_after };
         }
         let reply = Reply::read(answer, self.credentials.as_ref());
         match status {
             403 => Error::Denied { registry, repository: self.repository.clone(), doing, reply },
-            500..=599 => Error::Server { registry, status, doing, reply },
+            500..=599 => Error::Server { registry, status, doing, retry_after, reply },
             _ => Error::Refused { registry, status, doing, reply },
         }
     }
