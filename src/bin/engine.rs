@@ -11,6 +11,9 @@ fn main() -> ExitCode {
         std::env::args_os().skip(1).map(|text| text.to_string_lossy().into_owned()).collect();
     let ended = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [] => engine::run(environment()),
+        ["doctor"] => engine::doctor(environment(), false),
+        ["doctor", "--json"] => engine::doctor(environment(), true),
+        ["healthcheck"] => engine::healthcheck(environment()),
         ["--help" | "-h" | "help"] => {
             print!("{}", help());
             Ok(())
@@ -41,7 +44,12 @@ fn environment() -> Vec<(String, String)> {
 fn help() -> String {
     let mut text = String::from(
         "Pulls a published pipeline and serves it over HTTP.\n\n\
-         Usage: potoroo-engine [--help | --version]\n\n\
+         Usage: potoroo-engine [COMMAND | --help | --version]\n\n\
+         Commands:\n  \
+           doctor [--json]\n      \
+               Examines settings, device, network, registry and store, and says what to do.\n  \
+           healthcheck\n      \
+               Asks the engine on this machine whether it is well; exit code 0 or 1.\n\n\
          Environment variables:\n",
     );
     for setting in SETTINGS {

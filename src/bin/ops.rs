@@ -7,6 +7,7 @@ use potoroo::exit::{Exit, Failure};
 use potoroo::logging::{self, Verbosity};
 use potoroo::oci::RegistryHost;
 use potoroo::ops::publish::{Order, Published, Target, publish};
+use potoroo::ops::surroundings::Surroundings;
 use potoroo::registry::{Credentials, Secret};
 use std::io::Read;
 use std::path::PathBuf;
@@ -101,8 +102,15 @@ impl PublishArguments {
             Failure::new(Exit::Usage, error).hint("give --registry as host, host:port or host/path")
         })?;
         let plain_http = if self.plain_http { vec![host.clone()] } else { Vec::new() };
-        let prefix = prefix.to_owned();
-        Ok(Target::Registry { host, prefix, credentials: self.credentials()?, plain_http })
+        let is_tls = registry.starts_with("https://");
+        Ok(Target::Registry {
+            tls_only: is_tls.then(|| host.clone()).into_iter().collect(),
+            prefix: prefix.to_owned(),
+            credentials: self.credentials()?,
+            surroundings: Surroundings::read()?,
+            plain_http,
+            host,
+        })
     }
 
     fn credentials(&self) -> Result<Option<Credentials>, Failure> {

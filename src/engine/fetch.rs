@@ -8,7 +8,7 @@ use crate::http::client::Timeouts;
 use crate::logging::{AT_PULL, announce};
 use crate::oci::{CONFIG_BYTES_MAX, Descriptor, Digest, Manifest, Reference, Source, Tag, Version};
 use crate::pipeline::{Definition, DefinitionError, Step};
-use crate::registry::{Action, Arrival, Layout, Pushed, Remote, Retry, Transfer, Transport};
+use crate::registry::{Action, Arrival, Layout, Pushed, Remote, Retry, Transfer};
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -68,7 +68,7 @@ fn from_registry(
     reference: &Reference,
     store: &Layout,
 ) -> Result<Fetched, Failure> {
-    let transport = Transport::new(Timeouts::EDGE, config.plain_http.clone());
+    let transport = config.transport(Timeouts::EDGE);
     let (registry, repository) = (reference.registry.clone(), reference.repository.clone());
     let remote = Remote::new(transport, registry, repository, config.credentials.clone());
     remote.login(Action::Pull)?;

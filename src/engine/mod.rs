@@ -7,9 +7,11 @@
 //! nothing but a signal ends it.
 
 pub mod config;
+mod doctor;
 mod fetch;
 mod foreign;
 mod gate;
+mod healthcheck;
 mod infer;
 mod metrics;
 mod open_inference;
@@ -21,9 +23,12 @@ mod routes;
 mod serve;
 mod slot;
 
+pub use doctor::doctor;
+pub use healthcheck::healthcheck;
+
 use crate::clock::DeviceClock;
 use crate::exit::{Exit, Failure};
-use crate::logging::{self, AT_START, Verbosity, announce};
+use crate::logging::{self, AT_START, Verbosity, announce, quoted};
 use crate::registry::Layout;
 use crate::runtime::Pool;
 use config::Config;
@@ -43,6 +48,12 @@ pub fn run(variables: Vec<(String, String)>) -> Result<(), Failure> {
     let config = Config::from_environment(variables).map_err(|error| {
         Failure::new(Exit::Usage, error).hint("`potoroo-engine --help` lists every setting")
     })?;
+    for warning in &config.warnings {
+        log::warn!(target: AT_START, "{}", quoted("msg", warning));
+    }
+    if let Some(file) = &config.login_file {
+        log::info!(target: AT_START, "login_file={:?} msg=\"the login of another tool is used\"", file);
+    }
     if config.bundle.is_some() {
         log::warn!(
             target: AT_START,

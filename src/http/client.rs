@@ -16,6 +16,7 @@ mod distrust;
 mod error;
 mod glance;
 mod location;
+mod network;
 mod proxy;
 mod roots;
 
@@ -24,6 +25,7 @@ pub use distrust::{Distrust, TlsFault};
 pub use error::{Error, ProxyFault, Wait};
 pub use glance::{Glance, GlanceError, Seen};
 pub use location::{Origin, resolve};
+pub use network::{Network, NetworkRead};
 pub use proxy::{Proxies, ProxyError};
 use proxy::Proxy;
 pub use roots::{Roots, RootsError};
@@ -120,15 +122,6 @@ impl std::fmt::Debug for Authorization {
     }
 }
 
-/// How the network about this device is: what is reached through proxies, and who is trusted.
-#[derive(Debug, Clone, Default)]
-pub struct Network {
-    /// The proxies; none by default.
-    pub proxies: Proxies,
-    /// The trust roots; by default those inside the program.
-    pub roots: Roots,
-}
-
 /// Makes requests; it keeps connections open between them.
 ///
 /// This machine is never reached through a proxy, whatever the settings say.
@@ -215,6 +208,17 @@ impl Client {
         let port = uri.port_u16().unwrap_or(implied);
         let bypass = &self.network.proxies.bypass;
         (!bypass.covers(uri.host().unwrap_or_default(), port)).then_some(way)
+    }
+
+    /// One plain request, answered by whoever is at that address; no redirect is followed.
+    ///
+    /// # Errors
+    /// When no answer comes; an answer of any status is no error.
+    pub fn knock(&self, uri: &Uri) -> Result<Answer, Error> {
+        let method = Method::GET;
+        let patience = Patience::Answer;
+        let call = Call { method, uri, headers: &[], authorization: None, patience };
+        self.once(&call, uri, None, None, SendBody::none())
     }
 
     /// Makes a request without body, and follows redirects.

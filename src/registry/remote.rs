@@ -96,6 +96,14 @@ impl Remote {
         }
     }
 
+    /// Where the registry is asked: its base address, with the scheme that is spoken to it.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`] when the host makes no URI.
+    pub fn address(&self) -> Result<Uri, Error> {
+        self.uri("/v2/")
+    }
+
     /// The URI of a path at the registry.
     pub(super) fn uri(&self, path: &str) -> Result<Uri, Error> {
         let scheme = if self.transport.may_be_plain(&self.registry) { "http" } else { "https" };

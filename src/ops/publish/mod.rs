@@ -9,6 +9,7 @@ mod check;
 mod handout;
 mod recipe;
 
+use super::surroundings::Surroundings;
 use crate::exit::{Exit, Failure};
 use crate::http::client::Timeouts;
 use crate::logging::AT_PUBLISH;
@@ -45,6 +46,10 @@ pub enum Target {
         credentials: Option<Credentials>,
         /// Registries that may be spoken to without TLS.
         plain_http: Vec<RegistryHost>,
+        /// Registries that are spoken to by TLS alone, though they are on this machine.
+        tls_only: Vec<RegistryHost>,
+        /// Proxies, trust roots, and the logins of other tools.
+        surroundings: Surroundings,
     },
     /// An OCI image layout in this directory, made when it is not there.
     Layout(PathBuf),
@@ -83,7 +88,7 @@ pub fn publish(order: &Order) -> Result<Published, Failure> {
     })?;
     let pipeline_url = match &order.target {
         Target::Layout(directory) => into_layout(&artifact, directory, &tag)?,
-        Target::Registry { host, prefix, credentials, plain_http } => {
+        Target::Registry { host, prefix, credentials, plain_http, tls_only, surroundings } => {
             let repository = [prefix.trim_matches('/'), "pipelines", &definition.name]
                 .into_iter()
                 .filter(|part| !part.is_empty())
@@ -94,9 +99,13 @@ pub fn publish(order: &Order) -> Result<Published, Failure> {
                     Failure::new(Exit::Usage, error)
                         .hint("check --registry and the pipeline's name")
                 })?;
-            let transport = Transport::new(Timeouts::EDGE, plain_http.clone());
+            let transport = Transport::new(Timeouts::EDGE, plain_http.clone())
+                .through(&surroundings.network)
+                .with_tls(tls_only.clone());
             let Reference { registry, repository, .. } = reference.clone();
-            let remote = Remote::new(transport, registry, repository, credentials.clone());
+            let credentials =
+                credentials.clone().or_else(|| surroundings.login(&registry, &repository));
+            let remote = Remote::new(transport, registry, repository, credentials);
             into_registry(&artifact, &remote, &reference.version)?;
             reference.to_string()
         }
