@@ -63,6 +63,11 @@ pub(super) fn candidates(
     [volume.is_dir().then_some(volume), state, fallback].into_iter().flatten().collect()
 }
 
+/// Whether a directory that is there can be used.
+pub(super) fn is_usable(path: &Path) -> bool {
+    writable(path).is_ok()
+}
+
 /// Whether a file can be made there: permission bits do not tell on a read-only mount.
 fn writable(path: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(path)?;

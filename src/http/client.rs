@@ -26,8 +26,8 @@ pub use error::{Error, ProxyFault, Wait};
 pub use glance::{Glance, GlanceError, Seen};
 pub use location::{Origin, resolve};
 pub use network::{Network, NetworkRead};
-pub use proxy::{Proxies, ProxyError};
 use proxy::Proxy;
+pub use proxy::{Proxies, ProxyError};
 pub use roots::{Roots, RootsError};
 
 /// The most redirects that are followed for one request.
@@ -322,4 +322,37 @@ fn host_of(uri: &Uri) -> String {
 /// Whether the URI leads to this very machine.
 fn is_loopback(uri: &Uri) -> bool {
     uri.host().and_then(|it| it.parse().ok()).is_some_and(|it: RegistryHost| it.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Client, Network, Timeouts};
+
+    #[test]
+    fn a_request_takes_the_proxy_of_its_kind_unless_it_needs_none() {
+        let network = Network::read(|name| {
+            let value = match name {
+                "HTTPS_PROXY" => "https.example:1",
+                "ALL_PROXY" => "http://all.example:2",
+                "no_proxy" => "10.0.0.0/8,.internal,r.io:5000",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        });
+        let client = Client::through(Timeouts::EDGE, &network.network);
+        for (uri, expected) in [
+            ("https://r.io/", Some("https.example:1")),
+            ("http://r.io/", Some("all.example:2")),
+            ("https://r.io:5000/", None),
+            ("https://a.internal/", None),
+            ("http://10.1.2.3:5000/", None),
+            ("http://11.1.2.3:5000/", Some("all.example:2")),
+            ("https://localhost/", None),
+            ("http://127.0.0.2:5000/", None),
+            ("https://[::1]:5000/", None),
+        ] {
+            assert_eq!(client.proxy_for(&uri.parse().unwrap()), expected, "{uri}");
+        }
+        assert_eq!(Client::new(Timeouts::EDGE).proxy_for(&"https://r.io/".parse().unwrap()), None);
+    }
 }

@@ -7,9 +7,7 @@ use ureq::http::{Method, Uri};
 
 use super::session::{Action, Held};
 use super::{Credentials, Doing, Error, Oddity, Reply};
-use crate::http::client::{
-    self, Answer, Authorization, Call, Client, Network, Patience, Timeouts,
-};
+use crate::http::client::{self, Answer, Authorization, Call, Client, Network, Patience, Timeouts};
 use crate::oci::{RegistryHost, Repository, excerpt};
 
 /// The longest wait a registry can ask for, in seconds: a day.

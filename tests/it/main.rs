@@ -21,6 +21,13 @@ mod registry_roundtrip;
 // A registry that lies, stalls, cuts or sends us elsewhere is refused by name.
 mod registry_faults;
 
+// Registries by TLS of an own authority, by proxies, and with logins that other tools keep.
+mod proxies;
+mod secure_registry;
+
+// What a device is told about itself, and what a supervisor asks.
+mod doctor;
+
 // Answers beside onnxruntime's, inputs by pyarrow and pandas.
 mod inference;
 

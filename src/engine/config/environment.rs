@@ -234,7 +234,9 @@ impl Environment {
         let (asked, state_home, home) =
             (path("POTOROO_PERSIST"), path("XDG_STATE_HOME"), path("HOME"));
         if self.looks_only {
-            return persist::candidates(asked, state_home, home).into_iter().next();
+            let candidates = persist::candidates(asked, state_home, home);
+            let usable = candidates.iter().find(|path| path.is_dir() && persist::is_usable(path));
+            return usable.or(candidates.first()).cloned();
         }
         match persist::choose(asked, state_home, home) {
             Ok(directory) => Some(directory),

@@ -135,7 +135,8 @@ fn room(group: &Path, limit: &str, used: &str) -> Option<u64> {
     let cached: u64 = cached.and_then(|it| it.trim().parse().ok()).unwrap_or_default();
     let limit = number(limit)?;
     // The older hierarchy says "no limit" with a number next to the largest.
-    (limit < 1 << 60).then(|| limit.saturating_sub(number(used).unwrap_or(0).saturating_sub(cached)))
+    (limit < 1 << 60)
+        .then(|| limit.saturating_sub(number(used).unwrap_or(0).saturating_sub(cached)))
 }
 
 #[cfg(test)]

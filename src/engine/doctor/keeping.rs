@@ -180,7 +180,7 @@ fn mounted(directory: &Path, place: &Path) -> Finding {
             format!("{path} is in memory ({kind}): what is kept there is gone with the power"),
             "put it on a disk: mount a volume, or name a directory in POTOROO_PERSIST",
         ),
-        Some(Mount { at: "/", kind }) if kind == OF_A_CONTAINER => Finding::warn(
+        Some(Mount { at: "/", kind }) if kind == OF_A_CONTAINER || is_container() => Finding::warn(
             "mount",
             format!("{path} is in the container itself and goes with it: no volume is mounted"),
             "mount a volume there, as with `-v ./data:/persist`",
@@ -189,6 +189,11 @@ fn mounted(directory: &Path, place: &Path) -> Finding {
             Finding::ok("mount", format!("{path} is on {kind}, mounted at {at}"))
         }
     }
+}
+
+/// Whether this is a container, by the files that docker and podman put into theirs.
+fn is_container() -> bool {
+    ["/.dockerenv", "/run/.containerenv"].iter().any(|path| Path::new(path).exists())
 }
 
 /// One line of `/proc/self/mountinfo`.

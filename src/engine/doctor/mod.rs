@@ -41,14 +41,19 @@ pub fn doctor(variables: Vec<(String, String)>, as_json: bool) -> Result<(), Fai
             let _ = sender.send(finding);
         });
     });
-    examined.map_err(|error| Failure::new(Exit::Failed, error))?;
+    let mut examined = Some(examined.map_err(|error| Failure::new(Exit::Failed, error))?);
     let until = Instant::now() + EXAMINATION_MAX;
     let mut report = Report::default();
     loop {
         let next = findings.recv_timeout(until.saturating_duration_since(Instant::now()));
         let (finding, is_last) = match next {
             Ok(finding) => (finding, false),
-            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                match examined.take().map(std::thread::JoinHandle::join) {
+                    Some(Err(_)) => (broken(report.last()), true),
+                    Some(Ok(())) | None => break,
+                }
+            }
             Err(mpsc::RecvTimeoutError::Timeout) => (unfinished(report.last()), true),
         };
         if !as_json {
@@ -81,6 +86,16 @@ fn unfinished(last: Option<&str>) -> Finding {
     )
 }
 
+/// A fault of the doctor's own must not look like the end of a list without faults.
+fn broken(last: Option<&str>) -> Finding {
+    let after = last.unwrap_or("the beginning");
+    Finding::fail(
+        "doctor",
+        format!("the examination itself broke after `{after}`"),
+        "report it as a fault of the program, with the line that stands on standard error",
+    )
+}
+
 fn examine(variables: &[(String, String)], found: Found<'_>) {
     let settings = Partial::read(variables);
     found(settings_read(&settings));
@@ -89,6 +104,13 @@ fn examine(variables: &[(String, String)], found: Found<'_>) {
     }
     clock(found);
     let stored = settings.persist.as_deref().map(|directory| keeping::examine(directory, found));
+    if stored.is_none() {
+        found(Finding::fail(
+            "persist",
+            "there is no directory to keep models in: no volume at /persist, and HOME is not set",
+            "mount a volume at /persist, or set POTOROO_PERSIST",
+        ));
+    }
     device::examine(settings.cpus, found);
     port::examine(settings.listen, settings.certificate.as_deref(), found);
     let manifest = match &settings.source {
@@ -111,15 +133,16 @@ fn examine(variables: &[(String, String)], found: Found<'_>) {
 fn settings_read(settings: &Partial) -> Finding {
     match settings.problems.as_slice() {
         [] => {
-            let by = match (&settings.credentials, &settings.login_file) {
-                (None, _) => "anonymous".to_owned(),
-                (Some(it), None) => format!("as {:?}", it.username),
-                (Some(it), Some(file)) => {
-                    format!("as {:?} by the login in {}", it.username, file.display())
+            let by = match (&settings.source, &settings.credentials, &settings.login_file) {
+                (Some(Source::Layout { .. }) | None, _, _) => String::new(),
+                (_, None, _) => ", anonymous".to_owned(),
+                (_, Some(it), None) => format!(", as {:?}", it.username),
+                (_, Some(it), Some(file)) => {
+                    format!(", as {:?} by the login in {}", it.username, file.display())
                 }
             };
             let source = settings.source.as_ref().map(ToString::to_string).unwrap_or_default();
-            Finding::ok("settings", format!("all can be read; the pipeline is {source}, {by}"))
+            Finding::ok("settings", format!("all can be read; the pipeline is {source}{by}"))
         }
         problems => Finding::fail(
             "settings",
@@ -161,7 +184,9 @@ fn layout(
     match read() {
         Ok(manifest) => {
             let count = manifest.layers.len();
-            let sentence = format!("the layout {} has it, {count} layers verified", path.display());
+            let path = path.display();
+            let sentence =
+                format!("the layout {path} has it, whole and verified (layers: {count})");
             found(Finding::ok("pipeline", sentence));
             Some(manifest)
         }

@@ -39,9 +39,8 @@ pub(super) fn examine(
     let (registry, repository) = (reference.registry.clone(), reference.repository.clone());
     let credentials = settings.credentials.clone();
     let remote = Remote::new(settings.transport(WAITS), registry, repository, credentials);
-    let refused = |check, error: &crate::registry::Error| {
-        Finding::fail(check, chain(error), error.hint())
-    };
+    let refused =
+        |check, error: &crate::registry::Error| Finding::fail(check, chain(error), error.hint());
     let uri = match remote.address() {
         Ok(uri) => uri,
         Err(error) => {
@@ -53,30 +52,33 @@ pub(super) fn examine(
     let proxy = client.proxy_for(&uri).map(str::to_owned);
     let is_tls = uri.scheme_str() == Some("https");
     let implied = if is_tls { 443 } else { 80 };
-    let direct = format!(
-        "{}:{}",
-        uri.host().unwrap_or_default(),
-        uri.port_u16().unwrap_or(implied)
-    );
-    found(Finding::ok("proxy", match &proxy {
-        Some(proxy) => format!("{direct} is reached through {proxy}"),
-        None => format!("{direct} is reached without one"),
-    }));
+    let direct =
+        format!("{}:{}", uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(implied));
+    found(Finding::ok(
+        "proxy",
+        match &proxy {
+            Some(proxy) => format!("{direct} is reached through {proxy}"),
+            None => format!("{direct} is reached without one"),
+        },
+    ));
     if !reached(proxy.as_deref().unwrap_or(&direct), found) {
         return None;
     }
     match client.knock(&uri) {
         Ok(answer) => {
-            found(Finding::ok("tls", if is_tls {
-                match settings.network.roots.added() {
-                    0 => "the registry's certificate holds".to_owned(),
-                    count => format!(
-                        "the registry's certificate holds, with {count} authorities of your own"
-                    ),
-                }
-            } else {
-                "none is spoken to this registry, as the settings have it".to_owned()
-            }));
+            found(Finding::ok(
+                "tls",
+                if is_tls {
+                    match settings.network.roots.added() {
+                        0 => "the registry's certificate holds".to_owned(),
+                        count => format!(
+                            "the registry's certificate holds, with {count} authorities of your own"
+                        ),
+                    }
+                } else {
+                    "none is spoken to this registry, as the settings have it".to_owned()
+                },
+            ));
             found(skew(&answer));
         }
         Err(error) => {
@@ -85,10 +87,13 @@ pub(super) fn examine(
         }
     }
     match remote.login(Action::Pull) {
-        Ok(()) => found(Finding::ok("login", match &settings.credentials {
-            Some(it) => format!("{} lets {:?} in", reference.registry, it.username),
-            None => format!("{} lets anyone in", reference.registry),
-        })),
+        Ok(()) => found(Finding::ok(
+            "login",
+            match &settings.credentials {
+                Some(it) => format!("{} lets {:?} in", reference.registry, it.username),
+                None => format!("{} lets anyone in", reference.registry),
+            },
+        )),
         Err(error) => {
             found(refused("login", &error));
             return None;
@@ -97,7 +102,7 @@ pub(super) fn examine(
     match remote.manifest(&reference.version) {
         Ok(fetched) => {
             let count = fetched.manifest.layers.len();
-            let finding = format!("{reference} is {}, {count} layers", fetched.digest);
+            let finding = format!("{reference} is {} (layers: {count})", fetched.digest);
             found(Finding::ok("manifest", finding));
             Some(fetched.manifest)
         }

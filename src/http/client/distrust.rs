@@ -87,7 +87,8 @@ impl Distrust {
             CertificateError::Expired => Self::Expired { ended: Duration::ZERO, now },
             CertificateError::NotValidYet => Self::NotYet { begins: Duration::MAX, now },
             CertificateError::NotValidForNameContext { presented, .. } => {
-                let names: Vec<String> = presented.iter().take(NAMES_MAX).map(|it| name(it)).collect();
+                let names: Vec<String> =
+                    presented.iter().take(NAMES_MAX).map(|it| name(it)).collect();
                 Self::Name { names: excerpt(&names.join(", ")) }
             }
             CertificateError::NotValidForName => Self::Name { names: String::new() },

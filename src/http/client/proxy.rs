@@ -51,7 +51,9 @@ pub enum ProxyError {
         variable: &'static str,
     },
     /// A kind of proxy that is not spoken.
-    #[error("{variable} names a proxy of the kind `{scheme}`: name one of the kind `http` or `https`")]
+    #[error(
+        "{variable} names a proxy of the kind `{scheme}`: name one of the kind `http` or `https`"
+    )]
     Scheme {
         /// The variable.
         variable: &'static str,

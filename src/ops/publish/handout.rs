@@ -111,6 +111,8 @@ mod tests {
                 prefix: String::new(),
                 credentials: None,
                 plain_http: Vec::new(),
+                tls_only: Vec::new(),
+                surroundings: Default::default(),
             },
         };
         let handout = Handout::new(&order, "sample-registry.com/pipelines/fraud:v");

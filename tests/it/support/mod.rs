@@ -1,13 +1,16 @@
 //! What the tests stand on: programs as processes, a registry, Python's peers, an HTTP client.
 
 pub mod browser;
+pub mod certificates;
 pub mod engine;
 pub mod layout;
 pub mod ops;
 pub mod process;
+pub mod proxy;
 pub mod python;
 pub mod registry;
 pub mod scripted;
+pub mod tls_front;
 pub mod token_server;
 
 mod listener;
