@@ -107,7 +107,7 @@ impl PublishArguments {
             tls_only: is_tls.then(|| host.clone()).into_iter().collect(),
             prefix: prefix.to_owned(),
             credentials: self.credentials()?,
-            surroundings: Surroundings::read()?,
+            surroundings: Box::new(Surroundings::read()?),
             plain_http,
             host,
         })

@@ -1,9 +1,9 @@
 //! The network about a device, as the variables say that all programs of a machine read.
 
+use std::error::Error as _;
 use std::path::Path;
 
-use super::{Proxies, Roots};
-use crate::exit::chain;
+use super::{Proxies, Roots, RootsError};
 
 /// How the network is: what is reached through proxies, and who is trusted.
 #[derive(Debug, Clone, Default)]
@@ -50,7 +50,7 @@ impl NetworkRead {
     /// A file that was meant for us must be right. `SSL_CERT_FILE` is meant for every program of
     /// a machine: what is wrong with it is said, and keeps no device from starting.
     fn read_roots(&mut self, own: Option<String>, common: Option<String>) {
-        let roots = |path: &str| Roots::with_file(Path::new(path)).map_err(|error| chain(&error));
+        let roots = |path: &str| Roots::with_file(Path::new(path)).map_err(with_cause);
         match (own, common) {
             (Some(path), _) => match roots(&path) {
                 Ok(roots) => self.network.roots = roots,
@@ -66,6 +66,11 @@ impl NetworkRead {
             (None, None) => {}
         }
     }
+}
+
+fn with_cause(error: RootsError) -> String {
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    format!("{error}{cause}")
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub enum Target {
         /// Registries that are spoken to by TLS alone, though they are on this machine.
         tls_only: Vec<RegistryHost>,
         /// Proxies, trust roots, and the logins of other tools.
-        surroundings: Surroundings,
+        surroundings: Box<Surroundings>,
     },
     /// An OCI image layout in this directory, made when it is not there.
     Layout(PathBuf),
