@@ -80,7 +80,7 @@ impl<'a> Coming<'a> {
     /// Tries until the partial blob is the blob.
     fn fetch(&mut self, partial: &mut Partial<'_>) -> Result<(), End> {
         let retry = self.transfer.retry;
-        let (mut failures, mut furthest) = (0, partial.have());
+        let (mut in_vain, mut furthest) = (0, partial.have());
         let mut is_last_mismatch = false;
         loop {
             let error = match self.attempt(partial) {
@@ -101,13 +101,14 @@ impl<'a> Coming<'a> {
             // and is cut at the same place each time would otherwise be asked for ever.
             if partial.have() > furthest {
                 furthest = partial.have();
-                failures = 0;
+                in_vain = 0;
+            } else {
+                in_vain += 1;
             }
-            failures += 1;
-            if !error.is_transient() || failures >= retry.attempts_max {
+            if !error.is_transient() || in_vain >= retry.attempts_max {
                 return Err(error.into());
             }
-            let wait = retry.wait_after(failures, error.retry_after());
+            let wait = retry.wait_after(in_vain.max(1), error.retry_after());
             self.brought.retries += 1;
             self.warn(&error, &format!("tried again in {} ms", wait.as_millis()));
             self.over.wait(wait);

@@ -334,6 +334,9 @@ pub enum Oddity {
     /// A digest header that is none.
     #[error("its header Docker-Content-Digest is not a digest")]
     DigestHeader,
+    /// A login page, the page of a proxy, or a web site.
+    #[error("it answers with a web page, as a login page or a proxy does")]
+    WebPage,
     /// HTTP that goes astray.
     #[error("its answer leads nowhere")]
     Http(#[source] client::Error),

@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod engine;
+pub mod fault_proxy;
 pub mod layout;
 pub mod ops;
 pub mod process;
