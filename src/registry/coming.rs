@@ -1,7 +1,9 @@
 //! One blob on its way: fetched, cut, gone on with, and given up only when nothing comes any more.
 
 use std::io::{ErrorKind, Read};
+use std::time::Instant;
 
+use super::pace::{PROGRESS_BYTES_MIN, Pace, WINDOW};
 use super::partial::Partial;
 use super::pull::{Opened, mismatched};
 use super::transfer::{Arrival, Brought, Over, Transfer};
@@ -99,7 +101,7 @@ impl<'a> Coming<'a> {
             }
             // Only bytes never had before are progress: a registry that begins anew each time
             // and is cut at the same place each time would otherwise be asked for ever.
-            if partial.have() > furthest {
+            if partial.have() >= furthest + PROGRESS_BYTES_MIN {
                 furthest = partial.have();
                 in_vain = 0;
             } else {
@@ -150,6 +152,7 @@ impl<'a> Coming<'a> {
         let size = self.blob.size;
         let mut reader = answer.into_reader();
         let mut chunk = vec![0; CHUNK_BYTES];
+        let mut pace = Pace::new(Instant::now());
         while partial.have() < size {
             if self.over.is_so() {
                 return Err(End::Over);
@@ -161,6 +164,9 @@ impl<'a> Coming<'a> {
                     partial.write(&chunk[..count])?;
                     self.brought.bytes += count as u64;
                     (self.tell)(Arrival::Bytes(partial.have()));
+                    if !pace.keeps_up(Instant::now(), count as u64) {
+                        return Err(self.transfer.remote.stalled(Doing::FetchBlob, WINDOW).into());
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // A connection that is cut says so in its own way; to the blob it is the same.

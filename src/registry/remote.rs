@@ -7,7 +7,7 @@ use ureq::http::{Method, Uri};
 
 use super::session::{Action, Held};
 use super::{Credentials, Doing, Error, Oddity, Reply};
-use crate::http::client::{self, Answer, Authorization, Call, Client, Patience, Timeouts};
+use crate::http::client::{self, Answer, Authorization, Call, Client, Patience, Timeouts, Wait};
 use crate::http::date;
 use crate::oci::{RegistryHost, Repository, excerpt};
 
@@ -126,6 +126,12 @@ impl Remote {
     pub(super) fn cut(&self, doing: Doing, error: std::io::Error) -> Error {
         let host = self.registry.to_string();
         self.lost(doing, client::Error::while_reading(&host, error, &self.transport.timeouts))
+    }
+
+    /// The error of a connection that is open and brings next to nothing.
+    pub(super) fn stalled(&self, doing: Doing, limit: Duration) -> Error {
+        let host = self.registry.to_string();
+        self.lost(doing, client::Error::TimedOut { host, wait: Wait::Read, limit })
     }
 
     /// The error of a request that got no answer.

@@ -11,8 +11,8 @@ use crate::logging::AT_PULL;
 /// When to try again and when to give up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// After how many attempts in a row that brought nothing the last error counts; each new byte
-    /// makes them count anew.
+    /// After how many attempts in a row that brought nothing the last error counts; new bytes, a
+    /// KiB of them, make them count anew.
     pub attempts_max: u32,
     /// The wait after the first failure; it doubles with each further one.
     pub wait: Duration,

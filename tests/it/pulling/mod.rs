@@ -14,6 +14,7 @@ mod gone_on_with;
 mod hostile;
 mod killed;
 mod memory;
+mod shared_store;
 mod side_by_side;
 mod tried_again;
 

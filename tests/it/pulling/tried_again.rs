@@ -4,19 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use potoroo::http::client;
-use potoroo::oci::Version;
+use potoroo::http::client::{self, Timeouts};
+use potoroo::oci::{Descriptor, Version, media_type};
 use potoroo::registry::{Action, Error, Layout, Remote, Retry, Transfer, Transport};
 
 use super::{Asked, Fault, Link, QUICK, TIMEOUTS, noise, push};
 use crate::support::fault_proxy::FaultProxy;
 use crate::support::registry::{Auth, PASSWORD, Registry, credentials};
-use crate::support::scripted::{Scripted, answer, raw};
+use crate::support::scripted::{Scripted, Step, answer, raw};
 use crate::support::token_server::{Policy, TokenServer};
 
 const SIZE: usize = 200_000;
 
-fn refusal(status: u16, headers: &[(&str, &str)]) -> Fault {
+fn refusal(status: u16, headers: Headers<'_>) -> Fault {
     Fault::Instead(raw(status, &[headers, &[("content-length", "0")]].concat(), b""))
 }
 
@@ -26,8 +26,8 @@ fn troubles_that_pass_are_waited_for() {
         0 => vec![refusal(429, &[("retry-after", "0")])],
         1 => vec![refusal(500, &[])],
         2 => vec![refusal(502, &[])],
-        // Bytes: from here on failures count anew.
-        3 => vec![Fault::Cut(1)],
+        // New bytes: from here on failures count anew.
+        3 => vec![Fault::Cut(1024)],
         4 => vec![refusal(503, &[("retry-after", "7200")])],
         5 => vec![refusal(504, &[])],
         // Not even a head.
@@ -85,16 +85,46 @@ fn a_link_that_only_stalls_is_given_up_with_what_was_waited_for() {
 }
 
 #[test]
+fn a_registry_that_sends_a_byte_for_each_connection_is_given_up() {
+    let link = Link::to(&[noise(1, SIZE)], |_| vec![Fault::Cut(1)]);
+    let error = link.bring(QUICK).unwrap_err();
+    assert!(matches!(error, Error::Ended { .. }), "{error:?}");
+    assert_eq!(link.proxy.asked().len(), QUICK.attempts_max as usize);
+}
+
+#[test]
+fn a_head_that_does_not_end_is_given_up() {
+    let head = b"HTTP/1.1 200 OK\r\nx-slow: ".to_vec();
+    let registry = Scripted::start([Step::Hang(head)]);
+    let host = registry.address().to_string().parse().unwrap();
+    let timeouts = Timeouts { commit: Duration::from_millis(50), ..Timeouts::EDGE };
+    let remote =
+        Remote::new(Transport::new(timeouts, Vec::new()), host, "a/b".parse().unwrap(), None);
+    let directory = tempfile::tempdir().unwrap();
+    let layout = Layout::create(directory.path()).unwrap();
+    let transfer = Transfer { remote: &remote, layout: &layout, retry: Retry::NEVER };
+    let blob = Descriptor::of(media_type::OCTET_STREAM, b"hello");
+    let error = transfer.bring(&[blob], &mut |_, _| {}).unwrap_err();
+    let Error::Unreachable { source: client::Error::TimedOut { limit, .. }, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(limit, timeouts.commit);
+}
+
+#[test]
 fn a_link_that_is_slow_is_waited_for() {
     let link = Link::to(&[noise(1, SIZE)], |_| vec![Fault::Slow(10_000, Duration::from_millis(5))]);
     let brought = link.bring(Retry::NEVER).unwrap();
     assert_eq!((brought.retries, brought.bytes), (0, SIZE as u64));
 }
 
+/// Names and values.
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
 #[test]
 fn the_wait_that_is_asked_for_is_heard_in_seconds_and_as_a_date() {
     let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
-    let cases: [(&[(&str, &str)], Option<u64>); 6] = [
+    let cases: [(Headers<'_>, Option<u64>); 6] = [
         (&[("retry-after", "7")], Some(7)),
         (&[("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT"), date], Some(30)),
         (&[("retry-after", "Sun, 06 Nov 1994 08:00:00 GMT"), date], Some(0)),
