@@ -6,7 +6,10 @@ use super::progress::Progress;
 use crate::exit::{Exit, Failure};
 use crate::http::client::Timeouts;
 use crate::logging::{AT_PULL, announce};
-use crate::oci::{CONFIG_BYTES_MAX, Descriptor, Digest, Manifest, Reference, Source, Tag, Version};
+use crate::oci::{
+    CONFIG_BYTES_MAX, Descriptor, Digest, Manifest, Reference, Source, Tag, Version, excerpt,
+    media_type,
+};
 use crate::pipeline::{Definition, DefinitionError, Step};
 use crate::registry::{Action, Arrival, Layout, Pushed, Remote, Retry, Transfer};
 use std::collections::{BTreeSet, HashMap};
@@ -32,6 +35,11 @@ enum ArtifactError {
     },
     #[error("the artifact has no layer for model `{model}`: no layer's digest is {digest}")]
     NoLayer { model: String, digest: Digest },
+    #[error(
+        "the layer {digest} is packed ({packing}: {media_type}), and a model is taken as the plain \
+         file that it is"
+    )]
+    Packed { digest: Digest, packing: &'static str, media_type: String },
 }
 
 /// What to do about an artifact that is wrong in itself.
@@ -191,7 +199,22 @@ fn model_layers(definition: &Definition, manifest: &Manifest) -> Result<Vec<Desc
         }
     }
     let layers = manifest.layers.iter().filter(|layer| wanted.remove(&layer.digest));
-    Ok(layers.cloned().collect())
+    layers.cloned().map(unpacked).collect()
+}
+
+/// The layer, unless its media type says that it is an archive or compressed.
+///
+/// The original calls some plain files a tar, for tools that take no other layer.
+fn unpacked(layer: Descriptor) -> Result<Descriptor, Failure> {
+    let is_original = layer.annotations.contains_key("wallaroo_file_type");
+    match media_type::packing(&layer.media_type) {
+        Some(packing) if packing != "tar" || !is_original => {
+            let media_type = excerpt(&layer.media_type);
+            let error = ArtifactError::Packed { digest: layer.digest, packing, media_type };
+            Err(Failure::new(Exit::ModelRefused, error).hint(PUBLISH_AGAIN))
+        }
+        Some(_) | None => Ok(layer),
+    }
 }
 
 fn files(layout: &Layout, layers: &[Descriptor]) -> HashMap<Digest, PathBuf> {
@@ -208,7 +231,9 @@ fn announce_layer(layer: &Descriptor) {
 }
 
 fn layer_lines(layer: &Descriptor) -> String {
-    let annotation = |key: &str| layer.annotations.get(key).map_or("null", String::as_str);
+    // Text from outside: it must neither move the terminal's cursor nor begin a line of its own.
+    let annotation =
+        |key: &str| layer.annotations.get(key).map_or("null".to_owned(), |text| excerpt(text));
     format!(
         "digest: {}\n  filename: {}\n  name: {}\n  type: {}\n  runtime: {}\n  version: {}\n",
         layer.digest,

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
+use super::credentials::IDENTITY_TOKEN;
 use super::{Credentials, Secret};
 use crate::disk;
 use crate::oci::{RegistryHost, Repository};
@@ -148,16 +149,16 @@ impl File {
 impl Entry {
     /// `None` for an empty entry, as docker leaves it where a helper program has the rest.
     fn credentials(&self) -> Result<Option<Credentials>, &'static str> {
-        if self.identity_token.as_ref().is_some_and(|token| !token.is_empty()) {
-            return Err("is an identity token, which is not used here: set OCI_USERNAME and \
-                        OCI_PASSWORD to a user and an access token or password");
-        }
         let made = |username: &str, password: &str| {
             (!username.is_empty() && !password.is_empty()).then(|| Credentials {
                 username: username.to_owned(),
                 password: Secret::new(password.to_owned()),
             })
         };
+        // It stands beside an `auth` with the user's name and no password.
+        if let Some(token) = self.identity_token.as_deref().filter(|token| !token.is_empty()) {
+            return Ok(made(IDENTITY_TOKEN, token));
+        }
         let broken = "cannot be read: its `auth` is not base64 of `user:password`";
         match self.auth.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
             Some(text) => {

@@ -3,13 +3,20 @@
 
 use crate::support::certificates::{Authority, GOOD, LOOPBACK, OVER, TO_COME};
 use crate::support::engine::{Engine, command};
+use crate::support::listener::header;
 use crate::support::ops::{Published, ops};
 use crate::support::process::{Ended, run};
 use crate::support::registry::{Auth, PASSWORD, Registry};
+use crate::support::scripted::{Scripted, answer, raw};
 use crate::support::tls_front::TlsFront;
 use crate::support::token_server::{Policy, TokenServer};
 use crate::support::{fixture, golden};
-use std::fmt::Write;
+use potoroo::http::client::Timeouts;
+use potoroo::oci::{RegistryHost, Repository};
+use potoroo::registry::{Action, Logins, Remote, Transport};
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 
 /// Variables for a program.
 type Variables<'a> = Vec<(&'a str, &'a str)>;
@@ -156,4 +163,57 @@ fn the_login_that_another_tool_keeps_is_used_and_its_helpers_are_told() {
     let ended = start(&[("PIPELINE_URL", &url), ("DOCKER_CONFIG", &config)]);
     assert_eq!(ended.code(), 4, "{}", ended.stderr);
     assert!(ended.stderr.contains("helper program (`credsStore`"), "{}", ended.stderr);
+}
+
+/// A token service's OAuth 2 side: one request, whose head and form are given back.
+fn one_exchange(listener: TcpListener) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let (socket, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(&socket);
+        let mut request = String::new();
+        while !request.ends_with("\r\n\r\n") {
+            reader.read_line(&mut request).unwrap();
+        }
+        let size = header(&request, "content-length").unwrap().parse().unwrap();
+        let mut form = vec![0; size];
+        reader.read_exact(&mut form).unwrap();
+        let body = br#"{"access_token":"abc","refresh_token":"hunter3","expires_in":300}"#;
+        (&socket).write_all(&raw(200, &[], body)).unwrap();
+        request + &String::from_utf8(form).unwrap()
+    })
+}
+
+#[test]
+fn an_identity_token_is_exchanged_at_the_token_service_and_goes_nowhere_else() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let realm = format!(
+        "Bearer realm=\"http://{}/token?a=1\",service=\"r\"",
+        listener.local_addr().unwrap()
+    );
+    let exchange = one_exchange(listener);
+    let registry = Scripted::start([
+        answer(401, &[("www-authenticate", &realm)], b""),
+        answer(200, &[], b"{}"),
+    ]);
+    let host: RegistryHost = registry.address().to_string().parse().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("auth.json");
+    let entry = r#"{"auth":"bWU6","identitytoken":"hunter2+/="}"#;
+    std::fs::write(&file, format!(r#"{{"auths":{{"{host}":{entry}}}}}"#)).unwrap();
+    let logins =
+        Logins::read(|name| (name == "REGISTRY_AUTH_FILE").then(|| file.display().to_string()));
+    let repository: Repository = "team/model".parse().unwrap();
+    let login = logins.find(&host, &repository);
+    let transport = Transport::new(Timeouts::EDGE, Vec::new());
+    Remote::new(transport, host, repository, login.credentials).login(Action::Pull).unwrap();
+    let asked = exchange.join().unwrap();
+    assert!(asked.starts_with("POST /token HTTP/1.1\r\n"), "{asked}");
+    assert!(
+        asked.ends_with(
+            "\r\n\r\ngrant_type=refresh_token&client_id=potoroo&a=1&service=r\
+         &scope=repository:team/model:pull&refresh_token=hunter2%2B%2F%3D"
+        ),
+        "{asked}"
+    );
+    assert_eq!(registry.shown(), [None, Some("Bearer abc".to_owned())]);
 }

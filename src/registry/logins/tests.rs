@@ -87,7 +87,6 @@ fn what_is_of_no_use_is_told_and_shows_no_secret() {
         (r#"{"auths":{"r.io":{}},"credsStore":"pass"}"#, "helper program"),
         (r#"{"credsStore":"desktop"}"#, "helper program"),
         (r#"{"credHelpers":{"r.io":"ecr-login"}}"#, "helper program"),
-        (r#"{"auths":{"r.io":{"auth":"bWU6","identitytoken":"hunter2"}}}"#, "identity token"),
         (r#"{"auths":{"r.io":{"auth":"hunter2!"}}}"#, "not base64"),
         (r#"{"auths":{"r.io":{"auth":"aHVudGVyMg=="}}}"#, "not base64 of `user:password`"),
         (r#"{"auths":"hunter2"}"#, "is not the JSON"),
@@ -100,6 +99,13 @@ fn what_is_of_no_use_is_told_and_shows_no_secret() {
         assert!(said.contains(expected) && said.is_empty() == expected.is_empty(), "{said}");
         assert!(!said.contains("hunter2"), "{said}");
     }
+}
+
+#[test]
+fn an_identity_token_stands_for_user_and_password() {
+    let file = r#"{"auths":{"r.io":{"auth":"bWU6","identitytoken":"hunter2"}}}"#;
+    let login = find(&[("home/.docker/config.json", file)], "r.io", "a");
+    assert_eq!(found(login).as_deref(), Ok("<token>:hunter2"));
 }
 
 #[test]

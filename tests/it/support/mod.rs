@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod certificates;
 pub mod engine;
+pub mod fault_proxy;
 pub mod layout;
 pub mod ops;
 pub mod process;
@@ -13,7 +14,7 @@ pub mod scripted;
 pub mod tls_front;
 pub mod token_server;
 
-mod listener;
+pub mod listener;
 
 use std::path::PathBuf;
 
