@@ -127,7 +127,7 @@ fn each_fault_on_the_way_to_the_registry_is_found_where_it_is() {
         ("manifest", &unknown, &right, "check the tag"),
         ("tcp", &nobody, &[], "check host and port"),
         ("tls", &to_come, &[("POTOROO_CA_FILE", &ca)], "set this device's clock"),
-        ("tcp", "registry.example/p:1", &proxy, "check host and port"),
+        ("tcp", "registry.example/p:1", &proxy, "check HTTPS_PROXY"),
     ] {
         let home = tempfile::tempdir().unwrap();
         let all = [&[("PIPELINE_URL", url)], variables].concat();

@@ -2,8 +2,7 @@
 //!
 //! It goes from the near to the far: settings, the persistent directory, the device, the port, the
 //! network, the registry, the ops center. Each part gives findings and needs no other part. It
-//! changes nothing that an engine keeps; the one file that it writes is its own and is gone at
-//! once.
+//! changes nothing that an engine keeps; what it writes for a trial is its own and gone at once.
 
 mod device;
 mod edge;

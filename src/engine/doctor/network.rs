@@ -61,7 +61,14 @@ pub(super) fn examine(
             None => format!("{direct} is reached without one"),
         },
     ));
-    if !reached(proxy.as_deref().unwrap_or(&direct), found) {
+    let remedy = match &proxy {
+        Some(_) => "check HTTPS_PROXY; a host that is reached without a proxy is named in NO_PROXY",
+        None => {
+            "check host and port, the network and its firewall; where a proxy is needed, set \
+             HTTPS_PROXY"
+        }
+    };
+    if !reached(proxy.as_deref().unwrap_or(&direct), remedy, found) {
         return None;
     }
     match client.knock(&uri) {
@@ -114,7 +121,7 @@ pub(super) fn examine(
 }
 
 /// Whether the name resolves and someone takes a connection.
-fn reached(place: &str, found: Found<'_>) -> bool {
+fn reached(place: &str, remedy: &str, found: Found<'_>) -> bool {
     let (name, port) = place.rsplit_once(':').unwrap_or((place, ""));
     let addresses = match resolve(name, port.parse().unwrap_or_default()) {
         Ok(addresses) => addresses,
@@ -132,8 +139,6 @@ fn reached(place: &str, found: Found<'_>) -> bool {
             true
         }
         Err(why) => {
-            let remedy = "check host and port, the network and its firewall; where a proxy is \
-                          needed, set HTTPS_PROXY";
             found(Finding::fail("tcp", format!("{place} {why}"), remedy));
             false
         }
