@@ -288,7 +288,7 @@ impl Client {
         let failed = |error| {
             let error = Error::from_ureq(&host, error, &self.timeouts);
             match way {
-                Some(way) => error.behind(&way.proxy.name),
+                Some(way) => error.behind(&way.proxy),
                 None => error,
             }
         };

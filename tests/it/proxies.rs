@@ -54,6 +54,7 @@ fn each_refusal_of_a_proxy_names_it_and_shows_no_password() {
     let nowhere = free();
     let proxies = [
         ("it wants another login", Some(Manner::Asks(LOGIN))),
+        ("it says so in the words of a server", Some(Manner::Refuses(401))),
         ("it does not allow the host", Some(Manner::Refuses(403))),
         ("it does not get through", Some(Manner::Refuses(502))),
         ("nobody listens", None),

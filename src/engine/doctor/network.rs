@@ -78,9 +78,9 @@ pub(super) fn examine(
                 if is_tls {
                     match settings.network.roots.added() {
                         0 => "the registry's certificate holds".to_owned(),
-                        count => format!(
-                            "the registry's certificate holds, with {count} authorities of your own"
-                        ),
+                        count => {
+                            format!("the registry's certificate holds (authorities added: {count})")
+                        }
                     }
                 } else {
                     "none is spoken to this registry, as the settings have it".to_owned()

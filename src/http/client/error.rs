@@ -7,6 +7,7 @@ use std::time::Duration;
 use ureq::Timeout;
 
 use super::distrust::{Verdict, verdict};
+use super::proxy::Proxy;
 use super::{Distrust, REDIRECTS_MAX, Timeouts, TlsFault};
 use crate::clock::{Clock, DeviceClock};
 use crate::oci::excerpt;
@@ -109,7 +110,7 @@ pub enum Error {
 /// Why a proxy does not connect us.
 #[derive(Debug)]
 pub enum ProxyFault {
-    /// It wants a user and password, or others than these (status 407).
+    /// It wants a user and password, or others than these: status 407, or 401, as tinyproxy has it.
     Login,
     /// It is not allowed to (status 403).
     Denied,
@@ -124,7 +125,7 @@ impl ProxyFault {
     fn from_words(words: &str) -> Self {
         let status = words.strip_prefix("proxy server responded ").and_then(|it| it.get(..3));
         match status {
-            Some("407") => Self::Login,
+            Some("407" | "401") => Self::Login,
             Some("403") => Self::Denied,
             Some(status) => Self::Said(format!("it answers with status {status}")),
             None => Self::Said(excerpt(words)),
@@ -134,7 +135,7 @@ impl ProxyFault {
     fn sentence(&self, proxy: &str, host: &str) -> String {
         match self {
             Self::Login => {
-                format!("the proxy {proxy} wants another login (status 407) to connect to {host}")
+                format!("the proxy {proxy} wants another login to connect to {host}")
             }
             Self::Denied => {
                 format!("the proxy {proxy} does not allow connections to {host} (status 403)")
@@ -154,7 +155,11 @@ impl ProxyFault {
                 "have the host and port allowed at the proxy, or name the host in NO_PROXY if it \
                  is reached without"
             }
-            Self::Said(_) | Self::Lost(_) => {
+            Self::Said(_) => {
+                "check host and port, and that the proxy may reach them; a host that is reached \
+                 without a proxy is named in NO_PROXY"
+            }
+            Self::Lost(_) => {
                 "check HTTPS_PROXY; a host that is reached without a proxy is named in NO_PROXY"
             }
         }
@@ -209,8 +214,18 @@ impl Error {
 
     /// The same error of a request that went through a proxy: before there is a connection, it
     /// is the proxy that was not found, not reached or too slow.
-    pub(super) fn behind(self, name: &str) -> Self {
+    ///
+    /// With a proxy that speaks TLS itself, it is not known whose certificate was refused.
+    pub(super) fn behind(self, proxy: &Proxy) -> Self {
+        let name = proxy.name.as_str();
+        let either = |host: String| {
+            if proxy.is_tls { format!("{host} or its proxy {name}") } else { host }
+        };
         let (host, fault) = match self {
+            Self::Untrusted { host, distrust } => {
+                return Self::Untrusted { host: either(host), distrust };
+            }
+            Self::Tls { host, fault } => return Self::Tls { host: either(host), fault },
             Self::Proxy { host, fault, .. } => (host, fault),
             Self::UnknownHost { host } => {
                 let host_of_proxy = name.to_owned();
@@ -225,8 +240,6 @@ impl Error {
                 (host, ProxyFault::Lost(Box::new(lost)))
             }
             other @ (Self::TimedOut { .. }
-            | Self::Untrusted { .. }
-            | Self::Tls { .. }
             | Self::Broken { .. }
             | Self::NotHttp { .. }
             | Self::TooManyRedirects { .. }

@@ -22,6 +22,8 @@ pub(super) struct Proxy {
     pub(super) inner: ureq::Proxy,
     /// Its host and port, for sentences.
     pub(super) name: String,
+    /// Whether it speaks TLS itself.
+    pub(super) is_tls: bool,
 }
 
 impl fmt::Debug for Proxy {
@@ -108,7 +110,7 @@ impl Proxy {
         let host: RegistryHost = host.parse().map_err(|_| malformed())?;
         let inner = ureq::Proxy::new(&url).map_err(|_| malformed())?;
         let name = format!("{}:{}", host.name(), host.port().unwrap_or(implied));
-        Ok(Self { inner, name })
+        Ok(Self { inner, name, is_tls: scheme == "https" })
     }
 }
 

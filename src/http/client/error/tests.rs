@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ureq::http::Method;
 
-use crate::http::client::{Call, Client, Error, Patience, Timeouts, Wait};
+use crate::http::client::{Call, Client, Distrust, Error, Patience, Proxies, Timeouts, Wait};
 
 fn fetch(uri: &str, timeouts: Timeouts) -> Error {
     let call = Call {
@@ -52,4 +52,16 @@ fn a_server_without_tls_is_told_from_an_untrusted_one() {
     let error = fetch(&uri, Timeouts::EDGE);
     server.join().unwrap();
     assert!(matches!(error, Error::Tls { .. }), "{error:?}");
+}
+
+#[test]
+fn behind_a_proxy_with_tls_either_certificate_may_be_the_one() {
+    let variable = |name: &str| (name == "HTTPS_PROXY").then(|| "https://p.io".to_owned());
+    let proxies = Proxies::read(variable).unwrap();
+    let error = Error::Untrusted { host: "r.io".to_owned(), distrust: Distrust::UnknownIssuer };
+    assert_eq!(
+        error.behind(proxies.https.as_ref().unwrap()).to_string(),
+        "the TLS certificate of r.io or its proxy p.io:443 is signed by nobody whom this device \
+         trusts"
+    );
 }
