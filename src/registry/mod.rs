@@ -24,7 +24,7 @@ mod reply;
 
 pub use credentials::{Credentials, Secret};
 pub use error::{Doing, Error, LayoutFault, Oddity};
-pub use layout::{INDEX_BYTES_MAX, Layout};
+pub use layout::{INDEX_BYTES_MAX, Layout, Swept};
 pub use push::Pushed;
 pub use remote::{Remote, Transport};
 pub use reply::Reply;
