@@ -1,7 +1,9 @@
 //! What the tests stand on: programs as processes, a registry, Python's peers, an HTTP client.
 
 pub mod browser;
+pub mod edge;
 pub mod engine;
+pub mod front;
 pub mod layout;
 pub mod ops;
 pub mod process;
