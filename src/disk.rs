@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 mod hold;
 mod space;
 
-pub use hold::{hold, sweep};
+pub use hold::{hold, remove_unheld, sweep};
 pub use space::free_bytes;
 
 /// The ending of a file that is being written; one left behind may be deleted.
@@ -157,6 +157,14 @@ fn directory_of(path: &Path) -> &Path {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
     }
+}
+
+/// Syncs the directory that holds `path`, so that its name outlives a power cut.
+///
+/// # Errors
+/// When the directory cannot be opened or synced.
+pub fn sync_directory_of(path: &Path) -> Result<(), Error> {
+    sync_directory(directory_of(path))
 }
 
 fn sync_directory(path: &Path) -> Result<(), Error> {

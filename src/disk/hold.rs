@@ -49,14 +49,23 @@ pub fn sweep(directory: &Path) -> Result<usize, Error> {
         if !path.to_string_lossy().ends_with(UNFINISHED) {
             continue;
         }
-        // A writer may just have been done with it.
-        let Ok(file) = File::open(&path) else { continue };
-        if file.try_lock().is_ok() && is_at(&file, &path).unwrap_or(false) {
-            fs::remove_file(&path).map_err(failed(Step::Remove, &path))?;
-            removed += 1;
-        }
+        removed += usize::from(remove_unheld(&path)?);
     }
     Ok(removed)
+}
+
+/// Takes a file away unless somebody holds it; tells whether it did.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove_unheld(path: &Path) -> Result<bool, Error> {
+    // It may be gone or renamed by now.
+    let Ok(file) = File::open(path) else { return Ok(false) };
+    let is_ours = file.try_lock().is_ok() && is_at(&file, path).unwrap_or(false);
+    if is_ours {
+        fs::remove_file(path).map_err(failed(Step::Remove, path))?;
+    }
+    Ok(is_ours)
 }
 
 /// Whether the name leads to this very file.

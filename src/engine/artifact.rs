@@ -3,7 +3,7 @@
 use super::foreign;
 use crate::exit::{Exit, Failure};
 use crate::logging::AT_PULL;
-use crate::oci::{Descriptor, Digest, Manifest, Source};
+use crate::oci::{Descriptor, Digest, Manifest, Source, excerpt, media_type};
 use crate::pipeline::{Definition, DefinitionError, Step};
 use std::collections::BTreeSet;
 
@@ -26,6 +26,11 @@ enum ArtifactError {
     },
     #[error("the artifact has no layer for model `{model}`: no layer's digest is {digest}")]
     NoLayer { model: String, digest: Digest },
+    #[error(
+        "the layer {digest} is packed ({packing}: {media_type}), and a model is taken as the plain \
+         file that it is"
+    )]
+    Packed { digest: Digest, packing: &'static str, media_type: String },
 }
 
 /// What to do about an artifact that is wrong in itself.
@@ -88,5 +93,20 @@ fn model_layers(definition: &Definition, manifest: &Manifest) -> Result<Vec<Desc
         }
     }
     let layers = manifest.layers.iter().filter(|layer| wanted.remove(&layer.digest));
-    Ok(layers.cloned().collect())
+    layers.cloned().map(unpacked).collect()
+}
+
+/// The layer, unless its media type says that it is an archive or compressed.
+///
+/// The original calls some plain files a tar, for tools that take no other layer.
+fn unpacked(layer: Descriptor) -> Result<Descriptor, Failure> {
+    let is_original = layer.annotations.contains_key("wallaroo_file_type");
+    match media_type::packing(&layer.media_type) {
+        Some(packing) if packing != "tar" || !is_original => {
+            let media_type = excerpt(&layer.media_type);
+            let error = ArtifactError::Packed { digest: layer.digest, packing, media_type };
+            Err(Failure::new(Exit::ModelRefused, error).hint(PUBLISH_AGAIN))
+        }
+        Some(_) | None => Ok(layer),
+    }
 }

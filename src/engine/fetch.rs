@@ -106,7 +106,7 @@ impl Found<'_> {
         let layout = match &self.origin {
             Origin::Remote(remote) => {
                 self.pull(remote, &layers, &mut |layer| told.whole(layer))?;
-                self.store.put_manifest(&self.manifest)?;
+                self.store.put_manifest(&self.manifest, self.config.source.tag())?;
                 self.store.layout()
             }
             Origin::Layout(layout) => {

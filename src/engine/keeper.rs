@@ -34,12 +34,12 @@ impl Keeper {
         self.store.kept(&self.config.source)
     }
 
-    /// What `PIPELINE_URL` is pinned to, where it is.
-    pub(super) fn pinned(&self) -> Option<Digest> {
-        match &self.config.source {
-            Source::Registry(reference) => reference.version.digest().copied(),
-            Source::Layout { .. } => None,
-        }
+    /// What `PIPELINE_URL` is pinned to by its digest, if it is here, whole and right.
+    pub(super) fn pinned(&self) -> Option<Fetched> {
+        let digest = *self.config.source.digest()?;
+        // Of an image index, what was chosen for this device is another manifest.
+        let chosen = self.kept().into_iter().map(|kept| kept.digest);
+        [digest].into_iter().chain(chosen).find_map(|digest| self.stored(digest).ok())
     }
 
     /// Asks what `PIPELINE_URL` leads to, and fetches it.
@@ -59,7 +59,8 @@ impl Keeper {
     /// # Errors
     /// As [`fetch::find`].
     pub(super) fn look(&self, answers: Digest, voice: Voice) -> Result<Option<Fetched>, Failure> {
-        if self.pinned() == Some(answers) {
+        if self.config.source.digest().is_some() {
+            // What answers under a digest is what it will always name.
             return Ok(None);
         }
         let found = fetch::find(&self.config, &self.store, voice, Retry::NEVER)?;

@@ -34,7 +34,7 @@ pub(super) fn start(
     keeper: &Arc<Keeper>,
     hangups: Receiver<()>,
 ) -> Result<(Slot, Updates), Failure> {
-    if let Some(fetched) = keeper.pinned().and_then(|digest| keeper.stored(digest).ok()) {
+    if let Some(fetched) = keeper.pinned() {
         // No network has a say in what a digest names.
         say_starting();
         let slot = adopted(keeper, fetched)?;

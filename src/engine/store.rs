@@ -157,16 +157,23 @@ impl Store {
         }
     }
 
-    /// Stores a manifest, under a tag made of its digest: tags of two repositories may be the same.
+    /// Stores a manifest, under a tag made of its digest, since tags of two repositories may be the
+    /// same, and for people also under the `tag` that they know.
     ///
     /// # Errors
     /// As [`Layout::put_manifest`].
-    pub(super) fn put_manifest(&self, manifest: &registry::Fetched) -> Result<(), Failure> {
+    pub(super) fn put_manifest(
+        &self,
+        manifest: &registry::Fetched,
+        tag: Option<&Tag>,
+    ) -> Result<(), Failure> {
         let blob = Descriptor::of(&manifest.manifest.media_type, &manifest.bytes);
         self.has(&blob)?;
-        let tag = format!("pipeline-{}", blob.digest.hex());
-        let tag: Tag = tag.parse().map_err(|error| Failure::new(Exit::Failed, error))?;
-        self.layout.put_manifest(&tag, &manifest.bytes)?;
+        let own = format!("pipeline-{}", blob.digest.hex());
+        let own: Tag = own.parse().map_err(|error| Failure::new(Exit::Failed, error))?;
+        for tag in [Some(&own), tag].into_iter().flatten() {
+            self.layout.put_manifest(tag, &manifest.bytes)?;
+        }
         Ok(())
     }
 

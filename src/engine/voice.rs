@@ -1,7 +1,7 @@
 //! What is said while a pipeline is fetched: the contract's lines at a start, log lines later.
 
 use crate::logging::{AT_PULL, announce};
-use crate::oci::{Descriptor, Digest, Source};
+use crate::oci::{Descriptor, Digest, Source, excerpt};
 use std::collections::BTreeSet;
 
 /// Who listens.
@@ -78,7 +78,9 @@ impl Layers<'_> {
 
 /// The contract's lines for a layer, the empty one at their end included.
 fn layer_lines(layer: &Descriptor) -> String {
-    let annotation = |key: &str| layer.annotations.get(key).map_or("null", String::as_str);
+    // Text from outside: it must neither move the terminal's cursor nor begin a line of its own.
+    let annotation =
+        |key: &str| layer.annotations.get(key).map_or("null".to_owned(), |text| excerpt(text));
     format!(
         "digest: {}\n  filename: {}\n  name: {}\n  type: {}\n  runtime: {}\n  version: {}\n",
         layer.digest,

@@ -1,7 +1,9 @@
 //! One blob on its way: fetched, cut, gone on with, and given up only when nothing comes any more.
 
 use std::io::{ErrorKind, Read};
+use std::time::Instant;
 
+use super::pace::{PROGRESS_BYTES_MIN, Pace, WINDOW};
 use super::partial::Partial;
 use super::pull::{Opened, mismatched};
 use super::transfer::{Arrival, Brought, Over, Transfer};
@@ -80,7 +82,7 @@ impl<'a> Coming<'a> {
     /// Tries until the partial blob is the blob.
     fn fetch(&mut self, partial: &mut Partial<'_>) -> Result<(), End> {
         let retry = self.transfer.retry;
-        let (mut failures, mut furthest) = (0, partial.have());
+        let (mut in_vain, mut furthest) = (0, partial.have());
         let mut is_last_mismatch = false;
         loop {
             let error = match self.attempt(partial) {
@@ -99,15 +101,16 @@ impl<'a> Coming<'a> {
             }
             // Only bytes never had before are progress: a registry that begins anew each time
             // and is cut at the same place each time would otherwise be asked for ever.
-            if partial.have() > furthest {
+            if partial.have() >= furthest + PROGRESS_BYTES_MIN {
                 furthest = partial.have();
-                failures = 0;
+                in_vain = 0;
+            } else {
+                in_vain += 1;
             }
-            failures += 1;
-            if !error.is_transient() || failures >= retry.attempts_max {
+            if !error.is_transient() || in_vain >= retry.attempts_max {
                 return Err(error.into());
             }
-            let wait = retry.wait_after(failures, error.retry_after());
+            let wait = retry.wait_after(in_vain.max(1), error.retry_after());
             self.brought.retries += 1;
             self.warn(&error, &format!("tried again in {} ms", wait.as_millis()));
             self.over.wait(wait);
@@ -149,6 +152,7 @@ impl<'a> Coming<'a> {
         let size = self.blob.size;
         let mut reader = answer.into_reader();
         let mut chunk = vec![0; CHUNK_BYTES];
+        let mut pace = Pace::new(Instant::now());
         while partial.have() < size {
             if self.over.is_so() {
                 return Err(End::Over);
@@ -160,6 +164,9 @@ impl<'a> Coming<'a> {
                     partial.write(&chunk[..count])?;
                     self.brought.bytes += count as u64;
                     (self.tell)(Arrival::Bytes(partial.have()));
+                    if !pace.keeps_up(Instant::now(), count as u64) {
+                        return Err(self.transfer.remote.stalled(Doing::FetchBlob, WINDOW).into());
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // A connection that is cut says so in its own way; to the blob it is the same.

@@ -174,7 +174,7 @@ pub enum Error {
         reply: Reply,
     },
     /// The other side breaks the rules.
-    #[error("the registry {registry} does not behave as a registry: {oddity}")]
+    #[error("the registry {registry} does not behave as a registry")]
     Protocol {
         /// The registry that was named.
         registry: RegistryHost,
@@ -250,9 +250,11 @@ impl Error {
                  that rewrites it, or publish again"
             }
             Self::Ended { .. } => "the connection was cut; try again",
-            Self::TooLarge { .. } | Self::NotAManifest { .. } => {
-                "check that the reference names a published pipeline"
+            Self::TooLarge { .. } => {
+                "check the reference, and that an OCI registry answers there: no pipeline needs \
+                 that much"
             }
+            Self::NotAManifest { .. } => "check that the reference names a published pipeline",
             Self::RateLimited { .. } => "wait, then try again; with credentials limits are wider",
             Self::Server { .. } => "try again later; if it stays, ask who runs the registry",
             Self::Refused { .. } | Self::Protocol { .. } => {
@@ -334,6 +336,9 @@ pub enum Oddity {
     /// A digest header that is none.
     #[error("its header Docker-Content-Digest is not a digest")]
     DigestHeader,
+    /// A login page, the page of a proxy, or a web site.
+    #[error("it answers with a web page, as a login page or a proxy does")]
+    WebPage,
     /// HTTP that goes astray.
     #[error("its answer leads nowhere")]
     Http(#[source] client::Error),

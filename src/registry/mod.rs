@@ -13,6 +13,7 @@ pub mod verify;
 mod layout;
 
 mod coming;
+mod pace;
 mod partial;
 mod range;
 mod retry;

@@ -32,6 +32,8 @@ pub(super) struct Partial<'a> {
     is_pieced: bool,
     unsynced: u64,
     synced_at: Instant,
+    /// Whether its name outlives a power cut, as its bytes do.
+    is_named: bool,
 }
 
 impl<'a> Partial<'a> {
@@ -42,8 +44,17 @@ impl<'a> Partial<'a> {
         let file = disk::hold(&path)?;
         let hasher = Hasher::new();
         let synced_at = Instant::now();
-        let mut partial =
-            Self { blob, path, file, hasher, have: 0, is_pieced: false, unsynced: 0, synced_at };
+        let mut partial = Self {
+            blob,
+            path,
+            file,
+            hasher,
+            have: 0,
+            is_pieced: false,
+            unsynced: 0,
+            synced_at,
+            is_named: false,
+        };
         // Bytes that cannot be read back, on a worn-out card for instance, are fetched again.
         if !partial.read_through().unwrap_or(false) {
             partial.restart()?;
@@ -120,6 +131,9 @@ impl<'a> Partial<'a> {
 
     fn sync(&mut self) -> Result<(), Error> {
         self.file.sync_data().map_err(failed(Step::Sync, &self.path))?;
+        if !std::mem::replace(&mut self.is_named, true) {
+            disk::sync_directory_of(&self.path)?;
+        }
         self.unsynced = 0;
         self.synced_at = Instant::now();
         Ok(())
@@ -148,5 +162,66 @@ impl<'a> Partial<'a> {
     pub(super) fn discard(self) -> Result<(), Error> {
         std::fs::remove_file(&self.path).map_err(failed(Step::Remove, &self.path))?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, OpenOptions};
+
+    use super::{Hasher, Instant, Partial, SYNC_BYTES};
+    use crate::oci::{Descriptor, media_type};
+    use crate::registry::{Error, Layout};
+
+    #[test]
+    fn a_full_disk_is_told_as_such() {
+        let blob = Descriptor::of(media_type::OCTET_STREAM, b"hello");
+        // The kernel's own full disk.
+        let path = std::path::PathBuf::from("/dev/full");
+        let mut partial = Partial {
+            blob: &blob,
+            file: OpenOptions::new().write(true).open(&path).unwrap(),
+            path,
+            hasher: Hasher::new(),
+            have: 0,
+            is_pieced: false,
+            unsynced: 0,
+            synced_at: Instant::now(),
+            is_named: true,
+        };
+        let error = partial.write(b"hello").unwrap_err();
+        assert!(matches!(&error, Error::Disk(disk) if disk.is_full()), "{error:?}");
+        assert_eq!(partial.have(), 0);
+    }
+
+    #[test]
+    fn bytes_are_synced_by_the_megabyte_and_not_by_the_write() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::create(directory.path()).unwrap();
+        let bytes = vec![7; usize::try_from(SYNC_BYTES).unwrap()];
+        let blob = Descriptor::of(media_type::OCTET_STREAM, &bytes);
+        let mut partial = Partial::open(&layout, &blob).unwrap();
+        let (first, last) = bytes.split_at(1000);
+        partial.write(first).unwrap();
+        assert_eq!(partial.unsynced, 1000);
+        partial.write(last).unwrap();
+        assert_eq!(partial.unsynced, 0);
+        partial.check().unwrap();
+        partial.keep(&layout).unwrap();
+        assert_eq!(fs::read(layout.blob_path(&blob.digest)).unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_part_is_hashed_again_when_it_is_gone_on_with() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::create(directory.path()).unwrap();
+        let blob = Descriptor::of(media_type::OCTET_STREAM, b"hello");
+        Partial::open(&layout, &blob).unwrap().write(b"hel").unwrap();
+        let mut partial = Partial::open(&layout, &blob).unwrap();
+        assert_eq!((partial.have(), partial.is_pieced()), (3, true));
+        partial.write(b"lo").unwrap();
+        partial.check().unwrap();
+        partial.discard().unwrap();
+        assert_eq!(layout.partial_blobs().unwrap(), []);
     }
 }

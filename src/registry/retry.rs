@@ -11,7 +11,8 @@ use crate::logging::AT_PULL;
 /// When to try again and when to give up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
-    /// The attempts in a row that may bring nothing; one that brings a byte counts anew.
+    /// After how many attempts in a row that brought nothing the last error counts; new bytes, a
+    /// KiB of them, make them count anew.
     pub attempts_max: u32,
     /// The wait after the first failure; it doubles with each further one.
     pub wait: Duration,
@@ -34,8 +35,8 @@ impl Retry {
         asked_wait_max: Duration::from_secs(600),
     };
 
-    /// Nothing is tried again that brought nothing.
-    pub const NEVER: Self = Self { attempts_max: 1, ..Self::EDGE };
+    /// Nothing is tried again: the first error counts, whatever came before it.
+    pub const NEVER: Self = Self { attempts_max: 0, ..Self::EDGE };
 
     /// Does something small, a manifest for instance, until it goes or it is time to give up.
     ///

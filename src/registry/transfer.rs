@@ -77,6 +77,8 @@ impl Transfer<'_> {
         let mut missing = Vec::new();
         for blob in once_each(blobs) {
             if self.is_there(blob)? {
+                // Another tool may have brought it while a part of it lay here.
+                self.layout.discard_partial(&blob.digest)?;
                 progress(blob, Arrival::Whole(Pushed::AlreadyThere));
             } else {
                 missing.push(blob);
@@ -206,5 +208,37 @@ impl Over {
     pub(super) fn wait(&self, wait: Duration) {
         let is_so = self.is_so.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.said.wait_timeout_while(is_so, wait, |is_so| !*is_so));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::{Error, Layout, Remote, Retry, SPARE_BYTES, Transfer};
+    use crate::disk::{Step, failed};
+    use crate::http::client::Timeouts;
+    use crate::oci::{Descriptor, media_type};
+    use crate::registry::Transport;
+
+    #[test]
+    fn a_disk_that_becomes_full_meanwhile_is_told_with_what_is_still_to_come() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::create(directory.path()).unwrap();
+        let transport = Transport::new(Timeouts::EDGE, Vec::new());
+        let host = "127.0.0.1:1".parse().unwrap();
+        let remote = Remote::new(transport, host, "a/b".parse().unwrap(), None);
+        let transfer = Transfer { remote: &remote, layout: &layout, retry: Retry::NEVER };
+        let blob = Descriptor::of(media_type::OCTET_STREAM, &[0; 5000]);
+        let error = |kind: io::ErrorKind| {
+            let error = failed(Step::Write, directory.path())(kind.into());
+            transfer.named(error.into(), &[&blob])
+        };
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            let error = error(kind);
+            assert!(matches!(error, Error::NoSpace { needed_bytes, .. }
+                if needed_bytes == 5000 + SPARE_BYTES));
+        }
+        assert!(matches!(error(io::ErrorKind::PermissionDenied), Error::Disk(_)));
     }
 }

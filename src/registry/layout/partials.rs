@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Layout;
-use crate::disk::{Step, failed};
+use crate::disk::{self, Step, failed};
 use crate::oci::Digest;
 use crate::registry::Error;
 
@@ -64,16 +64,13 @@ impl Layout {
         Ok(found)
     }
 
-    /// Takes a partial blob away that nobody wants any more; one that is not there is no error.
+    /// Takes a partial blob away that nobody wants any more, unless it is just being fetched; one
+    /// that is not there is no error.
     ///
     /// # Errors
     /// [`Error::Disk`].
     pub fn discard_partial(&self, digest: &Digest) -> Result<(), Error> {
-        let path = self.partial_path(digest);
-        match fs::remove_file(&path) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(failed(Step::Remove, &path)(error).into()),
-        }
+        disk::remove_unheld(&self.partial_path(digest))?;
+        Ok(())
     }
 }

@@ -46,7 +46,7 @@ impl Layout {
             if !needed.insert(manifest) {
                 continue;
             }
-            let named = Named::of(&self.manifest_bytes(&manifest)?);
+            let named = Named::of(&self.whole_manifest(&manifest)?);
             needed.extend(named.blobs);
             // A manifest that an index names may be of a platform that was never fetched.
             open.extend(named.manifests.into_iter().filter(|it| self.blob_path(it).is_file()));
@@ -76,7 +76,7 @@ impl Layout {
         Ok(swept)
     }
 
-    fn manifest_bytes(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
+    fn whole_manifest(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
         let bytes = disk::read_whole(&self.blob_path(digest), MANIFEST_BYTES_MAX)?;
         let place = || self.root.display().to_string();
         let unknown =

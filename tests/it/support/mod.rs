@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod edge;
 pub mod engine;
+pub mod fault_proxy;
 pub mod front;
 pub mod layout;
 pub mod ops;
