@@ -14,9 +14,11 @@ use crate::oci::{
 
 mod index;
 mod partials;
+mod sweep;
 
 pub use index::INDEX_BYTES_MAX;
 use index::Index;
+pub use sweep::Swept;
 
 /// The file that makes a directory a layout.
 const MARKER: &str = "oci-layout";
@@ -197,18 +199,25 @@ impl Layout {
         let mut entry = Descriptor::of(&manifest.media_type, bytes);
         entry.artifact_type = manifest.artifact_type;
         self.put_blob_from(&entry, &mut &*bytes)?;
+        self.change_index(|index| index.tag(tag, &entry))?;
+        Ok(entry)
+    }
+
+    /// Changes the index; it is written only when `change` tells that it did.
+    fn change_index(&self, change: impl FnOnce(&mut Index) -> bool) -> Result<(), Error> {
         let marker = self.root.join(MARKER);
         let locked = File::open(&marker).map_err(failed(Step::Open, &marker))?;
         locked.lock().map_err(failed(Step::Lock, &marker))?;
         let mut index = self.index()?;
-        index.tag(tag, &entry);
+        if !change(&mut index) {
+            return Ok(());
+        }
         let bytes = index.to_bytes();
         if bytes.len() as u64 > INDEX_BYTES_MAX {
             let what = self.root.join(INDEX).display().to_string();
             return Err(Error::TooLarge { what, bytes_max: INDEX_BYTES_MAX });
         }
-        disk::write_durably(&self.root.join(INDEX), &bytes)?;
-        Ok(entry)
+        Ok(disk::write_durably(&self.root.join(INDEX), &bytes)?)
     }
 
     /// Reads the manifest of a version, checked by its digest; of an image index that for this

@@ -26,7 +26,7 @@ mod reply;
 
 pub use credentials::{Credentials, Secret};
 pub use error::{Doing, Error, LayoutFault, Oddity};
-pub use layout::{INDEX_BYTES_MAX, Layout};
+pub use layout::{INDEX_BYTES_MAX, Layout, Swept};
 pub use logins::{Login, Logins};
 pub use push::Pushed;
 pub use remote::{Remote, Transport};

@@ -63,7 +63,8 @@ impl Retry {
     ///
     /// It is drawn from the upper half of its range: devices that lost one registry together
     /// must not come back to it together.
-    pub(super) fn wait_after(&self, failures: u32, asked: Option<Duration>) -> Duration {
+    #[must_use]
+    pub fn wait_after(&self, failures: u32, asked: Option<Duration>) -> Duration {
         let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
         let whole = self.wait.saturating_mul(doubled).min(self.wait_max);
         let drawn = whole / 2 + (whole / 2).mul_f64(fraction());

@@ -143,6 +143,21 @@ fn each_fault_on_the_way_to_the_registry_is_found_where_it_is() {
 }
 
 #[test]
+fn a_registry_that_is_down_is_a_warning_where_the_pipeline_is_kept() {
+    let mut registry = Registry::start(&Auth::None);
+    let url = published(&registry, None);
+    let home = tempfile::tempdir().unwrap();
+    let mut running = Running::start(command(home.path()).env("PIPELINE_URL", &url));
+    running.line_with("msg=ready");
+    assert_eq!(running.signal("TERM").code(), Some(0));
+    registry.stop();
+    let ended = engine(home.path(), &["doctor", "--json"], &[("PIPELINE_URL", &url)]).success();
+    let found = findings(&ended);
+    assert!(found["pipeline"].contains("an engine starts without the registry"), "{found:?}");
+    assert!(found["tcp"].starts_with("warn|"), "{found:?}");
+}
+
+#[test]
 fn a_damaged_store_and_a_port_that_is_taken_are_found() {
     let registry = Registry::start(&Auth::None);
     let url = published(&registry, None);

@@ -50,6 +50,14 @@ mod service;
 mod bad_input;
 mod start_faults;
 
+// A start without a registry, another pipeline while one answers, a power cut at any moment.
+mod kills;
+mod offline_start;
+mod switch;
+
+// The store in an operator's hands.
+mod store_commands;
+
 // What the network can do to a running engine: after each fault it serves, and nothing is left.
 mod faults;
 

@@ -65,6 +65,11 @@ impl Finding {
         Finding { check, level, finding: finding.into(), remedy }
     }
 
+    /// The same where the engine serves all the same.
+    pub(super) fn softened(self) -> Finding {
+        Finding { level: self.level.min(Level::Warn), ..self }
+    }
+
     /// One line for a person, and one for the remedy.
     pub(super) fn lines(&self) -> String {
         let Finding { check, level, finding, remedy } = self;

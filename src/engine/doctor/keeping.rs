@@ -2,18 +2,17 @@
 
 use super::finding::{Finding, Level};
 use super::{Found, enough, size};
+use crate::clock::DeviceClock;
 use crate::disk::{self, UNFINISHED};
-use crate::oci::{Descriptor, Digest, media_type};
+use crate::engine::store::{Kept, LAYOUT, LOCK, Store};
+use crate::oci::{Descriptor, Digest, Source, Version, media_type};
 use crate::registry::Layout;
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Where the layout with everything that was fetched is, and the file that an engine locks.
-const STORE: &str = "store";
-const LOCK: &str = "lock";
 
 /// What the probe writes, in bytes: a page, which is what the smallest file takes.
 const PROBE: [u8; 4096] = [0; 4096];
@@ -35,6 +34,24 @@ pub(super) struct Stored {
 impl Stored {
     pub(super) fn has(&self, digest: &Digest) -> bool {
         self.sound.contains(digest)
+    }
+
+    /// Whether a pipeline of this URL answered before and is there, whole: then an engine starts
+    /// without its registry.
+    pub(super) fn keeps(&self, source: &Source, found: Found<'_>) -> bool {
+        let Ok(Some(store)) = Store::look(&self.place, Arc::new(DeviceClock)) else { return false };
+        let is_whole = |kept: &Kept| {
+            let fetched = store.layout().manifest(&Version::Digest(kept.digest));
+            let blobs =
+                fetched.map(|it| it.manifest.layers.into_iter().chain([it.manifest.config]));
+            blobs.is_ok_and(|mut blobs| blobs.all(|blob| self.has(&blob.digest)))
+        };
+        let kept = store.kept(source).into_iter().find(is_whole);
+        if let Some(kept) = &kept {
+            let finding = format!("{} is kept: an engine starts without the registry", kept.digest);
+            found(Finding::ok("pipeline", finding));
+        }
+        kept.is_some()
     }
 
     /// Whether there is room for what has to be fetched.
@@ -85,7 +102,7 @@ pub(super) fn examine(directory: &Path, found: Found<'_>) -> Stored {
         )),
     }
     found(locked(directory));
-    Stored { sound: verified(&directory.join(STORE), found), ..nothing }
+    Stored { sound: verified(&directory.join(LAYOUT), found), ..nothing }
 }
 
 /// Writes a page, waits until it is safe, and takes it away again.

@@ -115,7 +115,12 @@ fn examine(variables: &[(String, String)], found: Found<'_>) {
     let manifest = match &settings.source {
         None => None,
         Some(Source::Layout { path, tag }) => layout(path, tag, found),
-        Some(Source::Registry(reference)) => network::examine(&settings, reference, found),
+        Some(source @ Source::Registry(reference)) => {
+            let is_kept = stored.as_ref().is_some_and(|stored| stored.keeps(source, found));
+            network::examine(&settings, reference, &mut |finding| {
+                found(if is_kept { finding.softened() } else { finding });
+            })
+        }
     };
     if let Some(manifest) = manifest {
         let blobs = || manifest.layers.iter().chain([&manifest.config]);

@@ -2,8 +2,10 @@
 
 pub mod browser;
 pub mod certificates;
+pub mod edge;
 pub mod engine;
 pub mod fault_proxy;
+pub mod front;
 pub mod layout;
 pub mod ops;
 pub mod process;
