@@ -2,6 +2,7 @@
 
 mod definition;
 mod record;
+mod validation;
 mod version;
 mod wire;
 
@@ -10,4 +11,8 @@ pub use definition::{
     STEPS_MAX, Step,
 };
 pub use record::{CheckFailure, Record};
+pub use validation::{
+    EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX, Expression, Finding, Ports, RESERVED_NAME, Sense,
+    Side, SyntaxError, Unfit, VALIDATIONS_MAX, Validation,
+};
 pub use version::derived_version;
