@@ -161,7 +161,8 @@ impl Inferences {
         self.timed(Stage::Wait, wait);
 
         let run = Instant::now();
-        let outcome = self.slot.chain.run(&self.pool, table, Deadline::at(deadline))?;
+        let outcome =
+            self.slot.chain.run_in_turn(&self.pool, &self.gate, table, Deadline::at(deadline))?;
         drop(pass);
         self.timed(Stage::Run, run);
         self.metrics.inferred(table.rows(), &outcome.outputs);

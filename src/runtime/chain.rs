@@ -3,7 +3,7 @@
 use super::Deadline;
 use super::error::RunError;
 use super::load::Model;
-use super::run::Pool;
+use super::pool::{Pool, Turns};
 use crate::tensor::{
     Column, Dimension, ElementType, Misfit, MisfitKind, NamedTensor, Port, RowShape, Table,
 };
@@ -79,14 +79,29 @@ impl Chain {
         self.links.last().map_or(&[], Link::outputs)
     }
 
-    /// Runs every row of `table` through each model in turn.
+    /// Runs every row of `table` through each model in turn, with the pool to itself.
+    ///
+    /// # Errors
+    /// As [`run_in_turn`](Self::run_in_turn).
+    pub fn run(
+        &self,
+        pool: &Pool,
+        table: &Table<'_>,
+        deadline: Deadline,
+    ) -> Result<Outcome, RunError> {
+        self.run_in_turn(pool, &pool.all_turns(), table, deadline)
+    }
+
+    /// Runs every row of `table` through each model in turn, on this thread, and on as many of
+    /// the pool as it gets further `turns` for. The caller holds one.
     ///
     /// # Errors
     /// When the table does not fit the first model, an output not the next one, a model cannot
     /// compute its input, or the deadline passes.
-    pub fn run(
+    pub fn run_in_turn(
         &self,
         pool: &Pool,
+        turns: &dyn Turns,
         table: &Table<'_>,
         deadline: Deadline,
     ) -> Result<Outcome, RunError> {
@@ -95,10 +110,10 @@ impl Chain {
         for link in &self.links {
             let start = Instant::now();
             let next = match &outputs {
-                None => link.model.run(pool, &link.names, table, deadline)?,
+                None => link.model.run(pool, turns, &link.names, table, deadline)?,
                 Some(outputs) => {
                     let table = as_table(outputs, table.rows())?;
-                    link.model.run(pool, &link.names, &table, deadline)?
+                    link.model.run(pool, turns, &link.names, &table, deadline)?
                 }
             };
             elapsed.push(start.elapsed());

@@ -15,6 +15,7 @@ mod error;
 mod load;
 mod operators;
 mod plan;
+mod pool;
 mod run;
 mod values;
 
@@ -22,7 +23,7 @@ pub use chain::{Chain, Link, Outcome};
 pub use deadline::Deadline;
 pub use error::{LoadError, RunError, Unsupported};
 pub use load::{Model, NODES_MAX};
-pub use run::{Pool, PoolError};
+pub use pool::{Pool, PoolError, Turns};
 
 #[cfg(test)]
 mod tests;

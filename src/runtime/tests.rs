@@ -98,7 +98,7 @@ fn more_shapes_than_plans_are_kept_still_run() {
             data: Data::F32(Cow::Owned(vec![1.0; rows * width])),
         };
         let table = Table::new(rows, vec![column("left", 4), column("right", 3)]).unwrap();
-        let outputs = model.run(&pool, &names, &table, Deadline::NONE).unwrap();
+        let outputs = model.run(&pool, &pool.all_turns(), &names, &table, Deadline::NONE).unwrap();
         assert_eq!(outputs[1].tensor.shape(), [rows, 2]);
     }
 }
