@@ -167,8 +167,7 @@ fn artifact_name(source: &Source) -> &str {
 /// The layers that hold the models of the steps, in the manifest's order, each once.
 fn model_layers(definition: &Definition, manifest: &Manifest) -> Result<Vec<Descriptor>, Failure> {
     let mut wanted = BTreeSet::new();
-    for Step::ModelInference(keys) in &definition.steps {
-        let Some(key) = keys.first() else { continue };
+    for key in definition.steps.iter().flat_map(Step::models) {
         wanted.insert(key.sha);
         if !manifest.layers.iter().any(|layer| layer.digest == key.sha) {
             let error = ArtifactError::NoLayer { model: key.name.clone(), digest: key.sha };

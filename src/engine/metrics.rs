@@ -2,6 +2,7 @@
 
 use super::gate::Load;
 use super::slot::Slot;
+use super::verdicts::Verdicts;
 use crate::tensor::{Data, NamedTensor};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -78,6 +79,7 @@ pub(super) struct Metrics {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     not_finite: AtomicU64,
+    pub(super) verdicts: Verdicts,
 }
 
 #[derive(Debug, Default)]
@@ -109,6 +111,7 @@ impl Metrics {
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             not_finite: AtomicU64::new(0),
+            verdicts: Verdicts::default(),
         }
     }
 
@@ -166,6 +169,7 @@ impl Metrics {
             &label("version", env!("CARGO_PKG_VERSION")),
         );
         self.requests(&mut page);
+        self.verdicts.write(&mut page);
         self.latencies(&mut page, &pipeline);
         page.gauge("potoroo_running", "Requests that compute.", load.running as u64);
         page.gauge(
@@ -231,14 +235,14 @@ impl Metrics {
 }
 
 /// The text while it is written.
-struct Page(String);
+pub(super) struct Page(String);
 
 impl Page {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
+    pub(super) fn head(&mut self, name: &str, kind: &str, help: &str) {
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
-    fn line(&mut self, name: &str, labels: &str, value: u64) {
+    pub(super) fn line(&mut self, name: &str, labels: &str, value: u64) {
         let _ = match labels {
             "" => writeln!(self.0, "{name} {value}"),
             labels => writeln!(self.0, "{name}{{{labels}}} {value}"),
@@ -275,7 +279,7 @@ impl Page {
 }
 
 /// `name="value"` with what the format wants escaped.
-fn label(name: &str, value: &str) -> String {
+pub(super) fn label(name: &str, value: &str) -> String {
     let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     format!("{name}=\"{value}\"")
 }

@@ -2,15 +2,17 @@
 
 mod definition;
 mod record;
+mod step;
 mod validation;
 mod version;
 mod wire;
 
 pub use definition::{
     Definition, DefinitionError, MODELS_MAX, ModelEntry, ModelKey, NAME_CHARS_MAX, RUNTIME_ONNX,
-    STEPS_MAX, Step,
+    STEPS_MAX,
 };
-pub use record::{CheckFailure, Record};
+pub use record::{Record, ShadowOutputs};
+pub use step::{KeySplit, RandomSplit, Step};
 pub use validation::{
     EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX, Expression, Finding, Ports, RESERVED_NAME, Sense,
     Side, SyntaxError, Unfit, VALIDATIONS_MAX, Validation,

@@ -86,7 +86,8 @@ impl<'r> Rows<'r> {
                 Lane::Texts(_) | Lane::Truths(_) | Lane::Absent => Lane::Absent,
             },
             Expression::Compare(left, how, right) => {
-                Lane::Truths(compared(self.lane(left), *how, self.lane(right), self.count))
+                let (first, second) = (self.beside(left, right), self.beside(right, left));
+                Lane::Truths(compared(first, *how, second, self.count))
             }
             Expression::Compute(left, how, right) => {
                 computed(self.lane(left), *how, self.lane(right))
@@ -94,6 +95,21 @@ impl<'r> Rows<'r> {
             Expression::Both(left, right) => self.joined(left, right, false),
             Expression::Either(left, right) => self.joined(left, right, true),
         }
+    }
+
+    /// The lane of `expression` beside `other`: a number that is written stands for the nearest
+    /// that the other side's column can hold, so that a value copied from an answer is equal to
+    /// itself.
+    fn beside(&self, expression: &'r Expression, other: &Expression) -> Lane<'r> {
+        let (Expression::Number(value), Expression::Column(reference)) = (expression, other) else {
+            return self.lane(expression);
+        };
+        let value = match self.values(reference).map(|values| values.data) {
+            Some(Data::F16(_)) => half::f16::from_f64(*value).to_f64(),
+            Some(Data::F32(_)) => f64::from(*value as f32),
+            Some(_) | None => *value,
+        };
+        Lane::Numbers(vec![value; self.count])
     }
 
     fn truths(&self, expression: &'r Expression) -> Vec<Option<bool>> {

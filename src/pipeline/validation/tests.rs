@@ -67,6 +67,8 @@ fn an_expression_is_held_against_each_row() {
         ("!is_nan(in.tensor[2])", [false, true]),
         ("2 + 3 * 4 == 14 and -(2 - 3) == 1 and 1e3 == 1_000", [false, false]),
         ("1 / 2 == 0.5", [false, false]),
+        // 0.1 as a 32-bit number is another than 0.1 as a 64-bit one.
+        ("in.tensor[0] + 0.1 == 0.1 and 0.25 == out.dense_1", [false, true]),
     ];
     for (text, failed) in cases {
         assert_eq!(found(text, Sense::MustHold), failed, "{text}");
