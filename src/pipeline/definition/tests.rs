@@ -63,7 +63,7 @@ fn with_steps(steps: &str) -> Result<Definition, String> {
     let model = format!(r#"{{"name":"m","version":"v","sha":"{sha}"}}"#);
     let steps = steps.replace("MODEL", &model);
     Definition::parse(format!(r#"{{"id":"p","steps":[{steps}]}}"#).as_bytes())
-        .map_err(|error| crate::exit::chain(&error))
+        .map_err(|error| error.to_string())
 }
 
 #[test]

@@ -116,17 +116,18 @@ fn applied(function: Function, argument: &Expression, ports: &Ports<'_>) -> Resu
         return needs(argument, Kind::Number, ports).map(|()| Kind::Number);
     }
     let name = function.name();
-    match argument {
-        Expression::Column(reference) if reference.places.is_empty() => {
-            let port = port(reference, ports)?;
-            match Kind::of(port.element) {
-                Kind::Number => Ok(Kind::Number),
-                Kind::Text | Kind::Truth => {
-                    Err(Unfit(format!("`{name}` is of numbers, and {port} holds none")))
-                }
-            }
+    let Expression::Column(reference) = argument else {
+        return Err(Unfit(format!("`{name}` takes a whole column, `{name}(out.COLUMN)`")));
+    };
+    if !reference.places.is_empty() {
+        return Err(Unfit(format!("`{name}` takes a whole column, and `{reference}` is a value")));
+    }
+    let port = port(reference, ports)?;
+    match Kind::of(port.element) {
+        Kind::Number => Ok(Kind::Number),
+        Kind::Text | Kind::Truth => {
+            Err(Unfit(format!("`{name}` is of numbers, and {port} holds none")))
         }
-        _ => Err(Unfit(format!("`{name}` takes a whole column, `{name}(out.COLUMN)`"))),
     }
 }
 

@@ -1,18 +1,4 @@
 //! From the text that a person writes to an expression, by recursive descent.
-//!
-//! ```text
-//! either   := both ("or" both)*               also ||
-//! both     := negated ("and" negated)*        also &&
-//! negated  := "not" negated | compared        also !
-//! compared := sum (("<" | "<=" | ">" | ">=" | "==" | "!=") sum)?
-//! sum      := product (("+" | "-") product)*
-//! product  := signed (("*" | "/") signed)*
-//! signed   := "-" signed | value
-//! value    := number | "text" | true | false | "(" either ")" | function "(" either ")"
-//!           | ("in" | "out") "." name place*
-//!           | name "." ("inputs" | "outputs") "[" integer "]" place*
-//! place    := "[" integer "]"
-//! ```
 
 use super::expression::{Comparison, Expression, Function, Operation, Reference, Side, Which};
 use super::token::{Token, tokens};
@@ -35,6 +21,20 @@ impl SyntaxError {
 }
 
 /// Reads an expression.
+///
+/// ```text
+/// either   := both ("or" both)*               also ||
+/// both     := negated ("and" negated)*        also &&
+/// negated  := "not" negated | compared        also !
+/// compared := sum (("<" | "<=" | ">" | ">=" | "==" | "!=") sum)?
+/// sum      := product (("+" | "-") product)*
+/// product  := signed (("*" | "/") signed)*
+/// signed   := "-" signed | value
+/// value    := number | "text" | true | false | "(" either ")" | function "(" either ")"
+///           | ("in" | "out") "." name place*
+///           | name "." ("inputs" | "outputs") "[" integer "]" place*
+/// place    := "[" integer "]"
+/// ```
 pub(super) fn parse(text: &str) -> Result<Expression, SyntaxError> {
     if text.len() > EXPRESSION_BYTES_MAX {
         let what = format!("the expression is longer than {EXPRESSION_BYTES_MAX} bytes");
