@@ -1,6 +1,6 @@
 //! The pipeline definition: which models run in which order, as it travels in a publish's config blob.
 
-use super::{RESERVED_NAME, Step, VALIDATIONS_MAX, wire};
+use super::{KnownAnswers, RESERVED_NAME, Step, VALIDATIONS_MAX, wire};
 use crate::oci::Digest;
 use crate::tensor::Port;
 
@@ -28,6 +28,8 @@ pub struct Definition {
     pub inputs: Vec<Port>,
     /// What the last step gives; empty in artifacts that do not tell it.
     pub outputs: Vec<Port>,
+    /// Rows whose outputs a device must give, too.
+    pub known_answers: Option<KnownAnswers>,
     /// When the author says it was made, RFC 3339.
     pub created: Option<String>,
 }
@@ -94,6 +96,9 @@ pub enum DefinitionError {
         /// What is wrong, and what would be right.
         what: String,
     },
+    /// Known answers that cannot be used.
+    #[error("the known answers of the pipeline cannot be used: {0}")]
+    KnownAnswers(String),
     /// A validation that is not understood.
     #[error("a validation in step {index} of the pipeline cannot be read: {what}")]
     Validation {
@@ -141,6 +146,9 @@ impl Definition {
                 let expected = format!("one that no other has, and not `{RESERVED_NAME}`");
                 return Err(DefinitionError::OutOfBounds { what, found, expected });
             }
+        }
+        if let Some(known) = &definition.known_answers {
+            known.check().map_err(DefinitionError::KnownAnswers)?;
         }
         Ok(definition)
     }

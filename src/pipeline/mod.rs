@@ -1,6 +1,7 @@
 //! What a pipeline is: its definition as published, and the record of one inference through it.
 
 mod definition;
+mod known;
 mod record;
 mod step;
 mod validation;
@@ -11,6 +12,7 @@ pub use definition::{
     Definition, DefinitionError, MODELS_MAX, ModelEntry, ModelKey, NAME_CHARS_MAX, RUNTIME_ONNX,
     STEPS_MAX,
 };
+pub use known::{Difference, KNOWN_BYTES_MAX, KNOWN_ROWS_MAX, KnownAnswers};
 pub use record::{Record, ShadowOutputs};
 pub use step::{KeySplit, RandomSplit, Step};
 pub use validation::{

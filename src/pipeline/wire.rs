@@ -1,5 +1,6 @@
 //! The config blob's JSON: the original's keys first, in its order, then ours.
 
+use super::KnownAnswers;
 use super::definition::{Definition, DefinitionError, ModelEntry, ModelKey};
 use crate::oci::Digest;
 use crate::tensor::{Dimension, ElementType, Port};
@@ -19,6 +20,8 @@ struct DefinitionWire {
     inputs: Vec<PortWire>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     outputs: Vec<PortWire>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    known_answers: Option<KnownAnswers>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     created: Option<String>,
 }
@@ -103,6 +106,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Definition, DefinitionError> {
         models,
         inputs: wire.inputs.into_iter().filter_map(read_port).collect(),
         outputs: wire.outputs.into_iter().filter_map(read_port).collect(),
+        known_answers: wire.known_answers,
         created: wire.created,
     })
 }
@@ -161,6 +165,7 @@ pub(super) fn write(definition: &Definition) -> Vec<u8> {
         version: definition.version.clone(),
         inputs: definition.inputs.iter().map(port).collect(),
         outputs: definition.outputs.iter().map(port).collect(),
+        known_answers: definition.known_answers.clone(),
         created: definition.created.clone(),
     };
     serde_json::to_vec(&wire).expect("a definition has a JSON form")

@@ -25,6 +25,7 @@ fn flow(name: &str) -> Flow {
         models: Vec::new(),
         inputs: Vec::new(),
         outputs: Vec::new(),
+        known_answers: None,
         created: None,
     };
     Flow::new(&definition, |key| Arc::new(model(&key.name))).unwrap()

@@ -43,6 +43,7 @@ pub(super) fn check(recipe: &Recipe) -> Result<(Definition, Vec<CheckedModel>), 
         models: checked.iter().map(|model| model.entry.clone()).collect(),
         inputs: Vec::new(),
         outputs: Vec::new(),
+        known_answers: None,
         created: recipe.created.clone(),
     };
     let place = |key: &ModelKey| keys.iter().position(|known| known == key);

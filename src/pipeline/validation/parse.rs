@@ -178,10 +178,13 @@ impl Reader<'_> {
 
     fn signed(&mut self) -> Result<Expression, SyntaxError> {
         if self.takes(&["-"]) {
-            return Ok(match self.deeper(Self::signed)? {
-                Expression::Integer(value) => Expression::Integer(value.saturating_neg()),
-                Expression::Number(value) => Expression::Number(-value),
-                other => Expression::Negative(Box::new(other)),
+            let signed = self.deeper(Self::signed)?;
+            return Ok(if let Expression::Integer(value) = signed {
+                Expression::Integer(value.saturating_neg())
+            } else if let Expression::Number(value) = signed {
+                Expression::Number(-value)
+            } else {
+                Expression::Negative(Box::new(signed))
             });
         }
         self.value()

@@ -63,17 +63,15 @@ fn function(body: &Value, depth: usize) -> Result<Expression, String> {
     let function = &body["function"];
     match (function["ListExpr"].as_str(), arguments) {
         (Some("Get"), [list, place]) => {
-            let place = match node(place, depth + 1)? {
-                Expression::Integer(place) => place,
-                other => return Err(format!("`{other}` is no place in a list")),
+            let (list, place) = (node(list, depth + 1)?, node(place, depth + 1)?);
+            let Expression::Integer(place) = place else {
+                return Err(format!("`{place}` is no place in a list"));
             };
-            match node(list, depth + 1)? {
-                Expression::Column(mut reference) => {
-                    reference.places.push(place);
-                    Ok(Expression::Column(reference))
-                }
-                other => Err(format!("`{other}` is no column to get a value of")),
-            }
+            let Expression::Column(mut reference) = list else {
+                return Err(format!("`{list}` is no column to get a value of"));
+            };
+            reference.places.push(place);
+            Ok(Expression::Column(reference))
         }
         _ => match (function["Boolean"].as_str(), arguments) {
             (Some("IsNot" | "Not"), [argument]) => {

@@ -24,6 +24,7 @@ fn flow(steps: Vec<Step>) -> Result<Flow, String> {
         models: Vec::new(),
         inputs: Vec::new(),
         outputs: Vec::new(),
+        known_answers: None,
         created: None,
     };
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models");
