@@ -21,7 +21,7 @@ mod values;
 
 pub use deadline::Deadline;
 pub use error::{LoadError, RunError, Unsupported};
-pub use flow::{Flow, FlowError, Link, Outcome, Shadow, Split};
+pub use flow::{Flow, FlowError, Link, Outcome, ProveError, Shadow, Split};
 pub use load::{Model, NODES_MAX};
 pub use pool::{Pool, PoolError, Turns};
 

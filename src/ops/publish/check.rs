@@ -3,7 +3,9 @@
 use super::recipe::{ModelRecipe, Recipe};
 use crate::exit::{Exit, Failure};
 use crate::oci::{Digest, Hasher};
-use crate::pipeline::{Definition, ModelEntry, ModelKey, RUNTIME_ONNX, derived_version};
+use crate::pipeline::{
+    Definition, KnownAnswers, ModelEntry, ModelKey, RUNTIME_ONNX, derived_version,
+};
 use crate::runtime::{Flow, Model, Pool, RunError};
 use crate::tensor::Port;
 use std::fs::File;
@@ -27,7 +29,10 @@ pub struct CheckedModel {
 }
 
 /// Loads every model, runs a row of zeros through the steps, and derives the versions.
-pub(super) fn check(recipe: &Recipe) -> Result<(Definition, Vec<CheckedModel>), Failure> {
+pub(super) fn check(
+    recipe: &Recipe,
+    known: Option<KnownAnswers>,
+) -> Result<(Definition, Vec<CheckedModel>), Failure> {
     let mut checked = Vec::new();
     let mut loaded = Vec::new();
     for model in &recipe.models {
@@ -51,7 +56,10 @@ pub(super) fn check(recipe: &Recipe) -> Result<(Definition, Vec<CheckedModel>), 
         .map_err(|error| {
             Failure::new(Exit::Usage, error).hint("nothing was published; correct the pipeline")
         })?;
-    try_steps(&flow)?;
+    let pool = Pool::start(1).map_err(|error| Failure::new(Exit::Failed, error))?;
+    try_steps(&flow, &pool)?;
+    definition.known_answers =
+        known.map(|known| super::known::prove(&flow, &pool, known)).transpose()?;
     definition.inputs = flow.inputs().to_vec();
     definition.outputs = flow.outputs().to_vec();
     definition.version = match &recipe.version {
@@ -107,9 +115,8 @@ enum CheckError {
 
 /// One row of zeros through all steps. A model may refuse zeros and be sound, but a step that
 /// does not fit the one before it, or a panic, is a fault in any case.
-fn try_steps(flow: &Flow) -> Result<(), Failure> {
-    let pool = Pool::start(1).map_err(|error| Failure::new(Exit::Failed, error))?;
-    match flow.warm_up(&pool) {
+fn try_steps(flow: &Flow, pool: &Pool) -> Result<(), Failure> {
+    match flow.warm_up(pool) {
         Ok(_) | Err(RunError::Uneven { .. }) => Ok(()),
         Err(error @ RunError::Refused(_)) => {
             log::warn!(

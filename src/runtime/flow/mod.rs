@@ -8,11 +8,13 @@
 
 mod build;
 mod link;
+mod prove;
 mod split;
 mod stage;
 
 pub use build::FlowError;
 pub use link::Link;
+pub use prove::ProveError;
 pub use split::Split;
 
 use super::error::RunError;
