@@ -13,7 +13,7 @@ pub fn every_model(format: InputFormat, body: &[u8]) {
         vec![port("tensor", ElementType::I64), port("name", ElementType::String)],
     ];
     for inputs in models {
-        match decode(format, body.to_vec(), &inputs) {
+        match decode(format, body.to_vec(), &inputs, &[]) {
             Ok(decoded) => {
                 let table = decoded.table();
                 assert_eq!(table.columns().len(), inputs.len());

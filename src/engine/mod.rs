@@ -33,6 +33,7 @@ mod page;
 mod refusal;
 mod routes;
 mod serve;
+mod verdicts;
 
 mod commands;
 mod doctor;

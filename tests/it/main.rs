@@ -37,6 +37,9 @@ mod inference;
 // The other forms of answers, and the other protocol.
 mod later_forms;
 
+// Several models, and what is held against their answers.
+mod steps;
+
 // What a person with a browser sees.
 mod page;
 
