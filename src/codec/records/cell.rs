@@ -34,10 +34,13 @@ fn number<'t>(cursor: &mut Cursor<'t>) -> Result<Number<'t>, Fault> {
 }
 
 macro_rules! float_cells {
-    ($($float:ty),*) => {$(
+    ($($float:ty: $at_once:ident),*) => {$(
         impl Cell for $float {
             fn read(cursor: &mut Cursor<'_>) -> Result<$float, Fault> {
                 let number = number(cursor)?;
+                if let Some(value) = number.decimal.$at_once() {
+                    return Ok(value);
+                }
                 match number.digits.parse::<$float>() {
                     Ok(value) if value.is_finite() => Ok(value),
                     Ok(_) | Err(_) => Err(Fault::new(What::OutOfRange, number.at)),
@@ -47,7 +50,7 @@ macro_rules! float_cells {
     )*};
 }
 
-float_cells!(f32, f64);
+float_cells!(f32: to_f32, f64: to_f64);
 
 impl Cell for f16 {
     fn read(cursor: &mut Cursor<'_>) -> Result<f16, Fault> {

@@ -1,5 +1,6 @@
 //! A place in a JSON text (RFC 8259), and the steps that read one token from it.
 
+use super::decimal::{self, Decimal};
 use super::fault::{Fault, What};
 use std::borrow::Cow;
 
@@ -21,6 +22,7 @@ pub(super) struct Cursor<'t> {
 pub(super) struct Number<'t> {
     pub(super) digits: &'t str,
     pub(super) at: usize,
+    pub(super) decimal: Decimal,
 }
 
 impl<'t> Cursor<'t> {
@@ -90,32 +92,16 @@ impl<'t> Cursor<'t> {
     /// A number's digits (RFC 8259, section 6).
     pub(super) fn number(&mut self) -> Result<Number<'t>, Fault> {
         let start = self.at;
-        self.at += usize::from(self.peek() == Some(b'-'));
-        if self.peek() == Some(b'0') {
-            self.at += 1;
-        } else {
-            self.digits()?;
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
+        match decimal::scan(&self.text.as_bytes()[start..]) {
+            Ok((length, decimal)) => {
+                self.at += length;
+                Ok(Number { digits: &self.text[start..self.at], at: start, decimal })
             }
-            self.digits()?;
+            Err(length) => {
+                self.at += length;
+                Err(self.fault(What::Syntax("a digit")))
+            }
         }
-        Ok(Number { digits: &self.text[start..self.at], at: start })
-    }
-
-    fn digits(&mut self) -> Result<(), Fault> {
-        let start = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
-        }
-        if start < self.at { Ok(()) } else { Err(self.fault(What::Syntax("a digit"))) }
     }
 
     /// A string, borrowed from the text when it has no escapes (RFC 8259, section 7).

@@ -4,6 +4,7 @@
 mod cell;
 mod column;
 mod cursor;
+mod decimal;
 mod fault;
 mod object;
 mod rows;
