@@ -28,8 +28,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// One line in the log for all that went wrong at the door in this time.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
-/// Connections that the kernel completes and keeps until we come: all that have a place and three
-/// times as many, since the door waits up to [`SEAT_PATIENCE`] for one newcomer. Beyond it a client's
+/// Connections that the kernel completes and keeps until we come: twice as many as have a place,
+/// since the door waits up to [`SEAT_PATIENCE`] for one newcomer. Beyond it a client's
 /// first packet is dropped and sent again a second later. The kernel's `somaxconn` bounds it too.
 const BACKLOG: u16 = 1024;
 

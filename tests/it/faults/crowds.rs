@@ -122,7 +122,6 @@ fn large_bodies_announced_in_all_places() {
 #[test]
 fn threads_that_run_out() {
     use crate::support::process::run;
-    use std::process::Command;
     let subject = Subject::start();
     // Address space for a few more stacks, and then for small things only.
     let bytes = (subject.status("VmSize") << 10) + (3 << 20);

@@ -13,6 +13,7 @@ use std::cell::Cell;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -34,8 +35,15 @@ const SETTLING: Duration = Duration::from_secs(10);
 /// Memory that may stay after a fault: what the allocator keeps for the threads of a crowd.
 const KEPT_KIB_MAX: u64 = 16 << 10;
 
-/// Memory at the worst moment, above that at rest: 256 connections with all their buffers.
-const PEAK_KIB_MAX: u64 = 48 << 10;
+/// Memory at the worst moment, above that at rest: 512 connections with all their buffers.
+const PEAK_KIB_MAX: u64 = 64 << 10;
+
+/// Descriptors for the clients of several tests at once, where the usual limit is 1024.
+static ROOM: LazyLock<()> = LazyLock::new(|| {
+    use crate::support::process::run;
+    let words = "hard=$(ulimit -Hn); prlimit --pid \"$0\" --nofile=\"$hard:$hard\"";
+    run(Command::new("sh").args(["-c", words, &std::process::id().to_string()])).success();
+});
 
 /// The published pipeline that all engines here serve, once for the whole run.
 static PIPELINE_URL: LazyLock<String> = LazyLock::new(|| {
@@ -83,6 +91,7 @@ impl Subject {
 
     /// After these words of a shell.
     fn start_after(words: &str) -> Subject {
+        LazyLock::force(&ROOM);
         let engine = Engine::start_after(words, &[("PIPELINE_URL", PIPELINE_URL.as_str())]);
         Subject::of(engine)
     }

@@ -14,6 +14,7 @@ const KEY: &str = "correct-horse-battery";
 
 /// Certificate and key of loopback, and the engine that shows them.
 fn start() -> (tempfile::TempDir, Engine) {
+    LazyLock::force(&ROOM);
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).display().to_string();
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
