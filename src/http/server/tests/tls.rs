@@ -248,7 +248,8 @@ fn admitted(identity: &Identity, server: &Running) -> Secure {
         assert!(begun.elapsed() < PATIENCE, "no connection gave way");
         let mut client = identity.client(server);
         let sent = client.0.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        if sent.is_ok() && client.0.read(&mut [0]).is_ok_and(|count| count > 0) {
+        let mut line = *b"HTTP/1.1 000";
+        if sent.is_ok() && client.0.read_exact(&mut line).is_ok() && line.ends_with(b"200") {
             return client;
         }
     }
