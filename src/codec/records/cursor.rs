@@ -31,11 +31,13 @@ impl<'t> Cursor<'t> {
     }
 
     /// The byte that comes next; white space counts.
+    #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
     /// The next byte after white space, which is passed.
+    #[inline]
     pub(super) fn peek_token(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
@@ -53,6 +55,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Passes `byte` when it is the next token.
+    #[inline]
     pub(super) fn take(&mut self, byte: u8) -> bool {
         let here = self.peek_token() == Some(byte);
         self.at += usize::from(here);
@@ -90,6 +93,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// A number's digits (RFC 8259, section 6).
+    #[inline]
     pub(super) fn number(&mut self) -> Result<Number<'t>, Fault> {
         let start = self.at;
         match decimal::scan(&self.text.as_bytes()[start..]) {
@@ -199,6 +203,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Whether a list or object goes on after a member, or ends with `end`.
+    #[inline]
     pub(super) fn goes_on(&mut self, end: u8, named: &'static str) -> Result<bool, Fault> {
         match self.peek_token() {
             Some(b',') => {

@@ -103,6 +103,7 @@ fn digits<'b>(mut rest: &'b [u8], mantissa: &mut u64) -> &'b [u8] {
 
 impl Decimal {
     /// The nearest double; `None` where that needs more than one exact step.
+    #[inline]
     pub(super) fn to_f64(self) -> Option<f64> {
         if self.digits > MANTISSA_DIGITS_MAX || self.mantissa > 1 << f64::MANTISSA_DIGITS {
             return None;
@@ -114,6 +115,7 @@ impl Decimal {
     ///
     /// The double has two roundings behind it, of the mantissa and of one step by a power of ten.
     /// Unless it lies next to the middle between two floats, the number is on the same side of it.
+    #[inline]
     pub(super) fn to_f32(self) -> Option<f32> {
         if self.digits > MANTISSA_DIGITS_MAX {
             return None;
@@ -126,6 +128,7 @@ impl Decimal {
     }
 
     /// The mantissa, rounded to a double, times or by a power of ten that is exact.
+    #[inline]
     fn scaled(self) -> Option<f64> {
         let power = POWERS.get(self.exponent.unsigned_abs() as usize)?;
         let mantissa = self.mantissa as f64;
