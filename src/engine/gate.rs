@@ -10,9 +10,7 @@ use std::time::{Duration, Instant};
 /// Requests that wait at most. A burst from every client that the server has a place for is
 /// nothing strange, so there is a place here for each of them; bodies have a budget of their own,
 /// and the deadline ends what waits too long.
-pub(super) const WAITING_REQUESTS_MAX: usize = 256;
-
-const _: () = assert!(CONNECTIONS_MAX <= WAITING_REQUESTS_MAX, "a burst of one request each waits");
+pub(super) const WAITING_REQUESTS_MAX: usize = CONNECTIONS_MAX;
 
 /// How often a waiting request looks whether its client is still there.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

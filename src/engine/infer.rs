@@ -178,7 +178,7 @@ impl Inferences {
 
         let run = Instant::now();
         let outcome =
-            self.slot.flow.run_in_turn(&self.pool, &self.gate, table, Deadline::at(deadline))?;
+            self.slot.flow.run_in_turn(&self.pool, &*self.gate, table, Deadline::at(deadline))?;
         drop(pass);
         self.timed(Stage::Run, run);
         self.metrics.inferred(table.rows(), &outcome.outputs);

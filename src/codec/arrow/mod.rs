@@ -4,8 +4,10 @@ mod batches;
 mod columns;
 mod compression;
 mod file;
+mod inflated;
 mod layout;
 mod leaf;
+mod lz4;
 #[cfg(test)]
 pub(super) mod made;
 mod message;
@@ -15,6 +17,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod write;
+mod xxh32;
 
 pub use write::{write_arrow, write_rows_arrow};
 

@@ -5,6 +5,7 @@ mod cell;
 mod column;
 mod companion;
 mod cursor;
+mod decimal;
 mod fault;
 mod object;
 mod rows;
