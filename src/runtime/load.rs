@@ -41,7 +41,7 @@ impl Model {
     pub fn load(path: &Path) -> Result<Model, LoadError> {
         // Opened by us first: a missing file is then an I/O error, and not tract's sentence.
         std::fs::File::open(path).map_err(LoadError::Unreadable)?;
-        let onnx = onnx()
+        let onnx = operators::onnx()
             .with_ignore_output_shapes(true) // exporters and quantisers leave stale shapes there
             .with_ignore_value_info(true);
         let mut proto = match contained(|| onnx.proto_model_for_path(path)) {
