@@ -4,9 +4,15 @@
 //! onnxruntime has it, because that is what people test their models with.
 
 mod attributes;
+mod columns;
+mod coupling;
 mod kernel;
 mod labels;
+mod linear;
+mod lookup;
 mod post;
+mod scaling;
+mod support_vectors;
 mod trees;
 
 use attributes::Attributes;
@@ -26,9 +32,25 @@ pub(super) fn register(onnx: &mut Onnx) {
         };
     }
     operators! {
+        "ArrayFeatureExtractor" => columns::array_feature_extractor,
+        "Binarizer" => scaling::binarizer,
+        "CastMap" => columns::map_taker,
+        "CategoryMapper" => lookup::category_mapper,
+        "DictVectorizer" => columns::map_taker,
+        "FeatureVectorizer" => columns::feature_vectorizer,
+        "Imputer" => scaling::imputer,
+        "LabelEncoder" => lookup::label_encoder,
+        "LinearClassifier" => linear::classifier,
+        "LinearRegressor" => linear::regressor,
+        "Normalizer" => scaling::normalizer,
+        "OneHotEncoder" => columns::one_hot_encoder,
+        "SVMClassifier" => support_vectors::classifier,
+        "SVMRegressor" => support_vectors::regressor,
+        "Scaler" => scaling::scaler,
         "TreeEnsemble" => trees::tree_ensemble,
         "TreeEnsembleClassifier" => trees::classifier,
         "TreeEnsembleRegressor" => trees::regressor,
+        "ZipMap" => columns::zip_map,
     }
 }
 

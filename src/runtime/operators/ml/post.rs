@@ -65,8 +65,8 @@ impl PostTransform {
         match (self, second) {
             (PostTransform::Probit, _) => [probit(score), 0.0],
             (_, Second::Nothing) => [score, 0.0],
+            (PostTransform::Logistic, _) => [logistic(-score), logistic(score)],
             (_, Second::Rest) => [1.0 - score, score],
-            (PostTransform::Logistic, Second::Opposite) => [logistic(-score), logistic(score)],
             (_, Second::Opposite) => [-score, score],
         }
     }
@@ -103,7 +103,8 @@ pub(super) fn probit(share: f32) -> f32 {
     let x = 2.0 * share - 1.0;
     let log = ((1.0 - x) * (1.0 + x)).ln();
     let half = 2.0 / (PI * WINITZKI) + 0.5 * log;
-    let root = (half * half - log / WINITZKI).sqrt() - half;
+    // Multiplied, not divided: near a half the two terms cancel out, and every bit shows.
+    let root = (half * half - 1.0 / WINITZKI * log).sqrt() - half;
     let sign = if x < 0.0 { -1.0 } else { 1.0 };
     std::f32::consts::SQRT_2 * sign * root.sqrt()
 }

@@ -83,7 +83,9 @@ fn seed(
     aggregate: Aggregate,
     kind: Kind,
 ) -> TractResult<Arc<dyn Kernel>> {
-    Ok(Arc::new(Seed { grown, wide, rest: Arc::new(Rest { name, aggregate, kind }) }))
+    let features = grown.branches.iter().map(|branch| branch.feature as usize + 1).max();
+    let features = features.unwrap_or(0).max(1);
+    Ok(Arc::new(Seed { grown, wide, rest: Arc::new(Rest { name, aggregate, kind, features }) }))
 }
 
 /// How the weights of several trees become one.
@@ -108,6 +110,8 @@ struct Rest {
     name: &'static str,
     aggregate: Aggregate,
     kind: Kind,
+    /// The values that a row must have.
+    features: usize,
 }
 
 /// An ensemble whose input type is not known yet, and with it the number type of its nodes.
@@ -163,8 +167,7 @@ impl<T: Real> Kernel for Ensemble<T> {
     fn run(&self, inputs: &[Arc<Tensor>]) -> TractResult<TVec<Tensor>> {
         let [input] = inputs else { bail!("expected one input, found {}", inputs.len()) };
         let (rows, width) = rows_and_columns(input)?;
-        let features = self.forest.features;
-        ensure!(width >= features.max(1), "a row has {width} values, and the trees ask for {features}");
+        self.rest.wide_enough(width)?;
         let cast = input.cast_to::<T>()?;
         let values = elements::<T>(&cast)?;
         let kind = &self.rest.kind;
@@ -304,9 +307,18 @@ impl<T: Real> Ensemble<T> {
 }
 
 impl Rest {
+    fn wide_enough(&self, width: usize) -> TractResult<()> {
+        let features = self.features;
+        ensure!(width >= features, "a row has {width} values, and the trees ask for {features}");
+        Ok(())
+    }
+
     fn outputs(&self, inputs: &[Wire]) -> TractResult<TVec<Wire>> {
         let [input] = inputs else { bail!("expected one input, found {}", inputs.len()) };
-        let (rows, _) = input.rows_and_columns()?;
+        let (rows, columns) = input.rows_and_columns()?;
+        if let Ok(width) = columns.to_usize() {
+            self.wide_enough(width)?;
+        }
         match &self.kind {
             Kind::Classifier { labels, verdict } => {
                 number(input.element)?;

@@ -85,8 +85,6 @@ pub(super) struct Forest<T> {
     pub(super) weights: Weights<T>,
     /// The targets that any leaf has a weight for, in ascending order: the columns.
     pub(super) columns: Vec<u32>,
-    /// The features that a row must have.
-    pub(super) features: usize,
 }
 
 /// Columns up to which each leaf has room for all: few enough to be added without asking which.
@@ -128,9 +126,8 @@ impl<T: Real> Forest<T> {
             Tree { root: at(*root), shortest, longest }
         });
         let trees: Vec<Tree> = trees.collect();
-        let features = grown.branches.iter().map(|branch| branch.feature as usize + 1).max();
         let (columns, weights) = weigh(grown, &plan.order, sums);
-        Ok(Forest { nodes, branches, trees, weights, columns, features: features.unwrap_or(0) })
+        Ok(Forest { nodes, branches, trees, weights, columns })
     }
 }
 

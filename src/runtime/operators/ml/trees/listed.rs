@@ -57,7 +57,8 @@ pub(super) fn read(
     );
     for (((tree, node), id), weight) in trees.iter().zip(nodes).zip(ids).zip(&weights.values) {
         let place = find(*tree, *node, "given a weight")?;
-        let id = u32::try_from(*id).with_context(|| format!("a weight is for target {id}"))?;
+        let target = u32::try_from(*id).ok();
+        let id = target.with_context(|| format!("node {node} gives a weight to target {id}"))?;
         match place {
             Step::Leaf(leaf) => grown.leaves[leaf].push((id, *weight)),
             Step::Branch(_) => {} // onnxruntime passes over weights that no row can reach

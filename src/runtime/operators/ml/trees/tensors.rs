@@ -58,7 +58,8 @@ pub(super) fn read(attributes: Attributes<'_>, targets: usize) -> TractResult<(G
         });
     }
     for (id, weight) in ids.iter().zip(&weights) {
-        let id = u32::try_from(*id).with_context(|| format!("a weight is for target {id}"))?;
+        let target = u32::try_from(*id).ok();
+        let id = target.with_context(|| format!("a leaf gives a weight to target {id}"))?;
         grown.leaves.push(vec![(id, *weight)]);
     }
     for root in attributes.ints("tree_roots")? {

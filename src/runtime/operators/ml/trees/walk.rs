@@ -74,7 +74,7 @@ impl<T: Real> Forest<T> {
     }
 
     /// Calls `visit` with each row and the leaf that it comes to in each tree, for each row in the
-    /// order of the trees. The rows have `width` values each, and at least `self.features`.
+    /// order of the trees. The rows have `width` values each, and every feature is among them.
     fn walk(&self, values: &[T], width: usize, rows: usize, visit: impl FnMut(usize, usize)) {
         if values[..rows * width].iter().any(|value| value.is_nan()) {
             self.walk_by::<true>(values, width, rows, visit);

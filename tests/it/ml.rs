@@ -1,0 +1,49 @@
+//! The operators of `ai.onnx.ml` beside onnxruntime, each attribute of each of them.
+
+use crate::support::case::{cases, chain};
+use crate::support::process::run;
+use crate::support::{fixture, golden, python};
+use potoroo::runtime::{Model, Pool};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// What `tests/fixtures/ml/make.py` makes, once in a test run.
+fn made() -> &'static Path {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let directory =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("ml-{}", std::process::id()));
+        run(Command::new(python::python()).arg(fixture("ml/make.py")).arg(&directory)).success();
+        directory
+    })
+}
+
+#[test]
+fn every_operator_of_the_domain_answers_as_onnxruntime_does() {
+    let pool = Pool::start(2).unwrap();
+    let cases = cases(made());
+    assert!(cases.len() > 200, "{} cases are not all of them", cases.len());
+    let failed: Vec<String> = cases
+        .iter()
+        .filter_map(|case| Some(format!("{}: {}", case.name, case.difference(&pool).err()?)))
+        .collect();
+    assert!(failed.is_empty(), "{} of {}\n{}", failed.len(), cases.len(), failed.join("\n"));
+}
+
+#[test]
+fn trees_that_lead_nowhere_or_around_are_refused_by_name() {
+    let mut files: Vec<PathBuf> =
+        made().join("hostile").read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let mut refused = String::new();
+    for file in files {
+        let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+        let sentence = match Model::load(&file) {
+            Ok(_) => "LOADED".to_owned(),
+            Err(error) => chain(&error),
+        };
+        refused += &format!("{name}: {sentence}\n");
+    }
+    golden("trees_refused.txt", &refused);
+}

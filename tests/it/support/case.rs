@@ -1,0 +1,177 @@
+//! A model with inputs and another runtime's outputs, as `tests/fixtures/ml/case.py` writes them.
+
+use potoroo::runtime::{Chain, Deadline, Link, Model, Pool};
+use potoroo::tensor::{Column, Data, ElementType, NamedTensor, RowShape, Table, Tensor};
+use serde::Deserialize;
+use serde_json::Value;
+use std::borrow::Cow;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Relative to the number, or to a hundredth of the largest one beside it.
+const TOLERANCE: f64 = 1e-4;
+
+#[derive(Deserialize)]
+struct Written {
+    name: String,
+    dtype: String,
+    dim: Vec<usize>,
+    data: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    inputs: Vec<Written>,
+    outputs: Vec<Written>,
+}
+
+/// A case of a directory.
+pub struct Case {
+    pub name: String,
+    model: PathBuf,
+    inputs: Vec<(String, Tensor<'static>)>,
+    outputs: Vec<(String, Tensor<'static>)>,
+}
+
+/// Every case of a directory, by name.
+pub fn cases(directory: &Path) -> Vec<Case> {
+    let mut models: Vec<PathBuf> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "onnx"))
+        .collect();
+    models.sort();
+    models.into_iter().map(Case::read).collect()
+}
+
+impl Case {
+    fn read(model: PathBuf) -> Case {
+        let text = std::fs::read(model.with_extension("json")).unwrap();
+        let file: File = serde_json::from_slice(&text).unwrap();
+        let read = |written: Vec<Written>| written.into_iter().map(tensor).collect();
+        let name = model.file_stem().unwrap().to_string_lossy().into_owned();
+        Case { name, model, inputs: read(file.inputs), outputs: read(file.outputs) }
+    }
+
+    /// How far the farthest output is from the other runtime's; an error says why there is none.
+    pub fn difference(&self, pool: &Pool) -> Result<f64, String> {
+        let model = Model::load(&self.model).map_err(|error| chain(&error))?;
+        let chain_of_one = Chain::new(vec![Link::new(Arc::new(model), &[])]).unwrap();
+        let rows = self.inputs[0].1.shape()[0];
+        // All rows at once, and the first alone: other code runs for one row than for many.
+        let mut worst = self.compare(pool, &chain_of_one, rows)?;
+        if rows > 1 && self.outputs.iter().all(|(_, tensor)| tensor.shape().first() == Some(&rows))
+        {
+            worst = worst.max(self.compare(pool, &chain_of_one, 1)?);
+        }
+        Ok(worst)
+    }
+
+    fn compare(&self, pool: &Pool, chain_of_one: &Chain, rows: usize) -> Result<f64, String> {
+        let columns = self.inputs.iter().map(|(name, tensor)| {
+            let row = tensor.shape()[1..].to_vec();
+            let elements = rows * row.iter().product::<usize>();
+            let data = tensor.data().slice(0, elements);
+            Column { name: name.clone(), row_shape: RowShape::Told(row), data }
+        });
+        let table = Table::new(rows, columns.collect()).map_err(|error| chain(&error))?;
+        let outcome = chain_of_one.run(pool, &table, Deadline::NONE);
+        let outputs = outcome.map_err(|error| chain(&error))?.outputs;
+        if outputs.len() != self.outputs.len() {
+            return Err(format!("{} outputs, not {}", outputs.len(), self.outputs.len()));
+        }
+        let mut worst = 0.0_f64;
+        for (found, (name, wanted)) in outputs.iter().zip(&self.outputs) {
+            worst = worst.max(apart(found, name, wanted, rows, self.inputs[0].1.shape()[0])?);
+        }
+        Ok(worst)
+    }
+}
+
+/// An error with its causes.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+fn apart(
+    found: &NamedTensor<'_>,
+    name: &str,
+    wanted: &Tensor<'_>,
+    rows: usize,
+    all: usize,
+) -> Result<f64, String> {
+    let mut shape = wanted.shape().to_vec();
+    let mut elements = wanted.data().len();
+    if rows != all {
+        shape[0] = rows;
+        elements = shape.iter().product();
+    }
+    let (ours, theirs) = (&found.tensor, wanted.data().slice(0, elements));
+    if found.name != name || ours.shape() != shape || ours.data().element() != theirs.element() {
+        let (element, ours) = (ours.data().element(), ours.shape());
+        let wanted = theirs.element();
+        return Err(format!(
+            "{} {element}{ours:?} where {name} {wanted}{shape:?} is wanted",
+            found.name
+        ));
+    }
+    let differs = || format!("{name} is {:?} and not {:?}", ours.data(), theirs);
+    match (ours.data(), &theirs) {
+        (Data::F32(ours), Data::F32(theirs)) => {
+            let wide = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<_>>();
+            farthest(&wide(ours), &wide(theirs)).ok_or_else(differs)
+        }
+        (Data::F64(ours), Data::F64(theirs)) => farthest(ours, theirs).ok_or_else(differs),
+        (ours, theirs) if ours == theirs => Ok(0.0),
+        _ => Err(differs()),
+    }
+}
+
+/// `None` beyond the tolerance.
+fn farthest(ours: &[f64], theirs: &[f64]) -> Option<f64> {
+    let finite = theirs.iter().filter(|value| value.is_finite());
+    let largest = finite.fold(0.0, |most: f64, value| most.max(value.abs()));
+    let mut worst = 0.0_f64;
+    for (ours, theirs) in ours.iter().zip(theirs) {
+        if ours == theirs || (ours.is_nan() && theirs.is_nan()) {
+            continue;
+        }
+        let apart = (ours - theirs).abs() / theirs.abs().max(largest / 100.0);
+        if apart.is_nan() || apart > TOLERANCE {
+            return None;
+        }
+        worst = worst.max(apart);
+    }
+    Some(worst)
+}
+
+fn tensor(written: Written) -> (String, Tensor<'static>) {
+    fn list<T: Clone>(data: &[Value], one: impl Fn(&Value) -> T) -> Cow<'static, [T]> {
+        Cow::Owned(data.iter().map(one).collect())
+    }
+    let float = |value: &Value| match value {
+        Value::Null => f64::NAN,
+        Value::String(text) => text.parse().unwrap(),
+        number => number.as_f64().unwrap(),
+    };
+    let integer = |value: &Value| value.as_i64().unwrap();
+    let data = &written.data;
+    let data = match written.dtype.as_str() {
+        "float32" => Data::F32(list(data, |value| float(value) as f32)),
+        "float64" => Data::F64(list(data, float)),
+        "int64" => Data::I64(list(data, integer)),
+        "int32" => Data::I32(list(data, |value| integer(value) as i32)),
+        "int16" => Data::I16(list(data, |value| integer(value) as i16)),
+        "bool" => Data::Bool(list(data, |value| value.as_bool().unwrap())),
+        "string" => Data::String(list(data, |value| value.as_str().unwrap().to_owned())),
+        other => panic!("no element type for {other}, of {:?}", ElementType::ALL),
+    };
+    (written.name, Tensor::new(written.dim, data).unwrap())
+}
