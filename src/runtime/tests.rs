@@ -102,3 +102,31 @@ fn more_shapes_than_plans_are_kept_still_run() {
         assert_eq!(outputs[1].tensor.shape(), [rows, 2]);
     }
 }
+
+#[test]
+fn a_loop_begins_anew_with_each_run() {
+    let (chain, pool) = (chain("distances.onnx"), pool());
+    for first in [3.0, 0.0] {
+        let data = Data::F32(Cow::Owned(vec![first, 0.0]));
+        let column = Column { name: "x".into(), row_shape: RowShape::Flat(2), data };
+        let table = Table::new(1, vec![column]).unwrap();
+        let outputs = chain.run(&pool, &table, Deadline::NONE).unwrap().outputs;
+        let wanted = vec![first * first, (first - 1.0) * (first - 1.0), first * first + 4.0];
+        assert_eq!(*outputs[0].tensor.data(), Data::F32(Cow::Owned(wanted)));
+    }
+}
+
+#[test]
+fn inputs_whose_first_dimension_has_no_name_have_the_same_rows() {
+    let (chain, pool) = (chain("nameless.onnx"), pool());
+    let column = |name: &str, values: Vec<f32>| Column {
+        name: name.into(),
+        row_shape: RowShape::Flat(1),
+        data: Data::F32(Cow::Owned(values)),
+    };
+    let columns = vec![column("left", vec![1.0, 2.0]), column("right", vec![3.0, 4.0])];
+    let table = Table::new(2, columns).unwrap();
+    let outputs = chain.run(&pool, &table, Deadline::NONE).unwrap().outputs;
+    assert_eq!(outputs[0].tensor.shape(), [2, 2]);
+    assert_eq!(*outputs[0].tensor.data(), Data::F32(Cow::Owned(vec![1.0, 3.0, 2.0, 4.0])));
+}

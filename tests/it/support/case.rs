@@ -9,7 +9,8 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Relative to the number, or to a hundredth of the largest one beside it.
+/// Relative to the number, or to a tenth of the largest one beside it: what is small there is a
+/// difference of large numbers, and as good as the sum of their roundings.
 const TOLERANCE: f64 = 1e-4;
 
 #[derive(Deserialize)]
@@ -143,7 +144,7 @@ fn farthest(ours: &[f64], theirs: &[f64]) -> Option<f64> {
         if ours == theirs || (ours.is_nan() && theirs.is_nan()) {
             continue;
         }
-        let apart = (ours - theirs).abs() / theirs.abs().max(largest / 100.0);
+        let apart = (ours - theirs).abs() / theirs.abs().max(largest / 10.0);
         if apart.is_nan() || apart > TOLERANCE {
             return None;
         }

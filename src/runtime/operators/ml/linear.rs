@@ -119,7 +119,6 @@ impl Kernel for Classifier {
                 (false, true) => Answer::Positive,
                 (false, false) => Answer::Negative,
             });
-            let two = columns == 2;
             let second = if columns == 2 { Second::Rest } else { Second::Nothing };
             let single = self.post.single(scores[0], second);
             scores.copy_from_slice(&single[..columns]);

@@ -126,7 +126,12 @@ impl Kernel for Regressor {
             self.vectors.products(row, &mut products);
             let sum = match self.coefficients.is_empty() {
                 true => products[0],
-                false => dot(&products, &self.coefficients),
+                // Large terms of both signs: in single precision little would be left of them.
+                false => {
+                    let terms = products.iter().zip(&self.coefficients);
+                    let term = |(one, other): (&f32, &f32)| f64::from(*one) * f64::from(*other);
+                    terms.map(term).sum::<f64>() as f32
+                }
             };
             let value = sum + self.rho;
             match (self.one_class, value > 0.0) {

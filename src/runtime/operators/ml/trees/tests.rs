@@ -4,7 +4,7 @@ use super::forest::{Forest, Real};
 use super::grown::{Branch, Grown, Question, Step};
 
 const VALUES: [f64; 8] =
-    [f64::NEG_INFINITY, -1.0, -0.0, 0.0, f64::MIN_POSITIVE, 1.0, f64::INFINITY, f64::NAN];
+    [f64::NEG_INFINITY, -1.0, -0.0, 0.0, 1e-30, 1.0, f64::INFINITY, f64::NAN];
 
 fn answer(question: &Question, value: f64, missing_is_yes: bool) -> bool {
     let yes = match question {
