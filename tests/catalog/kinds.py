@@ -95,8 +95,6 @@ def classifiers():
     for bayes in (naive_bayes.MultinomialNB(), naive_bayes.ComplementNB()):
         name = type(bayes).__name__.lower()
         yield Kind(name, bayes, (counts, three), counts, options=PLAIN)
-    chained = multioutput.MultiOutputClassifier(linear_model.LogisticRegression())
-    yield Kind("multi_output", chained, (x, np.stack([two, three], 1)), x, options=PLAIN)
 
 
 def regressors():
@@ -126,6 +124,8 @@ def regressors():
     for name, model in kinds.items():
         label = np.exp(number) if name == "poisson" else number
         yield Kind(name, model, (x, label), x)
+    each = multioutput.MultiOutputRegressor(linear_model.Ridge())
+    yield Kind("multi_output_regressor", each, (x, numbers), x)
     yield Kind("linear_two_targets", linear_model.LinearRegression(), (x, numbers), x)
     forest = ensemble.RandomForestRegressor(20, random_state=0)
     yield Kind("forest_two_targets", forest, (x, numbers), x)

@@ -1,7 +1,9 @@
 //! The operators of `ai.onnx.ml` beside onnxruntime, each attribute of each of them.
 
 use crate::support::case::{cases, chain};
+use crate::support::engine::Engine;
 use crate::support::process::run;
+use crate::support::python::request;
 use crate::support::{fixture, golden, python};
 use potoroo::runtime::{Model, Pool};
 use std::path::{Path, PathBuf};
@@ -46,4 +48,26 @@ fn trees_that_lead_nowhere_or_around_are_refused_by_name() {
         refused += &format!("{name}: {sentence}\n");
     }
     golden("trees_refused.txt", &refused);
+}
+
+#[test]
+fn texts_go_in_and_come_out_of_an_engine() {
+    for (case, element, wanted) in [
+        (
+            "label_encoder_strings_strings",
+            "String",
+            serde_json::json!(["x", "yy", "ü", "none", "none", "x"]),
+        ),
+        ("category_mapper_text", "Int64", serde_json::json!([0, 5, 1, -1, -1, 0])),
+    ] {
+        let model = made().join(format!("{case}.onnx"));
+        let engine = Engine::serving(model.to_str().unwrap());
+        for body in ["words.json", "words.arrow"] {
+            let answer = engine.infer_file(&case.replace('_', "-"), &request(body));
+            assert_eq!(answer.status, 200, "{case}, {body}: {}", answer.body);
+            let output = &answer.json()[0]["outputs"][0][element];
+            assert_eq!(output["data"], wanted, "{case}, {body}");
+            assert_eq!(output["dim"], serde_json::json!([3, 2]));
+        }
+    }
 }

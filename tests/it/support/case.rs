@@ -160,7 +160,8 @@ fn tensor(written: Written) -> (String, Tensor<'static>) {
     let float = |value: &Value| match value {
         Value::Null => f64::NAN,
         Value::String(text) => text.parse().unwrap(),
-        number => number.as_f64().unwrap(),
+        Value::Number(number) => number.as_f64().unwrap(),
+        Value::Bool(_) | Value::Array(_) | Value::Object(_) => panic!("{value} is no float"),
     };
     let integer = |value: &Value| value.as_i64().unwrap();
     let data = &written.data;

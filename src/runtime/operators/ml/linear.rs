@@ -150,7 +150,10 @@ pub(super) fn regressor(attributes: Attributes<'_>) -> TractResult<Arc<dyn Kerne
     let targets = usize::try_from(targets).ok().filter(|targets| *targets > 0);
     let targets = targets.context("targets should be at least 1")?;
     let coefficients = attributes.floats("coefficients")?.len();
-    ensure!(coefficients >= targets, "{coefficients} coefficients are too few for {targets} targets");
+    ensure!(
+        coefficients >= targets,
+        "{coefficients} coefficients are too few for {targets} targets"
+    );
     let weights = Weights::read(attributes, targets)?;
     Ok(Arc::new(Regressor { weights, post: PostTransform::read(attributes)?, targets }))
 }

@@ -62,14 +62,21 @@ impl Table {
     fn look_up(&self, input: &Tensor) -> TractResult<Tensor> {
         let places = self.keys.places(input)?;
         let shape = input.shape();
-        match self.values.datum_type() {
-            DatumType::String => self.pick::<String>(shape, &places),
-            DatumType::I64 => self.pick::<i64>(shape, &places),
-            DatumType::I32 => self.pick::<i32>(shape, &places),
-            DatumType::I16 => self.pick::<i16>(shape, &places),
-            DatumType::F32 => self.pick::<f32>(shape, &places),
-            DatumType::F64 => self.pick::<f64>(shape, &places),
-            other => bail!("values of type {other:?} are not among those of the specification"),
+        let element = self.values.datum_type();
+        if element == DatumType::String {
+            self.pick::<String>(shape, &places)
+        } else if element == DatumType::I64 {
+            self.pick::<i64>(shape, &places)
+        } else if element == DatumType::I32 {
+            self.pick::<i32>(shape, &places)
+        } else if element == DatumType::I16 {
+            self.pick::<i16>(shape, &places)
+        } else if element == DatumType::F32 {
+            self.pick::<f32>(shape, &places)
+        } else if element == DatumType::F64 {
+            self.pick::<f64>(shape, &places)
+        } else {
+            bail!("values of type {element:?} are not among those of the specification")
         }
     }
 

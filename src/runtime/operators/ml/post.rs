@@ -55,7 +55,9 @@ impl PostTransform {
             PostTransform::None => {}
             PostTransform::Softmax => softmax(scores, false),
             PostTransform::SoftmaxZero => softmax(scores, true),
-            PostTransform::Logistic => scores.iter_mut().for_each(|score| *score = logistic(*score)),
+            PostTransform::Logistic => {
+                scores.iter_mut().for_each(|score| *score = logistic(*score))
+            }
             PostTransform::Probit => scores.iter_mut().for_each(|score| *score = probit(*score)),
         }
     }
@@ -97,16 +99,16 @@ fn softmax(scores: &mut [f32], skip_zeros: bool) {
 
 /// The inverse of the normal distribution, by Winitzki's approximation of the inverse of `erf`
 /// with his constant 0.147, which onnxruntime uses too.
+///
+/// In double precision: near a half the two terms of the root cancel out.
 pub(super) fn probit(share: f32) -> f32 {
-    const WINITZKI: f32 = 0.147;
-    const PI: f32 = 3.141_59; // as many digits as onnxruntime takes
-    let x = 2.0 * share - 1.0;
+    const WINITZKI: f64 = 0.147;
+    let x = 2.0 * f64::from(share) - 1.0;
     let log = ((1.0 - x) * (1.0 + x)).ln();
-    let half = 2.0 / (PI * WINITZKI) + 0.5 * log;
-    // Multiplied, not divided: near a half the two terms cancel out, and every bit shows.
-    let root = (half * half - 1.0 / WINITZKI * log).sqrt() - half;
+    let half = 2.0 / (std::f64::consts::PI * WINITZKI) + 0.5 * log;
+    let root = (half * half - log / WINITZKI).sqrt() - half;
     let sign = if x < 0.0 { -1.0 } else { 1.0 };
-    std::f32::consts::SQRT_2 * sign * root.sqrt()
+    (std::f64::consts::SQRT_2 * sign * root.sqrt()) as f32
 }
 
 #[cfg(test)]

@@ -196,7 +196,9 @@ fn impute<T: Copy>(
     let each = imputed.len() == columns;
     let place = |index: usize| if each { index % columns } else { 0 };
     let values = values.iter().enumerate();
-    values.map(|(index, value)| if missing(value) { imputed[place(index)] } else { *value }).collect()
+    values
+        .map(|(index, value)| if missing(value) { imputed[place(index)] } else { *value })
+        .collect()
 }
 
 fn floats_like(inputs: &[Wire]) -> TractResult<TVec<Wire>> {

@@ -179,7 +179,9 @@ pub(super) fn classifier(attributes: Attributes<'_>) -> TractResult<Arc<dyn Kern
     let rho = attributes.floats("rho")?;
     let mut starts = vec![0];
     for count in attributes.ints("vectors_per_class")? {
-        let end = usize::try_from(*count).ok().and_then(|count| count.checked_add(starts[starts.len() - 1]));
+        let end = usize::try_from(*count)
+            .ok()
+            .and_then(|count| count.checked_add(starts[starts.len() - 1]));
         starts.push(end.with_context(|| format!("a class has {count} vectors"))?);
     }
     let count = starts[starts.len() - 1];

@@ -100,9 +100,17 @@ enum Aggregate {
 /// What the operators differ in.
 #[derive(Debug)]
 enum Kind {
-    Classifier { labels: Labels, verdict: Verdict },
+    Classifier {
+        labels: Labels,
+        verdict: Verdict,
+    },
     /// `same_type`: the output has the input's type, not `float`.
-    Regressor { targets: usize, base: Vec<f64>, post: PostTransform, same_type: bool },
+    Regressor {
+        targets: usize,
+        base: Vec<f64>,
+        post: PostTransform,
+        same_type: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -228,12 +236,26 @@ impl<T: Real> Ensemble<T> {
         let forest = &self.forest;
         match self.rest.aggregate {
             Aggregate::Sum | Aggregate::Average => forest.sums(values, width, rows),
-            Aggregate::Least => forest.fold(values, width, rows, |so_far, weight| {
-                if weight < so_far { weight } else { so_far }
-            }),
-            Aggregate::Most => forest.fold(values, width, rows, |so_far, weight| {
-                if weight > so_far { weight } else { so_far }
-            }),
+            Aggregate::Least => {
+                forest.fold(
+                    values,
+                    width,
+                    rows,
+                    |so_far, weight| {
+                        if weight < so_far { weight } else { so_far }
+                    },
+                )
+            }
+            Aggregate::Most => {
+                forest.fold(
+                    values,
+                    width,
+                    rows,
+                    |so_far, weight| {
+                        if weight > so_far { weight } else { so_far }
+                    },
+                )
+            }
         }
     }
 

@@ -239,8 +239,7 @@ fn equal<T: Real>(
 
 /// The columns, and the weights of the leaves in this order.
 fn weigh<T: Real>(grown: &Grown, order: &[usize], sums: bool) -> (Vec<u32>, Weights<T>) {
-    let mut columns: Vec<u32> =
-        grown.leaves.iter().flatten().map(|(target, _)| *target).collect();
+    let mut columns: Vec<u32> = grown.leaves.iter().flatten().map(|(target, _)| *target).collect();
     columns.sort_unstable();
     columns.dedup();
     let column = |target: u32| columns.binary_search(&target).unwrap_or(0);

@@ -58,7 +58,8 @@ impl Grown {
     pub(super) fn check(&self, targets: usize, name: NameOf<'_>) -> TractResult<()> {
         ensure!(!self.roots.is_empty(), "there is no tree");
         for (leaf, weights) in self.leaves.iter().enumerate() {
-            if let Some((target, _)) = weights.iter().find(|(target, _)| *target as usize >= targets)
+            if let Some((target, _)) =
+                weights.iter().find(|(target, _)| *target as usize >= targets)
             {
                 let leaf = name(Step::Leaf(leaf));
                 bail!("{leaf} gives a weight to target {target}, of {targets}");
@@ -132,7 +133,10 @@ impl Grown {
                 }
                 let shortest = ways[0].0.min(ways[1].0) + 1;
                 let longest = ways[0].1.max(ways[1].1) + 1;
-                ensure!(longest <= STEPS_MAX, "a tree is deeper than the {STEPS_MAX} allowed steps");
+                ensure!(
+                    longest <= STEPS_MAX,
+                    "a tree is deeper than the {STEPS_MAX} allowed steps"
+                );
                 branches[branch] = Some((shortest, longest));
                 state[branch] = State::Done;
                 path.pop();

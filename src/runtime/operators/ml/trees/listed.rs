@@ -38,7 +38,8 @@ pub(super) fn read(
         let feature = lists.features[index];
         ensure!((0..=FEATURE_MAX).contains(&feature), "node {node} asks for feature {feature}");
         let missing = lists.missing.get(index).copied().unwrap_or(0);
-        let child = |child: i64, side: &str| find(tree, child, &format!("the {side} child of {node}"));
+        let child =
+            |child: i64, side: &str| find(tree, child, &format!("the {side} child of {node}"));
         grown.branches.push(Branch {
             feature: feature as u32,
             question,

@@ -10,9 +10,9 @@ mod ensemble;
 mod forest;
 mod grown;
 mod listed;
+mod tensors;
 #[cfg(test)]
 mod tests;
-mod tensors;
 mod verdict;
 mod walk;
 

@@ -85,7 +85,10 @@ impl Sets {
 
     fn next(&mut self, node: usize) -> TractResult<Vec<f64>> {
         let set: Vec<f64> = self.values.by_ref().take_while(|value| !value.is_nan()).collect();
-        ensure!(!set.is_empty(), "node {node} asks for a member of a set, and membership_values has none");
+        ensure!(
+            !set.is_empty(),
+            "node {node} asks for a member of a set, and membership_values has none"
+        );
         Ok(set)
     }
 }

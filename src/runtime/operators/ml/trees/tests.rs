@@ -3,8 +3,7 @@
 use super::forest::{Forest, Real};
 use super::grown::{Branch, Grown, Question, Step};
 
-const VALUES: [f64; 8] =
-    [f64::NEG_INFINITY, -1.0, -0.0, 0.0, 1e-30, 1.0, f64::INFINITY, f64::NAN];
+const VALUES: [f64; 8] = [f64::NEG_INFINITY, -1.0, -0.0, 0.0, 1e-30, 1.0, f64::INFINITY, f64::NAN];
 
 fn answer(question: &Question, value: f64, missing_is_yes: bool) -> bool {
     let yes = match question {
@@ -57,7 +56,10 @@ fn every_question_for<T: Real>() {
                 // As one of many rows it takes another way through the code.
                 let rows = [T::of(value); 13];
                 let scores = forest.sums(&rows, 1, 13).values;
-                assert!(scores.iter().all(|score| (*score == T::of(1.0)) == wanted), "{question:?}");
+                assert!(
+                    scores.iter().all(|score| (*score == T::of(1.0)) == wanted),
+                    "{question:?}"
+                );
             }
         }
     }
