@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tract_onnx::tract_core::internal::*;
 
-/// Columns of a vector that features are put into, at most: as wide as the widest row of a table
-/// of numbers that anybody sends, and a limit to what a number in a file makes us allocate.
-const COLUMNS_MAX: i64 = 1 << 24;
+/// Columns of a vector that features are put into, at most: its width is a number in a file, and
+/// 1,024 rows of so many floats take 256 MiB.
+const COLUMNS_MAX: i64 = 1 << 16;
 
 #[derive(Debug)]
 struct OneHot {

@@ -1,8 +1,4 @@
 //! From the odds inside each pair of classes to one share for each class.
-//!
-//! Wu, Lin and Weng, "Probability Estimates for Multi-class Classification by Pairwise Coupling"
-//! (2004), their second method: minimise `p' Q p` where the shares add up to one, coordinate by
-//! coordinate.
 
 /// Rounds at most; libsvm and onnxruntime stop there too, converged or not.
 const ROUNDS_MAX: usize = 100;
@@ -10,6 +6,10 @@ const ROUNDS_MAX: usize = 100;
 /// Divided by the classes: how far from the minimum is near enough, as libsvm and onnxruntime have it.
 const NEAR: f32 = 0.005;
 
+/// The second method of Wu, Lin and Weng, "Probability Estimates for Multi-class Classification by
+/// Pairwise Coupling" (2004): the minimum of `p' Q p` where the shares add up to one, coordinate by
+/// coordinate.
+///
 /// `pairs[i * classes + j]` is the share of class `i` where only `i` and `j` are possible.
 pub(super) fn shares(classes: usize, pairs: &[f32]) -> Vec<f32> {
     let at = |row: usize, column: usize| row * classes + column;

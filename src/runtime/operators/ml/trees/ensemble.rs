@@ -13,8 +13,8 @@ use rayon::prelude::*;
 use std::sync::Arc;
 use tract_onnx::tract_core::internal::*;
 
-/// Targets of an ensemble at most: the output has a column for each, whether a tree names it or
-/// not, and nobody has classes by the hundred thousand.
+/// Targets of an ensemble at most: their count is a number in a file, and the output has a column
+/// for each, whether a tree names it or not; 1,024 rows of so many floats take 256 MiB.
 const TARGETS_MAX: i64 = 1 << 16;
 
 /// Walks of a row through a tree from which on the rows are shared out: about a millisecond.

@@ -94,8 +94,9 @@ impl Grown {
             match root {
                 Step::Leaf(leaf) => leaves[*leaf] = true,
                 Step::Branch(branch) => {
-                    let root = name(*root);
-                    ensure!(state[*branch] == State::Unseen, "{root} belongs to two trees");
+                    if state[*branch] != State::Unseen {
+                        bail!("{} belongs to two trees", name(*root));
+                    }
                     path.push(*branch);
                 }
             }

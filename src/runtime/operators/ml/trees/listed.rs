@@ -65,22 +65,11 @@ pub(super) fn read(
             Step::Branch(_) => {} // onnxruntime passes over weights that no row can reach
         }
     }
-    let mut names: HashMap<(bool, usize), (i64, i64)> = HashMap::new();
-    for ((tree, node), place) in &places {
-        names.insert(key(*place), (*tree, *node));
-    }
-    grown.check(targets, &|step| match names.get(&key(step)) {
-        Some((tree, node)) => format!("node {node} of tree {tree}"),
+    grown.check(targets, &|step| match places.iter().find(|(_, place)| **place == step) {
+        Some(((tree, node), _)) => format!("node {node} of tree {tree}"),
         None => "a node".to_owned(),
     })?;
     Ok((grown, wide))
-}
-
-fn key(step: Step) -> (bool, usize) {
-    match step {
-        Step::Branch(branch) => (true, branch),
-        Step::Leaf(leaf) => (false, leaf),
-    }
 }
 
 /// One entry for each node.
