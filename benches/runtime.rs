@@ -33,7 +33,8 @@ fn main() {
     let pool = Pool::start(1).unwrap();
     let mut peer = Peer::start(&script, &directory);
     println!("CPU us for a run, median of {ROUNDS} turns; one thread each; theirs / ours");
-    println!("{:<16}{:>8}{:>12}{:>14}{:>8}", "model", "rows", "ours", "onnxruntime", "ratio");
+    print!("{:<16}{:>8}{:>12}", "model", "rows", "ours");
+    println!("{:>14}{:>8}{:>14}", "onnxruntime", "ratio", "handed over");
     for name in MODELS {
         let model = Model::load(&directory.join(format!("{name}.onnx"))).unwrap();
         let chain = Chain::new(vec![Link::new(Arc::new(model), &[])]).unwrap();
@@ -53,21 +54,26 @@ fn main() {
             let (ours, theirs) = (run(3), peer.run(name, rows, 3));
             let difference = (f64::from(ours) - theirs).abs() / theirs.abs().max(1.0);
             assert!(difference < 1e-4, "{name}, {rows} rows: {ours} and {theirs}");
-            let mut costs = [Vec::new(), Vec::new()];
+            let id = peer.process.id().to_string();
+            let mut costs = [Vec::new(), Vec::new(), Vec::new()];
             for _ in 0..ROUNDS {
-                let before = cpu_nanoseconds("self");
-                run(times);
-                costs[0].push((cpu_nanoseconds("self") - before) / times as f64 / 1e3);
-                let id = peer.process.id().to_string();
-                let before = cpu_nanoseconds(&id);
-                peer.run(name, rows, times);
-                costs[1].push((cpu_nanoseconds(&id) - before) / times as f64 / 1e3);
+                costs[0].push(cost("self", times, || pool.enter(|| run(times))));
+                costs[1].push(cost(&id, times, || peer.run(name, rows, times)));
+                costs[2].push(cost("self", times, || run(times)));
             }
-            let [ours, theirs] = costs.map(median);
+            let [ours, theirs, handed] = costs.map(median);
             let ratio = theirs / ours;
-            println!("{name:<16}{rows:>8}{ours:>12.1}{theirs:>14.1}{ratio:>8.2}");
+            print!("{name:<16}{rows:>8}{ours:>12.1}{theirs:>14.1}{ratio:>8.2}");
+            println!("{handed:>14.1}");
         }
     }
+}
+
+/// Microseconds of a process for each of `times` runs.
+fn cost<R>(process: &str, times: usize, work: impl FnOnce() -> R) -> f64 {
+    let before = cpu_nanoseconds(process);
+    work();
+    (cpu_nanoseconds(process) - before) / times as f64 / 1e3
 }
 
 fn python() -> Command {

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "the reader of cases belongs to the other tests")]
 
 #[path = "../it/support/case.rs"]
+#[allow(dead_code, reason = "the other tests damage models, too")]
 mod case;
 
 use potoroo::runtime::Pool;

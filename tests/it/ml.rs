@@ -34,7 +34,7 @@ fn every_operator_of_the_domain_answers_as_onnxruntime_does() {
 }
 
 #[test]
-fn trees_that_lead_nowhere_or_around_are_refused_by_name() {
+fn trees_that_lead_around_and_attributes_that_do_not_fit_are_refused_by_name() {
     let mut files: Vec<PathBuf> =
         made().join("hostile").read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -47,7 +47,31 @@ fn trees_that_lead_nowhere_or_around_are_refused_by_name() {
         };
         refused += &format!("{name}: {sentence}\n");
     }
-    golden("trees_refused.txt", &refused);
+    golden("ml_refused.txt", &refused);
+}
+
+#[test]
+fn a_damaged_byte_of_a_model_is_refused_or_answered_and_never_breaks_it() {
+    const DAMAGES_OF_A_MODEL: u64 = 12;
+    let pool = Pool::start(2).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("damaged.onnx");
+    let mut broken = Vec::new();
+    for (case, number) in cases(made()).iter().zip(0_u64..) {
+        let bytes = case.bytes();
+        for damage in 0..DAMAGES_OF_A_MODEL {
+            // A place and a value that look random and are the same on every run.
+            let dice = (number * DAMAGES_OF_A_MODEL + damage).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let mut damaged = bytes.clone();
+            let place = (dice >> 20) as usize % bytes.len();
+            damaged[place] = damaged[place].wrapping_add(1 + (dice >> 8) as u8 % 255);
+            std::fs::write(&file, &damaged).unwrap();
+            if let Some(text) = case.break_of(&file, &pool) {
+                broken.push(format!("{} at {place}: {text}", case.name));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
 }
 
 #[test]

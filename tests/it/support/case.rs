@@ -1,6 +1,6 @@
 //! A model with inputs and another runtime's outputs, as `tests/fixtures/ml/case.py` writes them.
 
-use potoroo::runtime::{Chain, Deadline, Link, Model, Pool};
+use potoroo::runtime::{Chain, Deadline, Link, LoadError, Model, Pool, RunError};
 use potoroo::tensor::{Column, Data, ElementType, NamedTensor, RowShape, Table, Tensor};
 use serde::Deserialize;
 use serde_json::Value;
@@ -74,14 +74,39 @@ impl Case {
         Ok(worst)
     }
 
-    /// Asks for these rows of the case.
-    fn compare(&self, pool: &Pool, chain_of_one: &Chain, rows: &[usize]) -> Result<f64, String> {
+    /// The model's file.
+    pub fn bytes(&self) -> Vec<u8> {
+        std::fs::read(&self.model).unwrap()
+    }
+
+    /// Loads the file at `damaged` in the place of the model, and runs it if it loads; what it says
+    /// when it breaks, and nothing when it is refused or answers.
+    pub fn break_of(&self, damaged: &Path, pool: &Pool) -> Option<String> {
+        let model = match Model::load(damaged) {
+            Ok(model) => model,
+            Err(LoadError::Broke(text)) => return Some(text),
+            Err(_) => return None,
+        };
+        let chain_of_one = Chain::new(vec![Link::new(Arc::new(model), &[])]).unwrap();
+        let rows: Vec<usize> = (0..self.inputs[0].1.shape()[0]).collect();
+        match chain_of_one.run(pool, &self.table(&rows), Deadline::NONE) {
+            Err(RunError::Broke(text)) => Some(text),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    fn table(&self, rows: &[usize]) -> Table<'static> {
         let columns = self.inputs.iter().map(|(name, tensor)| {
             let picked = picked(tensor, rows);
             let row_shape = RowShape::Told(picked.shape()[1..].to_vec());
             Column { name: name.clone(), row_shape, data: picked.into_data() }
         });
-        let table = Table::new(rows.len(), columns.collect()).map_err(|error| chain(&error))?;
+        Table::new(rows.len(), columns.collect()).unwrap()
+    }
+
+    /// Asks for these rows of the case.
+    fn compare(&self, pool: &Pool, chain_of_one: &Chain, rows: &[usize]) -> Result<f64, String> {
+        let table = self.table(rows);
         let outcome = chain_of_one.run(pool, &table, Deadline::NONE);
         let outputs = outcome.map_err(|error| chain(&error))?.outputs;
         if outputs.len() != self.outputs.len() {

@@ -215,12 +215,3 @@ impl Kernel for ZipMap {
         Ok(tvec!(Tensor::clone(input).into_shape(&[rows, columns])?))
     }
 }
-
-/// Maps come from a program around the model; what is sent to an engine has columns.
-pub(super) fn map_taker(attributes: Attributes<'_>) -> TractResult<Arc<dyn Kernel>> {
-    bail!(
-        "`{}` takes a map, which no request can hold: export the model from the vector that it \
-         makes",
-        attributes.node.op_type
-    )
-}

@@ -28,6 +28,15 @@ impl Wire {
             shape => bail!("expected one or two dimensions, found {}", shape.len()),
         }
     }
+
+    /// The rows, when these columns are as many as `wanted`, as far as it is known.
+    pub(super) fn rows_of(&self, wanted: usize) -> TractResult<TDim> {
+        let (rows, columns) = self.rows_and_columns()?;
+        if let Ok(columns) = columns.to_usize() {
+            ensure!(columns == wanted, "a row has {columns} values, and the model wants {wanted}");
+        }
+        Ok(rows)
+    }
 }
 
 /// An operator whose attributes were read and found sound.

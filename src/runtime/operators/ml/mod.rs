@@ -1,7 +1,8 @@
 //! The operators of the domain `ai.onnx.ml`, in place of the few that tract has.
 //!
 //! Each is written after its page in ONNX's `Operators-ml`; where that leaves something open, as
-//! onnxruntime has it, because that is what people test their models with.
+//! onnxruntime has it, because that is what people test their models with. `DictVectorizer` and
+//! `CastMap` are not here: they take maps, which no request can hold.
 
 mod attributes;
 mod columns;
@@ -34,9 +35,7 @@ pub(super) fn register(onnx: &mut Onnx) {
     operators! {
         "ArrayFeatureExtractor" => columns::array_feature_extractor,
         "Binarizer" => scaling::binarizer,
-        "CastMap" => columns::map_taker,
         "CategoryMapper" => lookup::category_mapper,
-        "DictVectorizer" => columns::map_taker,
         "FeatureVectorizer" => columns::feature_vectorizer,
         "Imputer" => scaling::imputer,
         "LabelEncoder" => lookup::label_encoder,

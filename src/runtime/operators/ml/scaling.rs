@@ -33,6 +33,9 @@ impl Kernel for Scaler {
     }
 
     fn outputs(&self, inputs: &[Wire]) -> TractResult<TVec<Wire>> {
+        if let ([input], true) = (inputs, self.scales.len() > 1) {
+            input.rows_of(self.scales.len())?;
+        }
         floats_like(inputs)
     }
 
@@ -121,6 +124,11 @@ impl Kernel for Binarizer {
 
     fn run(&self, inputs: &[Arc<Tensor>]) -> TractResult<TVec<Tensor>> {
         let input = &inputs[0];
+        if input.datum_type() == DatumType::F32 {
+            let bits =
+                elements::<f32>(input)?.iter().map(|value| f32::from(*value > self.threshold));
+            return Ok(tvec!(tensor(input.shape(), bits.collect::<Vec<f32>>())?));
+        }
         let threshold = f64::from(self.threshold);
         let wide = input.cast_to::<f64>()?;
         let bits = elements::<f64>(&wide)?.iter().map(|value| f32::from(*value > threshold));

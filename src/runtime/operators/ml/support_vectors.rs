@@ -115,7 +115,7 @@ impl Kernel for Regressor {
     fn outputs(&self, inputs: &[Wire]) -> TractResult<TVec<Wire>> {
         let [input] = inputs else { bail!("expected one input, found {}", inputs.len()) };
         number(input.element)?;
-        let (rows, _) = input.rows_and_columns()?;
+        let rows = input.rows_of(self.vectors.features)?;
         Ok(tvec!(Wire::new(DatumType::F32, [rows, 1.to_dim()])))
     }
 
@@ -323,7 +323,7 @@ impl Kernel for Classifier {
     fn outputs(&self, inputs: &[Wire]) -> TractResult<TVec<Wire>> {
         let [input] = inputs else { bail!("expected one input, found {}", inputs.len()) };
         number(input.element)?;
-        let (rows, _) = input.rows_and_columns()?;
+        let rows = input.rows_of(self.vectors.features)?;
         Ok(tvec!(
             Wire::new(self.labels.element(), [rows.clone()]),
             Wire::new(DatumType::F32, [rows, self.columns().to_dim()]),

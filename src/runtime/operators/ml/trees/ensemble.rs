@@ -9,16 +9,12 @@ use super::grown::Grown;
 use super::verdict::Verdict;
 use super::walk::{Scores, block_rows};
 use super::{listed, tensors};
-use rayon::prelude::*;
 use std::sync::Arc;
 use tract_onnx::tract_core::internal::*;
 
 /// Targets of an ensemble at most: their count is a number in a file, and the output has a column
 /// for each, whether a tree names it or not; 1,024 rows of so many floats take 256 MiB.
 const TARGETS_MAX: i64 = 1 << 16;
-
-/// Walks of a row through a tree from which on the rows are shared out: about a millisecond.
-const PARALLEL_WALKS_MIN: usize = 50_000;
 
 pub(in super::super) fn classifier(attributes: Attributes<'_>) -> TractResult<Arc<dyn Kernel>> {
     let labels = Labels::read(attributes, "classlabels_int64s")?;
@@ -210,26 +206,21 @@ fn joined<V>(mut blocks: Vec<Vec<V>>) -> Vec<V> {
 
 impl<T: Real> Ensemble<T> {
     /// What `work` makes of each block of rows; it is given their values and their number.
-    fn blocks<B: Send>(
+    ///
+    /// One after the other: many rows come here in parts already, which the room shares out.
+    fn blocks<B>(
         &self,
         values: &[T],
         width: usize,
         rows: usize,
-        work: impl Fn(&[T], usize) -> B + Sync,
+        work: impl Fn(&[T], usize) -> B,
     ) -> Vec<B> {
         let size = block_rows(width * size_of::<T>());
         let block = |from: usize| {
             let to = (from + size).min(rows);
             work(&values[from * width..to * width], to - from)
         };
-        let starts = (0..rows).step_by(size);
-        // Outside of the pool nothing computes in parallel: rayon would start threads of its own.
-        if rows * self.forest.trees.len() >= PARALLEL_WALKS_MIN
-            && rayon::current_thread_index().is_some()
-        {
-            return starts.collect::<Vec<usize>>().into_par_iter().map(block).collect();
-        }
-        starts.map(block).collect()
+        (0..rows).step_by(size).map(block).collect()
     }
 
     fn scores(&self, values: &[T], width: usize, rows: usize) -> Scores<T> {
