@@ -106,7 +106,10 @@ impl Plan {
             Err(_) if late.load(Relaxed) => return Err(RunError::Late),
             ran => ran?,
         };
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(state);
+        // A loop keeps what it carried, and the next run would go on from there.
+        if state.op_states.iter().all(Option::is_none) {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(state);
+        }
         Ok(outputs)
     }
 }

@@ -1,8 +1,6 @@
 //! Models of the fixtures through the whole room: shapes that fit and do not, time that runs out.
 
 use super::{Deadline, Flow, Model, Pool, RunError};
-use crate::oci::Digest;
-use crate::pipeline::{Definition, ModelKey, Step};
 use crate::tensor::{Column, Data, MisfitKind, RowShape, Table};
 use std::borrow::Cow;
 use std::path::Path;
@@ -14,21 +12,8 @@ fn model(name: &str) -> Model {
     Model::load(&fixtures.join(name)).unwrap()
 }
 
-/// A pipeline of this one model.
 fn flow(name: &str) -> Flow {
-    let version = String::new();
-    let key = ModelKey { name: name.to_owned(), version, sha: Digest::of(name.as_bytes()) };
-    let definition = Definition {
-        name: "p".to_owned(),
-        version: String::new(),
-        steps: vec![Step::ModelInference(vec![key])],
-        models: Vec::new(),
-        inputs: Vec::new(),
-        outputs: Vec::new(),
-        known_answers: None,
-        created: None,
-    };
-    Flow::new(&definition, |key| Arc::new(model(&key.name))).unwrap()
+    Flow::of_model(Arc::new(model(name)))
 }
 
 fn pool() -> Pool {
@@ -116,4 +101,32 @@ fn more_shapes_than_plans_are_kept_still_run() {
         let outputs = model.run(&pool, &pool.all_turns(), &names, &table, Deadline::NONE).unwrap();
         assert_eq!(outputs[1].tensor.shape(), [rows, 2]);
     }
+}
+
+#[test]
+fn a_loop_begins_anew_with_each_run() {
+    let (flow, pool) = (flow("distances.onnx"), pool());
+    for first in [3.0, 0.0] {
+        let data = Data::F32(Cow::Owned(vec![first, 0.0]));
+        let column = Column { name: "x".into(), row_shape: RowShape::Flat(2), data };
+        let table = Table::new(1, vec![column]).unwrap();
+        let outputs = flow.run(&pool, &table, Deadline::NONE).unwrap().outputs;
+        let wanted = vec![first * first, (first - 1.0) * (first - 1.0), first * first + 4.0];
+        assert_eq!(*outputs[0].tensor.data(), Data::F32(Cow::Owned(wanted)));
+    }
+}
+
+#[test]
+fn inputs_whose_first_dimension_has_no_name_have_the_same_rows() {
+    let (flow, pool) = (flow("nameless.onnx"), pool());
+    let column = |name: &str, values: Vec<f32>| Column {
+        name: name.into(),
+        row_shape: RowShape::Flat(1),
+        data: Data::F32(Cow::Owned(values)),
+    };
+    let columns = vec![column("left", vec![1.0, 2.0]), column("right", vec![3.0, 4.0])];
+    let table = Table::new(2, columns).unwrap();
+    let outputs = flow.run(&pool, &table, Deadline::NONE).unwrap().outputs;
+    assert_eq!(outputs[0].tensor.shape(), [2, 2]);
+    assert_eq!(*outputs[0].tensor.data(), Data::F32(Cow::Owned(vec![1.0, 3.0, 2.0, 4.0])));
 }

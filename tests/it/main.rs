@@ -34,6 +34,9 @@ mod doctor;
 // Answers beside onnxruntime's, inputs by pyarrow and pandas.
 mod inference;
 
+// Models of scikit-learn and its kin beside onnxruntime.
+mod ml;
+
 // The other forms of answers, and the other protocol.
 mod later_forms;
 

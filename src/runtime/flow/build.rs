@@ -3,6 +3,7 @@
 use super::split::Split;
 use super::stage::{Arm, Stage};
 use super::{Flow, Link};
+use crate::oci::Digest;
 use crate::pipeline::{Definition, ModelKey, Ports, Step, Unfit, Validation};
 use crate::runtime::Model;
 use crate::tensor::Port;
@@ -68,6 +69,15 @@ struct Building {
     companions: Vec<String>,
     /// The names of the models that may have given the outputs.
     models: Vec<String>,
+}
+
+/// One step of one model, which has no name here.
+pub(super) fn of_model(model: Arc<Model>) -> Flow {
+    let key = ModelKey { name: String::new(), version: String::new(), sha: Digest::of(b"") };
+    let arm = Arm { key, link: Link::new(model, &[]) };
+    let (inputs, outputs) = (arm.link.inputs(), arm.link.outputs().to_vec());
+    let stage = Stage::Models { arms: vec![arm], champion: 0, shown: 0..0 };
+    Flow { stages: vec![stage], inputs, outputs, companions: Vec::new() }
 }
 
 pub(super) fn build(

@@ -73,6 +73,11 @@ impl Flow {
         build::build(definition, model)
     }
 
+    /// The flow of one model, under the names of its own inputs.
+    pub fn of_model(model: Arc<Model>) -> Flow {
+        build::of_model(model)
+    }
+
     /// What the flow takes: the first models' inputs under their names in the pipeline.
     pub fn inputs(&self) -> &[Port] {
         &self.inputs
