@@ -6,6 +6,7 @@
 //! Start-up is a line of steps that each may fail with an exit code of its own; once it listens,
 //! nothing but a signal ends it.
 
+mod batch;
 pub mod config;
 mod fetch;
 mod foreign;
@@ -20,6 +21,7 @@ mod refusal;
 mod routes;
 mod serve;
 mod slot;
+mod turn;
 
 use crate::clock::DeviceClock;
 use crate::exit::{Exit, Failure};

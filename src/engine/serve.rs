@@ -66,6 +66,7 @@ pub(super) fn serve(
     pool: Arc<Pool>,
     clock: Arc<dyn Clock>,
 ) -> Result<(), Failure> {
+    let batches = config.batches;
     let Config { listen, tls, api_key, cpus, grace, request_max, partition, .. } = config;
     let mut server = Server::bind(listen, Limits::default()).map_err(|error| {
         let sentence = format!("cannot listen on {listen}: {error}");
@@ -93,7 +94,8 @@ pub(super) fn serve(
     );
     let metrics = Metrics::new(Instant::now());
     let gate = Gate::new(cpus);
-    let inferences = Inferences { slot, pool, clock, gate, metrics, request_max, partition };
+    let inferences =
+        Inferences { slot, pool, clock, gate, batches, metrics, request_max, partition };
     server.run(Routes::new(inferences, readiness, api_key, scheme));
     let drained = stopped.join().unwrap_or(false);
     log::info!(target: AT_SERVE, "msg=stopped drained={drained}");

@@ -4,11 +4,19 @@ use super::Deadline;
 use super::error::RunError;
 use super::load::Model;
 use super::pool::{Pool, Turns};
+use super::run::PART_ELEMENTS_MAX;
 use crate::tensor::{
     Column, Dimension, ElementType, Misfit, MisfitKind, NamedTensor, Port, RowShape, Table,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// Values of a row that may still gain from a batch: of rows with more, no two run in one part.
+const BATCHED_ROW_ELEMENTS_MAX: usize = PART_ELEMENTS_MAX / 4;
+
+/// Weights of a model whose rows may be computed together unasked: the plan for each of the four
+/// sizes of such batches packs them anew, which a board with 512 MiB can bear for these.
+const BATCHED_WEIGHTS_BYTES_MAX: usize = 8 << 20;
 
 /// A model in a chain, with the names that its inputs have there.
 #[derive(Debug, Clone)]
@@ -46,6 +54,8 @@ impl Link {
 pub struct Chain {
     links: Vec<Link>,
     inputs: Vec<Port>,
+    /// Each model takes a batch of any size, at little cost in memory.
+    batches: bool,
 }
 
 /// What a chain gave for one table.
@@ -61,7 +71,11 @@ impl Chain {
     /// A chain of these links; `None` when there is none.
     pub fn new(links: Vec<Link>) -> Option<Chain> {
         let inputs = links.first()?.inputs();
-        Some(Chain { links, inputs })
+        let batches = links.iter().all(|link| {
+            let Model { divisible, plans, .. } = &*link.model;
+            *divisible && plans.weights_bytes() <= BATCHED_WEIGHTS_BYTES_MAX
+        });
+        Some(Chain { links, inputs, batches })
     }
 
     /// The models in the order in which they run.
@@ -120,6 +134,14 @@ impl Chain {
             outputs = Some(next);
         }
         Ok(Outcome { outputs: outputs.unwrap_or_default(), elapsed })
+    }
+
+    /// Whether this is one row that computes for less together with others like it: each model
+    /// takes a batch of any size and has few weights, and the row has few values.
+    pub fn gains_from_batches(&self, table: &Table<'_>) -> bool {
+        let elements = |column: &Column<'_>| column.row_shape.elements();
+        let widest = table.columns().iter().map(elements).max().unwrap_or(0);
+        self.batches && table.rows() == 1 && widest <= BATCHED_ROW_ELEMENTS_MAX
     }
 
     /// Runs one row of zeros through each model, so that plans are made and faults of a model
