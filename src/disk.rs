@@ -6,6 +6,10 @@ use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+mod stretch;
+
+pub use stretch::{Reading, Stretch};
+
 /// The ending of a file that is being written; one left behind may be deleted.
 pub const UNFINISHED: &str = ".unfinished";
 
@@ -133,7 +137,7 @@ impl Drop for DurableFile {
 }
 
 /// The directory that holds `path`; the current one where none is written.
-fn directory_of(path: &Path) -> &Path {
+pub fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),

@@ -11,9 +11,11 @@ use std::time::Duration;
 
 mod environment;
 mod settings;
+mod trust;
 
 use environment::{Environment, malformed};
 pub use settings::{SETTINGS, Setting};
+pub use trust::{Policy, Trust};
 
 /// How long the engine serves on after a signal, where nothing else is said: a load balancer on
 /// the same machine looks once a second or so.
@@ -47,6 +49,8 @@ pub struct Config {
     pub api_key: Option<ApiKey>,
     /// The certificate that clients are shown; without it they speak plain HTTP.
     pub tls: Option<Tls>,
+    /// Whose signature a pipeline needs before it runs.
+    pub trust: Trust,
     /// Where fetched models are kept.
     pub persist: PathBuf,
     /// Registries that may be asked without TLS.
@@ -81,6 +85,7 @@ impl Config {
         let plain_http = environment.plain_http();
         let api_key = environment.api_key();
         let tls = environment.tls();
+        let trust = environment.trust();
         let persist = environment.persist();
         let _checked = debug_wanted(&environment.variables).map_err(|problem| {
             environment.problems.push(problem);
@@ -99,6 +104,7 @@ impl Config {
                 request_max,
                 api_key,
                 tls,
+                trust,
                 persist,
                 plain_http,
                 bundle,

@@ -3,14 +3,15 @@
 use super::config::Config;
 use super::foreign;
 use super::progress::Progress;
+use super::trust;
+use crate::disk::Stretch;
 use crate::exit::{Exit, Failure};
 use crate::http::client::Timeouts;
 use crate::logging::{AT_PULL, announce};
 use crate::oci::{CONFIG_BYTES_MAX, Descriptor, Digest, Manifest, Reference, Source, Tag, Version};
 use crate::pipeline::{Definition, DefinitionError, Step};
-use crate::registry::{Action, Layout, Pushed, Remote, Transport};
+use crate::registry::{Action, Layout, Pushed, Remote, Shelf, Transport};
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
 use std::time::Instant;
 
 /// A pipeline whose files are on this device, whole and verified.
@@ -18,7 +19,7 @@ use std::time::Instant;
 pub(super) struct Fetched {
     pub(super) definition: Definition,
     /// The file of each model that a step runs.
-    pub(super) files: HashMap<Digest, PathBuf>,
+    pub(super) files: HashMap<Digest, Stretch>,
 }
 
 /// The artifact cannot be run, though all of it is there.
@@ -44,21 +45,21 @@ const PUBLISH_AGAIN: &str = "publish the pipeline again with `potoroo-ops publis
 pub(super) fn fetch(config: &Config, store: &Layout) -> Result<Fetched, Failure> {
     match &config.source {
         Source::Registry(reference) => from_registry(config, reference, store),
-        Source::Layout { path, tag } => {
+        Source::Layout { path, version } => {
             announce_manifest(config);
-            let layout = Layout::open(path)?;
-            let version = Version::Tag(tag.clone());
-            let fetched = layout.manifest(&version)?;
-            let config_bytes = layout.read_blob(&fetched.manifest.config, CONFIG_BYTES_MAX)?;
+            let shelf = Shelf::open(path)?;
+            let fetched = shelf.manifest(version.as_ref())?;
+            trust::accept(config, store, &fetched.digest, Some(shelf.place()))?;
+            let config_bytes = shelf.read_blob(&fetched.manifest.config, CONFIG_BYTES_MAX)?;
             let definition = definition(config, &config_bytes, &fetched.manifest)?;
             let layers = model_layers(&definition, &fetched.manifest)?;
             announce("Fetching model layers");
             for layer in &layers {
                 announce_layer(layer);
-                let _proof = layout.verify_blob(layer)?;
+                let _proof = shelf.verify_blob(layer)?;
                 announce("Fetched");
             }
-            Ok(Fetched { definition, files: files(&layout, &layers) })
+            Ok(Fetched { definition, files: files(&shelf, &layers)? })
         }
     }
 }
@@ -78,6 +79,7 @@ fn from_registry(
     announce_manifest(config);
     let fetched = remote.manifest(&reference.version)?;
     log::info!(target: AT_PULL, "ref={reference} digest={}", fetched.digest);
+    trust::accept(config, store, &fetched.digest, Some(&remote))?;
     let manifest = &fetched.manifest;
     store_blob(&remote, &manifest.config, store, &mut |_| ())?;
     let config_bytes = store.read_blob(&manifest.config, CONFIG_BYTES_MAX)?;
@@ -90,7 +92,7 @@ fn from_registry(
         announce("Fetched");
     }
     store.put_manifest(&stored_tag(&reference.version)?, &fetched.bytes)?;
-    Ok(Fetched { definition, files: files(store, &layers) })
+    Ok(Fetched { definition, files: files(&Shelf::Directory(store.clone()), &layers)? })
 }
 
 fn pull_layer(remote: &Remote, layer: &Descriptor, store: &Layout) -> Result<(), Failure> {
@@ -179,8 +181,9 @@ fn model_layers(definition: &Definition, manifest: &Manifest) -> Result<Vec<Desc
     Ok(layers.cloned().collect())
 }
 
-fn files(layout: &Layout, layers: &[Descriptor]) -> HashMap<Digest, PathBuf> {
-    layers.iter().map(|layer| (layer.digest, layout.blob_path(&layer.digest))).collect()
+fn files(shelf: &Shelf, layers: &[Descriptor]) -> Result<HashMap<Digest, Stretch>, Failure> {
+    let file = |layer: &Descriptor| Ok((layer.digest, shelf.blob_stretch(&layer.digest)?));
+    layers.iter().map(file).collect()
 }
 
 fn announce_manifest(config: &Config) {

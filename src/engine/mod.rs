@@ -20,6 +20,7 @@ mod refusal;
 mod routes;
 mod serve;
 mod slot;
+mod trust;
 
 use crate::clock::DeviceClock;
 use crate::exit::{Exit, Failure};

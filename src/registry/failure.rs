@@ -27,6 +27,7 @@ impl Error {
             | Self::TooLarge { .. }
             | Self::NotAManifest { .. } => Exit::Corrupt,
             Self::NotALayout { .. } => Exit::Usage,
+            Self::Archive { source, .. } => source.exit(),
             Self::Disk(_) | Self::Sink { .. } => Exit::Disk,
             Self::Source { .. } => Exit::Failed,
         }

@@ -10,10 +10,12 @@ use super::{Error, Fetched, LayoutFault, Pushed, Reply};
 use crate::disk::{self, DurableFile, Step, failed};
 use crate::oci::{Descriptor, Digest, MANIFEST_BYTES_MAX, Manifest, Tag, Version};
 
+mod attached;
 mod index;
 
+pub(super) use attached::{is_about, subject_tag};
 pub use index::INDEX_BYTES_MAX;
-use index::Index;
+pub(super) use index::Index;
 
 /// The file that makes a directory a layout.
 const MARKER: &str = "oci-layout";
@@ -97,7 +99,11 @@ impl Layout {
         self.copy_blob(blob, &mut io::sink())
     }
 
-    fn copy_blob(&self, blob: &Descriptor, into: &mut dyn Write) -> Result<Verified, Error> {
+    /// Copies a blob and gives the proof that it is right.
+    ///
+    /// # Errors
+    /// Those of [`verify_blob`](Self::verify_blob).
+    pub fn copy_blob(&self, blob: &Descriptor, into: &mut dyn Write) -> Result<Verified, Error> {
         let path = self.blob_path(&blob.digest);
         let file = match File::open(&path) {
             Ok(file) => file,

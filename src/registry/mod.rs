@@ -1,4 +1,4 @@
-//! Registries: logging in, fetching and pushing artifacts, and image layouts on disk.
+//! Registries: logging in, fetching and pushing artifacts, image layouts on disk, and signatures.
 
 mod credentials;
 mod remote;
@@ -10,12 +10,17 @@ mod pull;
 mod push;
 pub mod verify;
 
+mod archive;
 mod layout;
+mod shelf;
+
+pub mod signature;
 
 mod error;
 mod failure;
 mod reply;
 
+pub use archive::{Archive, ArchiveFault, Contents, write_archive};
 pub use credentials::{Credentials, Secret};
 pub use error::{Doing, Error, LayoutFault, Oddity};
 pub use layout::{INDEX_BYTES_MAX, Layout};
@@ -23,6 +28,7 @@ pub use push::Pushed;
 pub use remote::{Remote, Transport};
 pub use reply::Reply;
 pub use session::Action;
+pub use shelf::Shelf;
 
 use crate::oci::{Digest, Manifest};
 

@@ -99,18 +99,19 @@ impl<'a> Handout<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::Login;
 
     #[test]
     fn the_commands_have_the_contracts_form() {
         let order = Order {
             file: "fraud.yaml".into(),
             name: None,
+            signing: None,
             engine_url: Some("sample-registry.com/engine:v1".into()),
             target: Target::Registry {
                 host: "sample-registry.com".parse().unwrap(),
                 prefix: String::new(),
-                credentials: None,
-                plain_http: Vec::new(),
+                login: Login::default(),
             },
         };
         let handout = Handout::new(&order, "sample-registry.com/pipelines/fraud:v");
@@ -142,6 +143,7 @@ mod tests {
         let order = Order {
             file: "fraud.yaml".into(),
             name: None,
+            signing: None,
             engine_url: None,
             target: Target::Layout("/srv/fraud".into()),
         };
