@@ -8,6 +8,7 @@ pub mod process;
 pub mod python;
 pub mod registry;
 pub mod scripted;
+pub mod signing;
 pub mod token_server;
 
 mod listener;
