@@ -115,6 +115,20 @@ impl Config {
     }
 }
 
+/// The persistent directory that these variables mean: all that some commands need.
+///
+/// # Errors
+/// When it cannot be used.
+pub fn persist_directory(
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<PathBuf, ConfigError> {
+    let mut environment = Environment::new(variables);
+    match environment.persist() {
+        Some(directory) => Ok(directory),
+        None => Err(ConfigError(environment.problems)),
+    }
+}
+
 /// Whether `DEBUG` asks for more lines; needed before the rest is read.
 ///
 /// # Errors

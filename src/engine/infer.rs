@@ -13,13 +13,13 @@ use crate::tensor::Table;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What every inference needs.
+/// What every inference of one pipeline needs.
 pub(super) struct Inferences {
     pub(super) slot: Slot,
     pub(super) pool: Arc<Pool>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) gate: Gate,
-    pub(super) metrics: Metrics,
+    pub(super) gate: Arc<Gate>,
+    pub(super) metrics: Arc<Metrics>,
     /// How long a request may wait and compute, from the moment when its rows are read.
     pub(super) request_max: Duration,
     /// The edge's name, as later answers carry it.
@@ -93,6 +93,19 @@ impl Form {
 }
 
 impl Inferences {
+    /// The same for another pipeline: both go through one gate while the first still has requests.
+    pub(super) fn beside(&self, slot: Slot) -> Inferences {
+        Inferences {
+            slot,
+            pool: self.pool.clone(),
+            clock: self.clock.clone(),
+            gate: self.gate.clone(),
+            metrics: self.metrics.clone(),
+            request_max: self.request_max,
+            partition: self.partition.clone(),
+        }
+    }
+
     /// Infers the rows in the body of `request`.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use super::fetch::Fetched;
 use crate::disk::Stretch;
 use crate::exit::{self, Exit, Failure};
 use crate::logging::AT_LOAD;
+use crate::oci::Digest;
 use crate::pipeline::{Definition, ModelEntry, ModelKey, RUNTIME_ONNX, Step};
 use crate::runtime::{Chain, Link, LoadError, Model, Pool};
 use std::collections::HashMap;
@@ -13,6 +14,8 @@ use std::time::Instant;
 /// A pipeline that answers.
 #[derive(Debug)]
 pub(super) struct Slot {
+    /// Of the artifact's manifest.
+    pub(super) digest: Digest,
     /// The definition as published.
     pub(super) definition: Definition,
     /// The models that run in turn.
@@ -40,7 +43,8 @@ enum SlotError {
 }
 
 impl Slot {
-    /// Loads each model of the pipeline and runs a row of zeros through them.
+    /// Loads each model of the pipeline and runs a row of zeros through them; another pipeline may
+    /// be answering meanwhile.
     ///
     /// # Errors
     /// When a model does not load.
@@ -51,7 +55,7 @@ impl Slot {
                  the engine does, and publish a version that loads",
             )
         };
-        let Fetched { definition, files } = fetched;
+        let Fetched { digest, definition, files } = fetched;
         let mut loaded: HashMap<ModelKey, Arc<Model>> = HashMap::new();
         let mut links = Vec::new();
         let mut run = Vec::new();
@@ -84,7 +88,9 @@ impl Slot {
             return Err(refused(SlotError::Empty));
         };
         warm_up(&chain, pool);
-        Ok(Slot { definition, chain, keys: run, last })
+        // The last moment to refuse: at a start and before a switch, whatever else a pipeline has to
+        // prove on this processor is proven here.
+        Ok(Slot { digest, definition, chain, keys: run, last })
     }
 }
 

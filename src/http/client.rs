@@ -201,7 +201,8 @@ impl Client {
         let config = agent.configure_request(request);
         let request = match call.patience {
             Patience::Answer => config.timeout_global(Some(self.timeouts.answer)),
-            Patience::Stream => config,
+            // The body may take its time, and the head before it may not.
+            Patience::Stream => config.timeout_recv_response(Some(self.timeouts.commit)),
             Patience::Commit => config
                 .timeout_per_read(None)
                 .timeout_recv_response(Some(self.timeouts.commit))

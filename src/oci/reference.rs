@@ -147,6 +147,27 @@ pub enum Source {
     },
 }
 
+impl Source {
+    /// The digest, where it is one in a registry and pinned to it: then it may be here already.
+    #[must_use]
+    pub const fn digest(&self) -> Option<&Digest> {
+        match self {
+            Self::Registry(reference) => reference.version.digest(),
+            Self::Layout { .. } => None,
+        }
+    }
+
+    /// The tag, where there is one.
+    #[must_use]
+    pub const fn tag(&self) -> Option<&Tag> {
+        match self {
+            Self::Registry(reference) => reference.version.tag(),
+            Self::Layout { version: Some(version), .. } => version.tag(),
+            Self::Layout { version: None, .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

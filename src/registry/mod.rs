@@ -16,6 +16,13 @@ mod shelf;
 
 pub mod signature;
 
+mod coming;
+mod pace;
+mod partial;
+mod range;
+mod retry;
+mod transfer;
+
 mod error;
 mod failure;
 mod reply;
@@ -23,12 +30,14 @@ mod reply;
 pub use archive::{Archive, ArchiveFault, Contents, write_archive};
 pub use credentials::{Credentials, Secret};
 pub use error::{Doing, Error, LayoutFault, Oddity};
-pub use layout::{INDEX_BYTES_MAX, Layout};
+pub use layout::{INDEX_BYTES_MAX, Layout, Swept};
 pub use push::Pushed;
 pub use remote::{Remote, Transport};
 pub use reply::Reply;
+pub use retry::Retry;
 pub use session::Action;
 pub use shelf::Shelf;
+pub use transfer::{Arrival, BLOBS_AT_ONCE, Brought, SPARE_BYTES, Transfer};
 
 use crate::oci::{Digest, Manifest};
 

@@ -21,6 +21,9 @@ mod registry_roundtrip;
 // A registry that lies, stalls, cuts or sends us elsewhere is refused by name.
 mod registry_faults;
 
+// Over a link that is cut, stalls and lies, what has come is kept and the rest is fetched.
+mod pulling;
+
 // Answers beside onnxruntime's, inputs by pyarrow and pandas.
 mod inference;
 
@@ -39,6 +42,14 @@ mod service;
 // What is refused, and how.
 mod bad_input;
 mod start_faults;
+
+// A start without a registry, another pipeline while one answers, a power cut at any moment.
+mod kills;
+mod offline_start;
+mod switch;
+
+// The store in an operator's hands.
+mod store_commands;
 
 // What the network can do to a running engine: after each fault it serves, and nothing is left.
 mod faults;

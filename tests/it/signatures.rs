@@ -167,6 +167,26 @@ fn what_was_verified_once_is_verified_again_without_its_signature_in_the_registr
 }
 
 #[test]
+fn a_start_without_a_registry_verifies_again_and_serves_nothing_that_is_not_trusted() {
+    let registry = Registry::start(&Auth::None);
+    let keys = Keys::make();
+    let published = keys.publish(MODEL, &["--registry", &registry.host().to_string()]);
+    let (key, persist) = (keys.public_text(), tempfile::tempdir().unwrap());
+    served(&published.pipeline_url, &[("POTOROO_SIGNATURE_KEY", &key)], persist.path());
+    drop(registry);
+    let said = served(&published.pipeline_url, &[("POTOROO_SIGNATURE_KEY", &key)], persist.path());
+    assert!(said.contains("serving the pipeline that is kept on this device"), "{said}");
+    assert!(said.contains("signature=tag key="), "{said}");
+
+    let strangers = Keys::make();
+    let key = strangers.public_text();
+    let ended =
+        refused(&published.pipeline_url, &[("POTOROO_SIGNATURE_KEY", &key)], persist.path());
+    assert_eq!(ended.code(), 6, "{}", ended.stderr);
+    assert!(ended.stderr.contains("was made by another key"), "{}", ended.stderr);
+}
+
+#[test]
 fn keys_are_rotated_by_a_directory_of_both() {
     let (old, new) = (Keys::make(), Keys::make());
     let (directory, trusted) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -78,13 +78,13 @@ fn index(contents: &Contents<'_>) -> Index {
     let mut index = Index::empty();
     match contents.tag {
         Some(tag) => index.tag(tag, &entry),
-        None => _ = index.add(&entry),
-    }
+        None => index.add(&entry),
+    };
     for signature in contents.signatures {
         match signature.tag(digest) {
             Some(tag) => index.tag(&tag, &signature.descriptor),
-            None => _ = index.add(&signature.descriptor),
-        }
+            None => index.add(&signature.descriptor),
+        };
     }
     index
 }

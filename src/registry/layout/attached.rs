@@ -1,9 +1,7 @@
 //! Signatures in a layout: found by what they refer to, listed beside the pipelines.
 
-use std::fs::File;
-
-use super::{INDEX, Layout, MARKER};
-use crate::disk::{self, Step, failed};
+use super::Layout;
+use crate::disk;
 use crate::oci::{Digest, Tag, Version};
 use crate::registry::signature::Attached;
 use crate::registry::{Error, INDEX_BYTES_MAX, LayoutFault};
@@ -43,14 +41,7 @@ impl Layout {
             return Ok(());
         }
         self.put_blob_from(&attached.descriptor, &mut attached.manifest.as_slice())?;
-        let marker = self.root.join(MARKER);
-        let locked = File::open(&marker).map_err(failed(Step::Open, &marker))?;
-        locked.lock().map_err(failed(Step::Lock, &marker))?;
-        let mut index = self.index()?;
-        if index.add(&attached.descriptor) {
-            disk::write_durably(&self.root.join(INDEX), &index.to_bytes())?;
-        }
-        Ok(())
+        self.change_index(|index| index.add(&attached.descriptor))
     }
 
     /// The one artifact that the layout has beside signatures.

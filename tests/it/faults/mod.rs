@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 mod bodies;
-mod client;
+pub mod client;
 mod crowds;
 mod descriptors;
 mod heads;

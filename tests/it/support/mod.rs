@@ -1,7 +1,10 @@
 //! What the tests stand on: programs as processes, a registry, Python's peers, an HTTP client.
 
 pub mod browser;
+pub mod edge;
 pub mod engine;
+pub mod fault_proxy;
+pub mod front;
 pub mod layout;
 pub mod ops;
 pub mod process;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use potoroo::http::client::Timeouts;
@@ -40,32 +40,19 @@ impl Registry {
         let storage = tempfile::tempdir().unwrap();
         let config = storage.path().join("config.yml");
         std::fs::write(&config, configuration(&storage, auth)).unwrap();
-        let mut child = Command::new("docker-registry")
-            .arg("serve")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("these tests need Debian's package docker-registry");
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut said = String::new();
-        // It takes a free port by itself and says which, so no port is lost to someone else.
-        let host = loop {
-            let Some(Ok(line)) = lines.next() else {
-                let _ = child.wait();
-                panic!("docker-registry did not start:\n{said}");
-            };
-            if let Some((_, rest)) = line.split_once("listening on ") {
-                let address: String =
-                    rest.chars().take_while(|c| c.is_ascii_digit() || ".:".contains(*c)).collect();
-                break address.parse().unwrap();
-            }
-            writeln!(said, "{line}").unwrap();
-        };
-        // A pipe that nobody reads would stop it.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        let (child, host) = serve(&config);
         Self { child, host, storage }
+    }
+
+    /// Ends it; what it stores stays.
+    pub(crate) fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again with what it stores, on another port.
+    pub(crate) fn start_again(&mut self) {
+        (self.child, self.host) = serve(&self.storage.path().join("config.yml"));
     }
 
     /// Where it answers.
@@ -90,6 +77,36 @@ impl Drop for Registry {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Starts the program and waits until it listens.
+fn serve(config: &Path) -> (Child, RegistryHost) {
+    let mut child = Command::new("docker-registry")
+        .arg("serve")
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("these tests need Debian's package docker-registry");
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut said = String::new();
+    // It takes a free port by itself and says which, so no port is lost to someone else.
+    let host = loop {
+        let Some(Ok(line)) = lines.next() else {
+            let _ = child.wait();
+            panic!("docker-registry did not start:\n{said}");
+        };
+        if let Some((_, rest)) = line.split_once("listening on ") {
+            let address: String =
+                rest.chars().take_while(|c| c.is_ascii_digit() || ".:".contains(*c)).collect();
+            break address.parse().unwrap();
+        }
+        writeln!(said, "{line}").unwrap();
+    };
+    // A pipe that nobody reads would stop it.
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+    (child, host)
 }
 
 /// Credentials in one line.
