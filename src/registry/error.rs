@@ -213,6 +213,12 @@ pub enum Error {
     /// The disk.
     #[error("the disk does not do its part")]
     Disk(#[from] disk::Error),
+    /// The system gives us no thread to fetch with.
+    #[error("cannot start a thread to fetch with")]
+    NoThread {
+        /// What the system said.
+        source: io::Error,
+    },
     /// The blob to be sent or stored cannot be read.
     #[error("cannot read the blob {digest} where it comes from")]
     Source {
@@ -282,6 +288,7 @@ impl Error {
             Self::Disk(_) | Self::Sink { .. } => {
                 "check free space and write permission of the directory"
             }
+            Self::NoThread { .. } => "raise the limit of processes and threads (ulimit -u)",
             Self::Source { .. } => "check that the file is there and readable",
         }
     }

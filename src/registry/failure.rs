@@ -16,6 +16,7 @@ impl Error {
             Self::Unreachable { .. }
             | Self::Untrusted { .. }
             | Self::RateLimited { .. }
+            | Self::NoThread { .. }
             | Self::Ended { .. } => true,
             // Not implemented, and a version of HTTP that is not spoken: it will not learn them.
             Self::Server { status, .. } => !matches!(status, 501 | 505),
@@ -50,6 +51,7 @@ impl Error {
             }
             Self::Unreachable { .. }
             | Self::Untrusted { .. }
+            | Self::NoThread { .. }
             | Self::Ended { .. }
             | Self::CredentialsMissing { .. }
             | Self::CredentialsWrong { .. }
@@ -98,7 +100,7 @@ impl Error {
             Self::NotALayout { .. } => Exit::Usage,
             Self::Archive { source, .. } => source.exit(),
             Self::NoSpace { .. } | Self::Disk(_) | Self::Sink { .. } => Exit::Disk,
-            Self::Source { .. } => Exit::Failed,
+            Self::NoThread { .. } | Self::Source { .. } => Exit::Failed,
         }
     }
 }

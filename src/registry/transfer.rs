@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread::Builder;
 use std::time::Duration;
 
 use super::coming::{Coming, End};
@@ -101,18 +102,24 @@ impl Transfer<'_> {
             Ok(brought)
         };
         std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..workers)
-                .map(|_| {
-                    let (work, sender) = (&work, sender.clone());
-                    scope.spawn(move || work(sender))
-                })
-                .collect();
+            let mut sum = Ok(Brought::default());
+            let mut started = Vec::new();
+            for number in 1..=workers {
+                let (work, sender) = (&work, sender.clone());
+                let thread = Builder::new().name(format!("pull-{number}"));
+                match thread.spawn_scoped(scope, move || work(sender)) {
+                    Ok(worker) => started.push(worker),
+                    Err(source) => {
+                        over.say();
+                        sum = Err(Error::NoThread { source });
+                    }
+                }
+            }
             drop(sender);
             for (blob, arrival) in arrivals {
                 progress(blob, arrival);
             }
-            let mut sum = Ok(Brought::default());
-            for worker in workers {
+            for worker in started {
                 match worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
                     Ok(brought) => _ = sum.as_mut().map(|sum| sum.add(&brought)),
                     // Who stopped since another failed has nothing to say.
@@ -147,29 +154,31 @@ impl Transfer<'_> {
         Ok(())
     }
 
-    /// The bytes that these blobs still need, nothing when all are there, and those that are free.
+    /// The bytes that these blobs still need, and those that are free.
     fn room(&self, blobs: &[&Descriptor]) -> Result<(u64, u64), Error> {
         let mut missing: u64 = 0;
         for blob in blobs {
-            if !self.layout.has_blob(blob)? {
-                let have = self.layout.partial_bytes(&blob.digest)?;
-                missing = missing.saturating_add(blob.size.saturating_sub(have));
-            }
+            let have = self.layout.partial_bytes(&blob.digest)?;
+            missing = missing.saturating_add(blob.size.saturating_sub(have));
         }
+        // Whoever needs nothing needs no spare room either.
         let needed = if missing > 0 { missing.saturating_add(SPARE_BYTES) } else { 0 };
         Ok((needed, disk::free_bytes(self.layout.root())?))
     }
 
     /// The error of a disk that became full meanwhile, told as what it is.
     fn named(&self, error: Error, blobs: &[&Descriptor]) -> Error {
-        let is_full = matches!(&error, Error::Disk(disk) if disk.is_full());
-        match self.room(blobs) {
-            Ok((needed_bytes, free_bytes)) if is_full => {
-                let directory = self.layout.root().to_owned();
-                Error::NoSpace { directory, needed_bytes, free_bytes }
-            }
-            Ok(_) | Err(_) => error,
+        if !matches!(&error, Error::Disk(disk) if disk.is_full()) {
+            return error;
         }
+        let is_missing = |blob: &&&Descriptor| !self.layout.has_blob(blob).unwrap_or(false);
+        let missing: Vec<_> = blobs.iter().filter(is_missing).copied().collect();
+        let directory = self.layout.root().to_owned();
+        self.room(&missing).map_or(error, |(needed_bytes, free_bytes)| Error::NoSpace {
+            directory,
+            needed_bytes,
+            free_bytes,
+        })
     }
 }
 
