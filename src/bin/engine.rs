@@ -37,6 +37,18 @@ const COMMANDS: &[Command] = &[
                   engine runs.",
         run: |variables, _| engine::gc(variables),
     },
+    Command {
+        name: "doctor",
+        flag: Some("--json"),
+        meaning: "Examines settings, device, network, registry and store, and says what to do.",
+        run: engine::doctor,
+    },
+    Command {
+        name: "healthcheck",
+        flag: None,
+        meaning: "Asks the engine on this machine whether it is well; ends with 0 or 1.",
+        run: |variables, _| engine::healthcheck(variables),
+    },
 ];
 
 fn main() -> ExitCode {

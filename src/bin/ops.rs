@@ -11,6 +11,7 @@ use potoroo::ops::export::{Moved, export, import};
 use potoroo::ops::keygen::keygen;
 use potoroo::ops::publish::{Order, Published, Target, publish};
 use potoroo::ops::sign::{PrivateKey, Signed, Signing};
+use potoroo::ops::surroundings::Surroundings;
 use potoroo::registry::signature::Form;
 use potoroo::registry::{Credentials, Secret};
 use std::io::Read;
@@ -219,7 +220,10 @@ impl PublishArguments {
         let host: RegistryHost = host.parse().map_err(|error| {
             Failure::new(Exit::Usage, error).hint("give --registry as host, host:port or host/path")
         })?;
-        let login = self.login.login(&host)?;
+        let mut login = self.login.login(&host)?;
+        if registry.starts_with("https://") {
+            login.tls_only.push(host.clone());
+        }
         Ok(Target::Registry { host, prefix: prefix.to_owned(), login })
     }
 
@@ -253,7 +257,12 @@ fn key_password(file: Option<&std::path::Path>) -> Result<Option<Secret>, Failur
 impl LoginArguments {
     fn login(&self, host: &RegistryHost) -> Result<Login, Failure> {
         let plain_http = if self.plain_http { vec![host.clone()] } else { Vec::new() };
-        Ok(Login { credentials: self.credentials()?, plain_http })
+        Ok(Login {
+            credentials: self.credentials()?,
+            plain_http,
+            tls_only: Vec::new(),
+            surroundings: Surroundings::read()?,
+        })
     }
 
     fn credentials(&self) -> Result<Option<Credentials>, Failure> {

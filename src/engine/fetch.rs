@@ -12,7 +12,7 @@ use crate::logging::AT_PULL;
 use crate::oci::{CONFIG_BYTES_MAX, Descriptor, Digest, Source, Version};
 use crate::pipeline::Definition;
 use crate::registry::signature::Place;
-use crate::registry::{self, Action, Arrival, Remote, Retry, Shelf, Transfer, Transport};
+use crate::registry::{self, Action, Arrival, Remote, Retry, Shelf, Transfer};
 use std::collections::HashMap;
 use std::time::Instant;
 
@@ -57,7 +57,7 @@ pub(super) fn find<'a>(
 ) -> Result<Found<'a>, Failure> {
     let (origin, manifest) = match &config.source {
         Source::Registry(reference) => {
-            let transport = Transport::new(Timeouts::EDGE, config.plain_http.clone());
+            let transport = config.transport(Timeouts::EDGE);
             let (registry, repository) = (reference.registry.clone(), reference.repository.clone());
             let remote = Remote::new(transport, registry, repository, config.credentials.clone());
             remote.login(Action::Pull)?;

@@ -26,6 +26,7 @@ mod slot;
 mod trust;
 
 mod gate;
+mod healthcheck;
 mod infer;
 mod metrics;
 mod open_inference;
@@ -35,12 +36,15 @@ mod routes;
 mod serve;
 
 mod commands;
+mod doctor;
 
 pub use commands::{gc, models, pull};
+pub use doctor::doctor;
+pub use healthcheck::healthcheck;
 
 use crate::clock::DeviceClock;
 use crate::exit::{Exit, Failure};
-use crate::logging::{self, AT_START, Verbosity, announce};
+use crate::logging::{self, AT_START, Verbosity, announce, quoted};
 use crate::runtime::Pool;
 use config::Config;
 use keeper::Keeper;
@@ -86,7 +90,14 @@ fn start_logging(variables: &Variables) {
 }
 
 fn config_of(variables: Variables) -> Result<Config, Failure> {
-    Config::from_environment(variables).map_err(|error| {
+    let config = Config::from_environment(variables).map_err(|error| {
         Failure::new(Exit::Usage, error).hint("`potoroo-engine --help` lists every setting")
-    })
+    })?;
+    for warning in &config.warnings {
+        log::warn!(target: AT_START, "{}", quoted("msg", warning));
+    }
+    if let Some(file) = &config.login_file {
+        log::info!(target: AT_START, "login_file={file:?} msg=\"the login of another tool is used\"");
+    }
+    Ok(config)
 }

@@ -3,6 +3,7 @@
 mod lock;
 mod state;
 
+pub(super) use lock::FILE as LOCK;
 pub(super) use state::{Kept, Refused};
 
 use crate::clock::{Clock, rfc3339};
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The image layout with everything that was fetched.
-const LAYOUT: &str = "store";
+pub(super) const LAYOUT: &str = "store";
 
 /// How often a new pipeline may end the engine while it is loaded, before the one that did answer
 /// is served instead: once and twice may be a power cut, three times is the pipeline.

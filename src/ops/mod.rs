@@ -6,5 +6,6 @@ pub mod export;
 pub mod keygen;
 pub mod publish;
 pub mod sign;
+pub mod surroundings;
 
 pub use login::Login;

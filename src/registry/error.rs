@@ -242,14 +242,18 @@ impl Error {
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         match self {
-            Self::Unreachable { .. } => {
-                "check the host and port in the reference, the network, and HTTPS_PROXY and NO_PROXY"
+            Self::Unreachable { source, .. } | Self::Untrusted { source, .. } => {
+                match source.hint() {
+                    Some(hint) => hint,
+                    None => {
+                        "check the host and port in the reference, the network, and HTTPS_PROXY \
+                         and NO_PROXY"
+                    }
+                }
             }
-            Self::Untrusted { .. } => {
-                "check the clock and the certificate; for a registry without TLS name it in \
-                 POTOROO_PLAIN_HTTP"
+            Self::CredentialsMissing { .. } => {
+                "set OCI_USERNAME and OCI_PASSWORD, or log in with `docker login` as the same user"
             }
-            Self::CredentialsMissing { .. } => "set OCI_USERNAME and OCI_PASSWORD",
             Self::CredentialsWrong { .. } => {
                 "check OCI_USERNAME and OCI_PASSWORD; a token may have expired"
             }

@@ -1,6 +1,7 @@
 //! Registries: logging in, fetching and pushing artifacts, image layouts on disk, and signatures.
 
 mod credentials;
+mod logins;
 mod remote;
 
 mod challenge;
@@ -31,6 +32,7 @@ pub use archive::{Archive, ArchiveFault, Contents, write_archive};
 pub use credentials::{Credentials, Secret};
 pub use error::{Doing, Error, LayoutFault, Oddity};
 pub use layout::{INDEX_BYTES_MAX, Layout, Swept};
+pub use logins::{Login, Logins};
 pub use push::Pushed;
 pub use remote::{Remote, Transport};
 pub use reply::Reply;

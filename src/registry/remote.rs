@@ -7,7 +7,9 @@ use ureq::http::{Method, Uri};
 
 use super::session::{Action, Held};
 use super::{Credentials, Doing, Error, Oddity, Reply};
-use crate::http::client::{self, Answer, Authorization, Call, Client, Patience, Timeouts, Wait};
+use crate::http::client::{
+    self, Answer, Authorization, Call, Client, Network, Patience, Timeouts, Wait,
+};
 use crate::http::date;
 use crate::oci::{RegistryHost, Repository, excerpt};
 
@@ -27,6 +29,7 @@ pub struct Transport {
     client: Client,
     timeouts: Timeouts,
     plain_http: Vec<RegistryHost>,
+    tls_only: Vec<RegistryHost>,
 }
 
 impl Transport {
@@ -35,12 +38,25 @@ impl Transport {
     /// A host of `plain_http` matches with its port, as it is written in references.
     #[must_use]
     pub fn new(timeouts: Timeouts, plain_http: Vec<RegistryHost>) -> Self {
-        Self { client: Client::new(timeouts), timeouts, plain_http }
+        let client = Client::new(timeouts);
+        Self { client, timeouts, plain_http, tls_only: Vec::new() }
+    }
+
+    /// The same through a network with proxies and trust roots of its own.
+    #[must_use]
+    pub fn through(self, network: &Network) -> Self {
+        Self { client: Client::through(self.timeouts, network), ..self }
+    }
+
+    /// The same, but these hosts are spoken to by TLS alone, loopback or not.
+    #[must_use]
+    pub fn with_tls(self, tls_only: Vec<RegistryHost>) -> Self {
+        Self { tls_only, ..self }
     }
 
     /// Whether a host may hear us in plain text.
     pub(super) fn may_be_plain(&self, host: &RegistryHost) -> bool {
-        host.is_loopback() || self.plain_http.contains(host)
+        !self.tls_only.contains(host) && (host.is_loopback() || self.plain_http.contains(host))
     }
 }
 
@@ -83,6 +99,14 @@ impl Remote {
             200..=299 => self.no_page(&answer),
             _ => Err(self.refusal(Doing::Login, answer)),
         }
+    }
+
+    /// Where the registry is asked: its base address, with the scheme that is spoken to it.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`] when the host makes no URI.
+    pub fn address(&self) -> Result<Uri, Error> {
+        self.uri("/v2/")
     }
 
     /// The URI of a path at the registry.

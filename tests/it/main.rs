@@ -24,6 +24,13 @@ mod registry_faults;
 // Over a link that is cut, stalls and lies, what has come is kept and the rest is fetched.
 mod pulling;
 
+// Registries by TLS of an own authority, by proxies, and with logins that other tools keep.
+mod proxies;
+mod secure_registry;
+
+// What a device is told about itself, and what a supervisor asks.
+mod doctor;
+
 // Answers beside onnxruntime's, inputs by pyarrow and pandas.
 mod inference;
 

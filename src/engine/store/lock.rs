@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The file that is locked; it stays, empty, when nobody holds it.
-const FILE: &str = "lock";
+pub(in crate::engine) const FILE: &str = "lock";
 
 /// How long a lock that is held is waited for: who only looks whether it is held has it for a moment,
 /// and an engine that ends gives it back with its last breath.

@@ -1,6 +1,7 @@
 //! What the tests stand on: programs as processes, a registry, Python's peers, an HTTP client.
 
 pub mod browser;
+pub mod certificates;
 pub mod edge;
 pub mod engine;
 pub mod fault_proxy;
@@ -8,13 +9,15 @@ pub mod front;
 pub mod layout;
 pub mod ops;
 pub mod process;
+pub mod proxy;
 pub mod python;
 pub mod registry;
 pub mod scripted;
 pub mod signing;
+pub mod tls_front;
 pub mod token_server;
 
-mod listener;
+pub mod listener;
 
 use std::path::PathBuf;
 

@@ -10,6 +10,7 @@ use potoroo::oci::RegistryHost;
 use potoroo::registry::{Credentials, Remote, Secret, Transport};
 use tempfile::TempDir;
 
+use super::certificates::Shown;
 use super::token_server::TokenServer;
 
 /// The password that the registry knows with [`Auth::Htpasswd`].
@@ -25,6 +26,8 @@ pub(crate) enum Auth<'a> {
     Htpasswd(&'a str),
     /// Who has a token of this service.
     Token(&'a TokenServer),
+    /// The same, with its address as the registry is to tell it.
+    TokenAt(&'a TokenServer, &'a str),
 }
 
 /// The running registry; it and its storage end with this value.
@@ -37,9 +40,18 @@ pub(crate) struct Registry {
 impl Registry {
     /// Starts a registry and returns when it listens.
     pub(crate) fn start(auth: &Auth<'_>) -> Self {
+        Self::start_at("127.0.0.1:0", auth, None)
+    }
+
+    /// The same at an address of the test's choice, with TLS where there is a certificate.
+    pub(crate) fn start_at(address: &str, auth: &Auth<'_>, shown: Option<&Shown>) -> Self {
         let storage = tempfile::tempdir().unwrap();
         let config = storage.path().join("config.yml");
-        std::fs::write(&config, configuration(&storage, auth)).unwrap();
+        let tls = shown.map(|it| it.write(storage.path())).map_or(String::new(), |files| {
+            let [certificate, key] = files.map(|path| path.display().to_string());
+            format!("  tls:\n    certificate: {certificate}\n    key: {key}\n")
+        });
+        std::fs::write(&config, configuration(&storage, address, &tls, auth)).unwrap();
         let (child, host) = serve(&config);
         Self { child, host, storage }
     }
@@ -99,7 +111,7 @@ fn serve(config: &Path) -> (Child, RegistryHost) {
         };
         if let Some((_, rest)) = line.split_once("listening on ") {
             let address: String =
-                rest.chars().take_while(|c| c.is_ascii_digit() || ".:".contains(*c)).collect();
+                rest.chars().take_while(|c| c.is_ascii_hexdigit() || ".:[]".contains(*c)).collect();
             break address.parse().unwrap();
         }
         writeln!(said, "{line}").unwrap();
@@ -115,7 +127,7 @@ pub(crate) fn credentials(username: &str, password: &str) -> Option<Credentials>
     Some(Credentials { username: username.to_owned(), password })
 }
 
-fn configuration(storage: &TempDir, auth: &Auth<'_>) -> String {
+fn configuration(storage: &TempDir, address: &str, tls: &str, auth: &Auth<'_>) -> String {
     let root = storage.path().display();
     let auth = match auth {
         Auth::None => String::new(),
@@ -125,12 +137,16 @@ fn configuration(storage: &TempDir, auth: &Auth<'_>) -> String {
             format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", path.display())
         }
         Auth::Token(server) => {
+            let realm = server.realm();
+            return configuration(storage, address, tls, &Auth::TokenAt(server, &realm));
+        }
+        Auth::TokenAt(server, realm) => {
             let path = storage.path().join("root.pem");
             std::fs::write(&path, server.certificate_pem()).unwrap();
             format!(
                 "auth:\n  token:\n    realm: {}\n    service: {}\n    issuer: {}\n    \
                  rootcertbundle: {}\n",
-                server.realm(),
+                realm,
                 TokenServer::SERVICE,
                 TokenServer::ISSUER,
                 path.display()
@@ -139,6 +155,6 @@ fn configuration(storage: &TempDir, auth: &Auth<'_>) -> String {
     };
     format!(
         "version: 0.1\nlog:\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: {root}\n\
-         http:\n  addr: 127.0.0.1:0\n{auth}"
+         http:\n  addr: \"{address}\"\n{tls}{auth}"
     )
 }
