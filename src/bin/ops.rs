@@ -224,7 +224,7 @@ impl PublishArguments {
         if registry.starts_with("https://") {
             login.tls_only.push(host.clone());
         }
-        Ok(Target::Registry { host, prefix: prefix.to_owned(), login })
+        Ok(Target::Registry { host, prefix: prefix.to_owned(), login: Box::new(login) })
     }
 
     fn signing(&self) -> Result<Option<Signing>, Failure> {

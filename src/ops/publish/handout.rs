@@ -99,7 +99,6 @@ impl<'a> Handout<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::Login;
 
     #[test]
     fn the_commands_have_the_contracts_form() {
@@ -111,7 +110,7 @@ mod tests {
             target: Target::Registry {
                 host: "sample-registry.com".parse().unwrap(),
                 prefix: String::new(),
-                login: Login::default(),
+                login: Box::default(),
             },
         };
         let handout = Handout::new(&order, "sample-registry.com/pipelines/fraud:v");

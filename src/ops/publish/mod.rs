@@ -46,7 +46,7 @@ pub enum Target {
         /// The path before `pipelines/`, often empty.
         prefix: String,
         /// Who pushes, and how.
-        login: Login,
+        login: Box<Login>,
     },
     /// An OCI image layout in this directory, made when it is not there.
     Layout(PathBuf),
