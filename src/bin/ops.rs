@@ -62,6 +62,9 @@ struct PublishArguments {
     /// Write an OCI image layout into this directory instead of pushing.
     #[arg(long, value_name = "DIR")]
     layout: Option<PathBuf>,
+    /// Rows with the outputs that an engine must give before it serves (JSON).
+    #[arg(long, value_name = "FILE")]
+    known_answers: Option<PathBuf>,
     /// The engine image for the commands that are printed.
     #[arg(long)]
     engine_url: Option<String>,
@@ -210,8 +213,8 @@ impl PublishArguments {
             }
         };
         let signing = self.signing()?;
-        let PublishArguments { file, name, engine_url, .. } = self;
-        Ok(Order { file, name, target, engine_url, signing })
+        let PublishArguments { file, name, known_answers, engine_url, .. } = self;
+        Ok(Order { file, name, known_answers, target, engine_url, signing })
     }
 
     fn registry_target(&self, registry: &str) -> Result<Target, Failure> {

@@ -84,8 +84,7 @@ fn name(source: &Source) -> &str {
 
 fn model_layers(definition: &Definition, manifest: &Manifest) -> Result<Vec<Descriptor>, Failure> {
     let mut wanted = BTreeSet::new();
-    for Step::ModelInference(keys) in &definition.steps {
-        let Some(key) = keys.first() else { continue };
+    for key in definition.steps.iter().flat_map(Step::models) {
         wanted.insert(key.sha);
         if !manifest.layers.iter().any(|layer| layer.digest == key.sha) {
             let error = ArtifactError::NoLayer { model: key.name.clone(), digest: key.sha };

@@ -3,6 +3,7 @@
 use super::gate::Load;
 use super::slot::Slot;
 use super::updates::Outcome;
+use super::verdicts::Verdicts;
 use crate::tensor::{Data, NamedTensor};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -80,6 +81,7 @@ pub(super) struct Metrics {
     bytes_out: AtomicU64,
     not_finite: AtomicU64,
     updates: [AtomicU64; Outcome::ALL.len()],
+    pub(super) verdicts: Verdicts,
 }
 
 #[derive(Debug, Default)]
@@ -112,6 +114,7 @@ impl Metrics {
             bytes_out: AtomicU64::new(0),
             not_finite: AtomicU64::new(0),
             updates: Default::default(),
+            verdicts: Verdicts::default(),
         }
     }
 
@@ -183,6 +186,7 @@ impl Metrics {
             page.line("potoroo_updates_total", &labels, count.load(Relaxed));
         }
         self.requests(&mut page);
+        self.verdicts.write(&mut page);
         self.latencies(&mut page, &pipeline);
         page.gauge("potoroo_running", "Requests that compute.", load.running as u64);
         page.gauge(
@@ -248,14 +252,14 @@ impl Metrics {
 }
 
 /// The text while it is written.
-struct Page(String);
+pub(super) struct Page(String);
 
 impl Page {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
+    pub(super) fn head(&mut self, name: &str, kind: &str, help: &str) {
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
-    fn line(&mut self, name: &str, labels: &str, value: u64) {
+    pub(super) fn line(&mut self, name: &str, labels: &str, value: u64) {
         let _ = match labels {
             "" => writeln!(self.0, "{name} {value}"),
             labels => writeln!(self.0, "{name}{{{labels}}} {value}"),
@@ -292,7 +296,7 @@ impl Page {
 }
 
 /// `name="value"` with what the format wants escaped.
-fn label(name: &str, value: &str) -> String {
+pub(super) fn label(name: &str, value: &str) -> String {
     let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     format!("{name}=\"{value}\"")
 }

@@ -34,6 +34,7 @@ mod page;
 mod refusal;
 mod routes;
 mod serve;
+mod verdicts;
 
 mod commands;
 mod doctor;

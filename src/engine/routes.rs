@@ -9,7 +9,6 @@ use super::serve::Readiness;
 use crate::http::percent;
 use crate::http::server::{ApiKey, Refusal, Request, Response, Service};
 use crate::logging::AT_SERVE;
-use crate::pipeline::Step;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
@@ -183,10 +182,9 @@ fn pipelines(inferences: &Inferences) -> Vec<u8> {
 }
 
 fn models(inferences: &Inferences) -> Vec<u8> {
-    let steps = inferences.slot.definition.steps.iter();
-    let keys = steps.flat_map(|Step::ModelInference(keys)| keys.first());
-    let models: BTreeSet<ModelStatus<'_>> = keys
-        .map(|key| ModelStatus {
+    let links = inferences.slot.flow.links();
+    let models: BTreeSet<ModelStatus<'_>> = links
+        .map(|(key, _)| ModelStatus {
             name: &key.name,
             sha: key.sha.hex(),
             status: RUNNING,

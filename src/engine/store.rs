@@ -45,7 +45,7 @@ impl Store {
     /// When another engine has it, or it cannot be used.
     pub(super) fn open(directory: &Path, clock: Arc<dyn Clock>) -> Result<Store, Failure> {
         let lock = lock::take(directory)?;
-        let layout = Layout::create(&directory.join(LAYOUT))?;
+        let layout = sound(&directory.join(LAYOUT))?;
         Store::with(directory, layout, clock, Some(lock))
     }
 
@@ -273,6 +273,22 @@ impl Store {
             *state = changed;
         }
         Ok(())
+    }
+}
+
+/// The layout; where what makes it one is damaged, that is made anew, and the blobs are kept.
+fn sound(path: &Path) -> Result<Layout, Failure> {
+    match Layout::create(path).and_then(|layout| layout.needed_by(&[]).map(|_| layout)) {
+        Ok(layout) => Ok(layout),
+        Err(error @ registry::Error::NotALayout { .. }) => {
+            log::warn!(
+                target: AT_START,
+                "cause={:?} msg=\"the store is made anew around its blobs\"",
+                crate::exit::chain(&error)
+            );
+            Ok(Layout::renew(path)?)
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -80,6 +80,17 @@ impl Layout {
         Self::open(path)
     }
 
+    /// A layout whose marker and index are damaged, made one again around the blobs it has; its tags
+    /// are lost.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn renew(path: &Path) -> Result<Self, Error> {
+        disk::write_durably(&path.join(INDEX), &Index::empty().to_bytes())?;
+        disk::write_durably(&path.join(MARKER), MARKER_JSON)?;
+        Self::create(path)
+    }
+
     /// Where the blob is when it is there.
     #[must_use]
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {

@@ -50,7 +50,7 @@ impl Model {
     pub fn load_stretch(file: &Stretch) -> Result<Model, LoadError> {
         // Opened by us first: a missing file is then an I/O error, and not tract's sentence.
         let mut bytes = file.open().map_err(LoadError::Unreadable)?;
-        let onnx = onnx()
+        let onnx = operators::onnx()
             .with_ignore_output_shapes(true) // exporters and quantisers leave stale shapes there
             .with_ignore_value_info(true);
         // A whole file is mapped, and its pages can go again; a part of one has to be read.
@@ -165,6 +165,8 @@ fn name_apart(proto: &mut pb::ModelProto) {
 fn free_inputs(graph: &mut InferenceModel) -> Result<(Vec<Port>, Vec<Vec<Extent>>), LoadError> {
     let mut ports = Vec::new();
     let mut all_extents = Vec::new();
+    // Nameless first dimensions are one: each is the number of rows.
+    let mut batch = None;
     for index in 0..graph.inputs.len() {
         let refused = |error: TractError| LoadError::Refused(error.into());
         let name = graph.node(graph.inputs[index].node).name.clone();
@@ -182,13 +184,18 @@ fn free_inputs(graph: &mut InferenceModel) -> Result<(Vec<Port>, Vec<Vec<Extent>
         let mut dimensions = Vec::new();
         for axis in 0..rank as usize {
             let told = fact.shape.dim(axis).and_then(|dim| dim.concretize());
+            let fresh = |prefix: &str| graph.symbols.new_with_prefix(prefix);
+            let mut nameless = || match axis {
+                0 => batch.get_or_insert_with(|| fresh("batch")).clone(),
+                _ => fresh("open"),
+            };
             let extent = match told {
                 Some(TDim::Sym(symbol)) => Extent::Free(symbol),
                 Some(dim) => match dim.to_usize() {
                     Ok(extent) if extent > 0 => Extent::Fixed(extent),
-                    Ok(_) | Err(_) => Extent::Free(fresh(graph, axis)),
+                    Ok(_) | Err(_) => Extent::Free(nameless()),
                 },
-                None => Extent::Free(fresh(graph, axis)),
+                None => Extent::Free(nameless()),
             };
             dimensions.push(match &extent {
                 Extent::Fixed(extent) => Dimension::Fixed(*extent),
@@ -208,10 +215,6 @@ fn free_inputs(graph: &mut InferenceModel) -> Result<(Vec<Port>, Vec<Vec<Extent>
         all_extents.push(extents);
     }
     Ok((ports, all_extents))
-}
-
-fn fresh(graph: &InferenceModel, axis: usize) -> Symbol {
-    graph.symbols.new_with_prefix(if axis == 0 { "batch" } else { "open" })
 }
 
 fn outputs(typed: &TypedModel) -> Result<Vec<Port>, LoadError> {

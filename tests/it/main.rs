@@ -34,8 +34,14 @@ mod doctor;
 // Answers beside onnxruntime's, inputs by pyarrow and pandas.
 mod inference;
 
+// Models of scikit-learn and its kin beside onnxruntime.
+mod ml;
+
 // The other forms of answers, and the other protocol.
 mod later_forms;
+
+// Several models, and what is held against their answers.
+mod steps;
 
 // What a person with a browser sees.
 mod page;

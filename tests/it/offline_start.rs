@@ -167,7 +167,9 @@ fn a_second_engine_on_one_directory_is_refused_by_name_and_the_lock_goes_with_th
 #[test]
 fn a_state_file_that_is_damaged_costs_a_look_at_the_registry_and_no_blob() {
     let edge = edge_that_has_served();
-    std::fs::write(edge.home.path().join("pipelines.json"), "{").unwrap();
+    for file in ["pipelines.json", "pipelines.copy.json"] {
+        std::fs::write(edge.home.path().join(file), "{").unwrap();
+    }
     let refused = edge.run(&["gc"]);
     assert_eq!(refused.code(), 7, "{}", refused.stderr);
     let mut engine = edge.start();
@@ -175,6 +177,24 @@ fn a_state_file_that_is_damaged_costs_a_look_at_the_registry_and_no_blob() {
     assert!(said.contains("pipelines.json is damaged"), "{said}");
     assert_eq!(answering(&engine), "old");
     assert_eq!(edge.state()["current"]["url"], edge.url());
+}
+
+/// A card that loses blocks may lose these first, for they are written most often.
+#[test]
+fn files_that_tell_what_is_stored_may_be_damaged_and_it_is_served_without_a_registry() {
+    let edge = edge_that_has_served();
+    for file in ["pipelines.json", "store/index.json", "store/oci-layout"] {
+        std::fs::write(edge.home.path().join(file), "\0\0\0").unwrap();
+        edge.front.set(Way::Down);
+        let mut engine = edge.start();
+        let said = engine.process.seen().join("\n");
+        assert!(said.contains(KEPT), "{file}:\n{said}");
+        assert_eq!(answering(&engine), "old", "{file}");
+        engine.process.signal("KILL");
+        // With the registry all is as before.
+        edge.front.set(Way::Through);
+        edge.run(&["pull"]).success();
+    }
 }
 
 /// What a lack of memory does: the kernel ends the engine while it loads, again and again.

@@ -8,6 +8,10 @@ use std::path::Path;
 /// The file in the persistent directory.
 const FILE: &str = "pipelines.json";
 
+/// The same once more: a worn card loses a block now and then, and without this file a device that has
+/// no network would not know what it may serve.
+const COPY: &str = "pipelines.copy.json";
+
 /// The form of the file. A later one is not guessed at.
 const VERSION: u32 = 1;
 
@@ -78,11 +82,20 @@ pub(super) enum StateError {
 }
 
 impl State {
-    /// Reads the file; the empty state where there is none.
+    /// Reads the file, or its copy where the file is of no use; the empty state where there is none.
     pub(super) fn read(directory: &Path) -> Result<State, StateError> {
-        let Some(bytes) = disk::read_whole(&directory.join(FILE), BYTES_MAX)? else {
-            return Ok(State::default());
-        };
+        match State::read_file(&directory.join(FILE)) {
+            Ok(Some(state)) => Ok(state),
+            Ok(None) => Ok(State::read_file(&directory.join(COPY))?.unwrap_or_default()),
+            Err(error) => match State::read_file(&directory.join(COPY)) {
+                Ok(Some(state)) => Ok(state),
+                Ok(None) | Err(_) => Err(error),
+            },
+        }
+    }
+
+    fn read_file(path: &Path) -> Result<Option<State>, StateError> {
+        let Some(bytes) = disk::read_whole(path, BYTES_MAX)? else { return Ok(None) };
         #[derive(Deserialize)]
         struct Form {
             version: u32,
@@ -91,12 +104,14 @@ impl State {
         if form.version != VERSION {
             return Err(StateError::Version(form.version));
         }
-        serde_json::from_slice(&bytes).map_err(StateError::Malformed)
+        serde_json::from_slice(&bytes).map(Some).map_err(StateError::Malformed)
     }
 
     pub(super) fn write(&self, directory: &Path) -> Result<(), disk::Error> {
         #[expect(clippy::expect_used, reason = "structs of text and numbers have a JSON form")]
         let bytes = serde_json::to_vec_pretty(self).expect("a state has a JSON form");
+        // The file counts, so it comes last: a copy alone that is newer changes nothing.
+        disk::write_durably(&directory.join(COPY), &bytes)?;
         disk::write_durably(&directory.join(FILE), &bytes)
     }
 
@@ -170,6 +185,18 @@ mod tests {
             let error = State::read(directory.path()).unwrap_err();
             assert!(error.to_string().contains(told), "{error}");
         }
+    }
+
+    #[test]
+    fn a_file_that_is_damaged_has_a_copy() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut state = State::default();
+        state.adopt(kept("one", "u"));
+        state.write(directory.path()).unwrap();
+        fs::write(directory.path().join(FILE), "{").unwrap();
+        assert_eq!(State::read(directory.path()).unwrap(), state);
+        fs::write(directory.path().join(COPY), "{").unwrap();
+        State::read(directory.path()).unwrap_err();
     }
 
     #[test]

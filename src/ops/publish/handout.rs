@@ -103,6 +103,7 @@ mod tests {
     #[test]
     fn the_commands_have_the_contracts_form() {
         let order = Order {
+            known_answers: None,
             file: "fraud.yaml".into(),
             name: None,
             signing: None,
@@ -140,6 +141,7 @@ mod tests {
     #[test]
     fn a_layout_is_mounted_read_only() {
         let order = Order {
+            known_answers: None,
             file: "fraud.yaml".into(),
             name: None,
             signing: None,

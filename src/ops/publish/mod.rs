@@ -7,6 +7,7 @@
 mod artifact;
 mod check;
 mod handout;
+mod known;
 mod recipe;
 
 use crate::exit::{Exit, Failure};
@@ -28,6 +29,8 @@ pub struct Order {
     pub file: PathBuf,
     /// The pipeline's name, instead of the one in the file or the ONNX file's own.
     pub name: Option<String>,
+    /// A file of known answers that the engine is to prove at its start.
+    pub known_answers: Option<PathBuf>,
     /// Where it goes.
     pub target: Target,
     /// The engine image for the commands that are handed out.
@@ -79,7 +82,8 @@ pub fn publish(order: &Order) -> Result<Published, Failure> {
     let recipe = recipe::read(&order.file, order.name.as_deref()).map_err(|error| {
         Failure::new(Exit::Usage, error).hint("correct the file and publish again")
     })?;
-    let (definition, models) = check::check(&recipe)?;
+    let known = order.known_answers.as_deref().map(known::read).transpose()?;
+    let (definition, models) = check::check(&recipe, known)?;
     let artifact =
         artifact::build(&definition, &models).map_err(|error| Failure::new(Exit::Failed, error))?;
     let tag: Tag = definition.version.parse().map_err(|error| {

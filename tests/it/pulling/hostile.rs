@@ -100,7 +100,7 @@ fn wrote_only_its_store(home: &Path) {
                 |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
             let is_ours = match parts[..] {
                 ["persist"]
-                | ["persist", "store"]
+                | ["persist", "store" | "lock" | "pipelines.json" | "pipelines.copy.json"]
                 | ["persist", "store", "blobs" | "partial" | "index.json" | "oci-layout"]
                 | ["persist", "store", "blobs", "sha256"] => true,
                 ["persist", "store", "blobs", "sha256", hex] => is_hex(hex),

@@ -26,8 +26,8 @@ const QUICK: Retry = Retry {
     asked_wait_max: Duration::from_millis(2),
 };
 
-/// What suits a test: only the stall is short, since tests wait for it.
-const TIMEOUTS: Timeouts = Timeouts { stall: Duration::from_millis(300), ..Timeouts::EDGE };
+/// For a link that is to stall: tests wait for it.
+const SOON: Timeouts = Timeouts { stall: Duration::from_millis(500), ..Timeouts::EDGE };
 
 /// Bytes that no compression shortens and no two seeds share (xorshift).
 fn noise(seed: u64, bytes: usize) -> Vec<u8> {
@@ -50,6 +50,7 @@ struct Link {
     proxy: FaultProxy,
     blobs: Vec<Descriptor>,
     layout: Layout,
+    timeouts: Timeouts,
     _directory: TempDir,
 }
 
@@ -65,11 +66,12 @@ impl Link {
         let proxy = FaultProxy::start(&registry.host().to_string(), plan);
         let directory = tempfile::tempdir().unwrap();
         let layout = Layout::create(directory.path()).unwrap();
-        Link { _registry: registry, proxy, blobs, layout, _directory: directory }
+        let timeouts = Timeouts::EDGE;
+        Link { _registry: registry, proxy, blobs, layout, timeouts, _directory: directory }
     }
 
     fn remote(&self) -> Remote {
-        self.proxy.remote(Transport::new(TIMEOUTS, Vec::new()), "a/b", None)
+        self.proxy.remote(Transport::new(self.timeouts, Vec::new()), "a/b", None)
     }
 
     fn bring(&self, retry: Retry) -> Result<Brought, Error> {

@@ -2,10 +2,11 @@
 
 use std::process::Command;
 
+use potoroo::http::client::Timeouts;
 use potoroo::oci::{Descriptor, Manifest, Version, media_type};
 use potoroo::registry::{Layout, Retry, Transfer, Transport};
 
-use super::{QUICK, TIMEOUTS, noise, push};
+use super::{QUICK, noise, push};
 use crate::support::fault_proxy::{Fault, FaultProxy};
 use crate::support::process::run;
 use crate::support::registry::{Auth, Registry};
@@ -31,7 +32,7 @@ fn skopeo_reads_what_came_in_pieces_and_what_it_adds_is_read_here() {
         0 | 2 => vec![Fault::Cut(100_000)],
         _ => vec![],
     });
-    let remote = proxy.remote(Transport::new(TIMEOUTS, Vec::new()), "a/b", None);
+    let remote = proxy.remote(Transport::new(Timeouts::EDGE, Vec::new()), "a/b", None);
     let directory = tempfile::tempdir().unwrap();
     let layout = Layout::create(directory.path()).unwrap();
     let bring = |blob: &Descriptor, retry| {

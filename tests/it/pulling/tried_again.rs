@@ -8,7 +8,7 @@ use potoroo::http::client::{self, Timeouts};
 use potoroo::oci::{Descriptor, Version, media_type};
 use potoroo::registry::{Action, Error, Layout, Remote, Retry, Transfer, Transport};
 
-use super::{Asked, Fault, Link, QUICK, TIMEOUTS, noise, push};
+use super::{Asked, Fault, Link, QUICK, SOON, noise, push};
 use crate::support::fault_proxy::FaultProxy;
 use crate::support::registry::{Auth, PASSWORD, Registry, credentials};
 use crate::support::scripted::{Scripted, Step, answer, raw};
@@ -65,23 +65,27 @@ fn a_refusal_for_good_is_not_tried_again() {
 
 #[test]
 fn a_link_that_stalls_is_cut_and_gone_on_with() {
-    let link = Link::to(&[noise(1, SIZE)], |asked: &Asked| match asked.nth {
-        0 => vec![Fault::Stall(100_000)],
-        _ => vec![],
+    // A busy machine may stall by itself; so every request for the whole blob does, and it is
+    // enough that the rest was asked for in the end.
+    let mut link = Link::to(&[noise(1, SIZE)], |asked: &Asked| match asked.first {
+        None => vec![Fault::Stall(100_000)],
+        Some(_) => vec![],
     });
-    link.bring(QUICK).unwrap();
+    link.timeouts = SOON;
+    link.bring(Retry { attempts_max: 20, ..QUICK }).unwrap();
     link.is_whole();
-    assert_eq!(link.proxy.firsts(), [None, Some(100_000)]);
+    assert!(matches!(link.proxy.firsts()[..], [None, .., Some(_)]), "{:?}", link.proxy.asked());
 }
 
 #[test]
 fn a_link_that_only_stalls_is_given_up_with_what_was_waited_for() {
-    let link = Link::to(&[noise(1, SIZE)], |_| vec![Fault::Stall(0)]);
+    let mut link = Link::to(&[noise(1, SIZE)], |_| vec![Fault::Stall(0)]);
+    link.timeouts = SOON;
     let error = link.bring(Retry { attempts_max: 2, ..QUICK }).unwrap_err();
     let Error::Unreachable { source: client::Error::TimedOut { limit, .. }, .. } = error else {
         panic!("{error:?}");
     };
-    assert_eq!((limit, link.proxy.asked().len()), (TIMEOUTS.stall, 2));
+    assert_eq!((limit, link.proxy.asked().len()), (SOON.stall, 2));
 }
 
 #[test]
@@ -137,7 +141,7 @@ fn the_wait_that_is_asked_for_is_heard_in_seconds_and_as_a_date() {
         for status in [429, 503] {
             let registry = Scripted::start([answer(status, headers, b"")]);
             let host = registry.address().to_string().parse().unwrap();
-            let transport = Transport::new(TIMEOUTS, Vec::new());
+            let transport = Transport::new(Timeouts::EDGE, Vec::new());
             let remote = Remote::new(transport, host, "a/b".parse().unwrap(), None);
             let error = remote.manifest(&Version::Tag("v1".parse().unwrap())).unwrap_err();
             assert!(error.is_transient());
@@ -154,7 +158,7 @@ fn a_manifest_is_tried_again_too() {
         answer(404, &[], b""),
     ]);
     let host = registry.address().to_string().parse().unwrap();
-    let transport = Transport::new(TIMEOUTS, Vec::new());
+    let transport = Transport::new(Timeouts::EDGE, Vec::new());
     let remote = Remote::new(transport, host, "a/b".parse().unwrap(), None);
     let version = Version::Tag("v1".parse().unwrap());
     let error = QUICK.run(|| remote.manifest(&version)).unwrap_err();
@@ -186,7 +190,7 @@ fn a_token_that_ends_in_the_middle_of_a_blob_is_fetched_anew_and_the_blob_gone_o
         Some(_) if !over.swap(true, Ordering::SeqCst) => vec![Fault::Without("authorization")],
         _ => vec![],
     });
-    let remote = proxy.remote(Transport::new(TIMEOUTS, Vec::new()), "a/b", login());
+    let remote = proxy.remote(Transport::new(Timeouts::EDGE, Vec::new()), "a/b", login());
     remote.login(Action::Pull).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let layout = Layout::create(directory.path()).unwrap();
@@ -213,7 +217,7 @@ fn the_part_that_is_asked_for_travels_with_a_redirect_and_the_password_does_not(
         vec![refusal(307, &[("location", &location)])]
     });
     let login = credentials("me", PASSWORD);
-    let remote = proxy.remote(Transport::new(TIMEOUTS, Vec::new()), "a/b", login);
+    let remote = proxy.remote(Transport::new(Timeouts::EDGE, Vec::new()), "a/b", login);
     remote.login(Action::Pull).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let layout = Layout::create(directory.path()).unwrap();

@@ -3,7 +3,7 @@
 use super::ops::publish_layout;
 use super::process::{Ended, Running, run};
 use super::{fixture, python};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -15,9 +15,15 @@ pub struct Engine {
     _home: Option<TempDir>,
 }
 
+/// The engine under test: the one that was built with the tests, or that `POTOROO_ENGINE` names.
+pub fn path() -> PathBuf {
+    let named = std::env::var_os("POTOROO_ENGINE");
+    named.map_or_else(|| env!("CARGO_BIN_EXE_potoroo-engine").into(), PathBuf::from)
+}
+
 /// The engine's command with an environment of its own, keeping models in `persist`.
 pub fn command(persist: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_potoroo-engine"));
+    let mut command = Command::new(path());
     command
         .env_clear()
         .env("POTOROO_LISTEN", "127.0.0.1:0")
