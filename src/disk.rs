@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 
 mod hold;
 mod space;
+mod stretch;
 
 pub use hold::{hold, remove_unheld, sweep};
 pub use space::free_bytes;
+pub use stretch::{Reading, Stretch};
 
 /// The ending of a file that is being written; one left behind may be deleted.
 pub const UNFINISHED: &str = ".unfinished";
@@ -152,7 +154,7 @@ impl Drop for DurableFile {
 }
 
 /// The directory that holds `path`; the current one where none is written.
-fn directory_of(path: &Path) -> &Path {
+pub fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),

@@ -23,6 +23,8 @@ pub enum Exit {
     Corrupt = 7,
     /// The persistent directory cannot be used.
     Disk = 8,
+    /// Nobody who is trusted has signed what was to run.
+    Unsigned = 9,
 }
 
 /// An error with the code that the program ends with and what to do next.

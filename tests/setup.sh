@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Brings what the tests need and the project does not ship: a registry, skopeo, curl, Chromium with
-# its driver, and Python with the pinned packages of tests/fixtures/requirements.txt in target/python.
+# Brings what the tests need and the project does not ship: a registry, skopeo, curl, openssl, Chromium
+# with its driver, Python with the pinned packages of tests/fixtures/requirements.txt in target/python,
+# and where there is Node, the packages of tests/fixtures/node in target/node.
 # Runs on Debian 12 as root or with sudo; a second run finds everything there and changes nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -73,7 +74,7 @@ install_packages() {
 }
 
 missing=()
-for command in docker-registry skopeo curl chromium; do
+for command in docker-registry skopeo curl openssl chromium; do
   command -v "$command" >/dev/null || missing+=("$command")
 done
 command -v chromedriver >/dev/null || missing+=(chromium-driver)
@@ -81,7 +82,7 @@ has_venv || missing+=(python3-venv)
 if [ "${#missing[@]}" -gt 0 ]; then
   install_packages "${missing[@]}"
 else
-  say "docker-registry, skopeo, curl, chromium with its driver, and python3-venv are there"
+  say "docker-registry, skopeo, curl, openssl, chromium with its driver, and python3-venv are there"
 fi
 
 if cmp -s "$requirements" "$stamp" && [ -x "$python/bin/python" ]; then
@@ -98,4 +99,22 @@ else
     --only-binary :all: -r "$requirements"
   # Last, so that an installation that was interrupted is done again.
   cp "$requirements" "$stamp"
+fi
+
+# Node is no part of the set-up: where it is missing, the tests say what was not run.
+packages=tests/fixtures/node
+node=target/node
+if ! command -v npm >/dev/null; then
+  say "npm is not on PATH; the tests go on without $packages"
+elif cmp -s "$packages/package-lock.json" "$node/package-lock.json" && [ -d "$node/node_modules" ]; then
+  say "$node has what $packages asks for"
+else
+  say "making $node with $packages"
+  rm -rf "$node"
+  mkdir -p "$node"
+  cp "$packages/package.json" "$packages/package-lock.json" "$node"
+  if ! npm ci --prefix "$node" --ignore-scripts --no-audit --no-fund --silent; then
+    rm -rf "$node"
+    exit 1
+  fi
 fi

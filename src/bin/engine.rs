@@ -125,6 +125,10 @@ fn help() -> String {
         (Exit::Unreachable, "the registry does not answer"),
         (Exit::Corrupt, "what was fetched is not what its digest says"),
         (Exit::Disk, "the persistent directory cannot be used"),
+        (
+            Exit::Unsigned,
+            "no trusted key has signed the pipeline, and POTOROO_SIGNATURES asks for one",
+        ),
     ] {
         text.push_str(&format!("  {}  {meaning}\n", exit as u8));
     }

@@ -1,13 +1,18 @@
-//! The `potoroo-ops` command: arguments in, a publish and its commands out.
+//! The `potoroo-ops` command: arguments in, what was done and the commands for it out.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's own output")]
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use potoroo::exit::{Exit, Failure};
 use potoroo::logging::{self, Verbosity};
-use potoroo::oci::RegistryHost;
+use potoroo::oci::{Reference, RegistryHost, Source};
+use potoroo::ops::Login;
+use potoroo::ops::export::{Moved, export, import};
+use potoroo::ops::keygen::keygen;
 use potoroo::ops::publish::{Order, Published, Target, publish};
+use potoroo::ops::sign::{PrivateKey, Signed, Signing};
 use potoroo::ops::surroundings::Surroundings;
+use potoroo::registry::signature::Form;
 use potoroo::registry::{Credentials, Secret};
 use std::io::Read;
 use std::path::PathBuf;
@@ -15,6 +20,9 @@ use std::process::ExitCode;
 
 /// A password read from standard input or a file.
 const PASSWORD_BYTES_MAX: u64 = 64 << 10;
+
+/// The variable with the password of a private key, the same as cosign's.
+const KEY_PASSWORD: &str = "COSIGN_PASSWORD";
 
 /// Publishes pipelines for potoroo engines.
 #[derive(Parser)]
@@ -31,6 +39,12 @@ struct Command {
 enum Verb {
     /// Check the models of a pipeline and push it to a registry or into a directory.
     Publish(PublishArguments),
+    /// Make a key pair to sign with, in the form of cosign's.
+    Keygen(KeygenArguments),
+    /// Write a published pipeline and its signatures into one tar file, an OCI image layout.
+    Export(ExportArguments),
+    /// Push a pipeline and its signatures from such a tar file to a registry.
+    Import(ImportArguments),
 }
 
 #[derive(Args)]
@@ -43,6 +57,40 @@ struct PublishArguments {
     /// The registry, with a path below it if wanted: `ghcr.io/my-team`.
     #[arg(long, env = "OCI_REGISTRY", required_unless_present = "layout")]
     registry: Option<String>,
+    #[command(flatten)]
+    login: LoginArguments,
+    /// Write an OCI image layout into this directory instead of pushing.
+    #[arg(long, value_name = "DIR")]
+    layout: Option<PathBuf>,
+    /// Rows with the outputs that an engine must give before it serves (JSON).
+    #[arg(long, value_name = "FILE")]
+    known_answers: Option<PathBuf>,
+    /// The engine image for the commands that are printed.
+    #[arg(long)]
+    engine_url: Option<String>,
+    /// Sign it with this private key: a file of `keygen`'s or cosign's, or plain PKCS #8 in PEM.
+    #[arg(long, value_name = "KEY")]
+    sign: Option<PathBuf>,
+    /// How the signature travels: cosign reads both, versions before 3 the tag alone.
+    #[arg(long, value_enum, default_value = "both", requires = "sign")]
+    sign_form: SignForm,
+    /// Read the key's password from this file; `COSIGN_PASSWORD` holds it otherwise.
+    #[arg(long, value_name = "FILE", requires = "sign")]
+    sign_password_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum SignForm {
+    /// A manifest with the tag `sha256-….sig`.
+    Tag,
+    /// A Sigstore bundle that refers to the artifact.
+    Bundle,
+    /// One of each.
+    Both,
+}
+
+#[derive(Args)]
+struct LoginArguments {
     /// The registry's user name.
     #[arg(long, env = "OCI_USERNAME")]
     username: Option<String>,
@@ -55,26 +103,44 @@ struct PublishArguments {
     /// Speak to the registry without TLS. Loopback needs no permission.
     #[arg(long)]
     plain_http: bool,
-    /// Write an OCI image layout into this directory instead of pushing.
-    #[arg(long, value_name = "DIR")]
-    layout: Option<PathBuf>,
-    /// Rows with the outputs that an engine must give before it serves (JSON).
+}
+
+#[derive(Args)]
+struct KeygenArguments {
+    /// The files are `PREFIX.key` and `PREFIX.pub`.
+    #[arg(long, value_name = "PREFIX", default_value = "cosign")]
+    output_prefix: String,
+    /// Read the key's password from this file; `COSIGN_PASSWORD` holds it otherwise.
     #[arg(long, value_name = "FILE")]
-    known_answers: Option<PathBuf>,
-    /// The engine image for the commands that are printed.
-    #[arg(long)]
-    engine_url: Option<String>,
+    password_file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct ExportArguments {
+    /// `registry/repository:tag`, `…@sha256:…`, or `oci-layout:PATH:TAG`.
+    source: Source,
+    /// The tar file, which is replaced when it is there.
+    file: PathBuf,
+    #[command(flatten)]
+    login: LoginArguments,
+}
+
+#[derive(Args)]
+struct ImportArguments {
+    /// The tar file; `oci-layout:PATH:TAG` where it holds several pipelines.
+    file: String,
+    /// `registry/repository:tag`.
+    to: Reference,
+    #[command(flatten)]
+    login: LoginArguments,
 }
 
 fn main() -> ExitCode {
     let command = Command::parse();
     logging::start(if command.debug { Verbosity::Debug } else { Verbosity::Normal });
-    let ended = match command.verb {
-        Verb::Publish(arguments) => arguments.order().and_then(|order| publish(&order)),
-    };
-    match ended {
-        Ok(published) => {
-            print!("{}", report(&published));
+    match command.verb.run() {
+        Ok(text) => {
+            print!("{text}");
             ExitCode::from(Exit::Done as u8)
         }
         Err(failure) => {
@@ -82,6 +148,58 @@ fn main() -> ExitCode {
             ExitCode::from(failure.exit as u8)
         }
     }
+}
+
+impl Verb {
+    /// Does what was asked and gives what is to be printed.
+    fn run(self) -> Result<String, Failure> {
+        match self {
+            Verb::Publish(arguments) => Ok(report(&publish(&arguments.order()?)?)),
+            Verb::Keygen(arguments) => {
+                let password = key_password(arguments.password_file.as_deref())?;
+                let password = password.ok_or_else(|| {
+                    Failure::new(Exit::Usage, "there is no password for the new key").hint(
+                        "set COSIGN_PASSWORD, to an empty text if there is to be none, or use \
+                         --password-file",
+                    )
+                })?;
+                let files = keygen(&arguments.output_prefix, &password)?;
+                Ok(format!(
+                    "private key: {}\npublic key: {}\nkey: {}\n",
+                    files.private.display(),
+                    files.public.display(),
+                    files.id
+                ))
+            }
+            Verb::Export(ExportArguments { source, file, login }) => {
+                let moved = match &source {
+                    Source::Registry(reference) => {
+                        export(&source, &file, &login.login(&reference.registry)?)?
+                    }
+                    Source::Layout { .. } => export(&source, &file, &Login::default())?,
+                };
+                let tag = moved.tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
+                let url = format!("oci-layout:{}{tag}", file.display());
+                Ok(moved_report(&moved, &url))
+            }
+            Verb::Import(ImportArguments { file, to, login }) => {
+                let source: Result<Source, _> = if file.starts_with("oci-layout:") {
+                    file.parse()
+                } else {
+                    Ok(Source::Layout { path: file.into(), version: None })
+                };
+                let source = source
+                    .map_err(|error| Failure::new(Exit::Usage, error).hint("name the tar file"))?;
+                let moved = import(&source, &to, &login.login(&to.registry)?)?;
+                Ok(moved_report(&moved, &to.to_string()))
+            }
+        }
+    }
+}
+
+fn moved_report(moved: &Moved, url: &str) -> String {
+    let Moved { digest, bytes, signatures, .. } = moved;
+    format!("pipeline_url: {url}\ndigest: {digest}\nbytes: {bytes}\nsignatures: {signatures}\n")
 }
 
 impl PublishArguments {
@@ -94,8 +212,9 @@ impl PublishArguments {
                 return Err(Failure::new(Exit::Usage, sentence).hint("name one of them"));
             }
         };
+        let signing = self.signing()?;
         let PublishArguments { file, name, known_answers, engine_url, .. } = self;
-        Ok(Order { file, name, known_answers, target, engine_url })
+        Ok(Order { file, name, known_answers, target, engine_url, signing })
     }
 
     fn registry_target(&self, registry: &str) -> Result<Target, Failure> {
@@ -104,27 +223,54 @@ impl PublishArguments {
         let host: RegistryHost = host.parse().map_err(|error| {
             Failure::new(Exit::Usage, error).hint("give --registry as host, host:port or host/path")
         })?;
+        let mut login = self.login.login(&host)?;
+        if registry.starts_with("https://") {
+            login.tls_only.push(host.clone());
+        }
+        Ok(Target::Registry { host, prefix: prefix.to_owned(), login: Box::new(login) })
+    }
+
+    fn signing(&self) -> Result<Option<Signing>, Failure> {
+        let Some(path) = &self.sign else { return Ok(None) };
+        let password = key_password(self.sign_password_file.as_deref())?;
+        let key = PrivateKey::read(path, password.as_ref()).map_err(|error| {
+            Failure::new(Exit::Usage, error).hint(
+                "`potoroo-ops keygen` makes a key; COSIGN_PASSWORD or --sign-password-file opens \
+                 it; `openssl pkcs8 -topk8 -nocrypt` turns an EC key into PKCS #8",
+            )
+        })?;
+        let forms = match self.sign_form {
+            SignForm::Tag => vec![Form::Tag],
+            SignForm::Bundle => vec![Form::Bundle],
+            SignForm::Both => vec![Form::Tag, Form::Bundle],
+        };
+        Ok(Some(Signing { key, forms }))
+    }
+}
+
+/// The password of a private key; it may be empty, and there may be none.
+fn key_password(file: Option<&std::path::Path>) -> Result<Option<Secret>, Failure> {
+    let text = match file {
+        Some(path) => Some(password_of(path)?),
+        None => std::env::var(KEY_PASSWORD).ok(),
+    };
+    Ok(text.map(Secret::new))
+}
+
+impl LoginArguments {
+    fn login(&self, host: &RegistryHost) -> Result<Login, Failure> {
         let plain_http = if self.plain_http { vec![host.clone()] } else { Vec::new() };
-        let is_tls = registry.starts_with("https://");
-        Ok(Target::Registry {
-            tls_only: is_tls.then(|| host.clone()).into_iter().collect(),
-            prefix: prefix.to_owned(),
+        Ok(Login {
             credentials: self.credentials()?,
-            surroundings: Box::new(Surroundings::read()?),
             plain_http,
-            host,
+            tls_only: Vec::new(),
+            surroundings: Surroundings::read()?,
         })
     }
 
     fn credentials(&self) -> Result<Option<Credentials>, Failure> {
         let password = match (&self.password_file, self.password_stdin) {
-            (Some(path), _) => {
-                let file = std::fs::File::open(path).map_err(|error| {
-                    let sentence = format!("{} cannot be read: {error}", path.display());
-                    Failure::new(Exit::Usage, sentence)
-                })?;
-                Some(password(file)?)
-            }
+            (Some(path), _) => Some(password_of(path)?),
             (None, true) => Some(password(std::io::stdin().lock())?),
             (None, false) => std::env::var("OCI_PASSWORD").ok().filter(|text| !text.is_empty()),
         };
@@ -143,6 +289,14 @@ impl PublishArguments {
             }
         }
     }
+}
+
+fn password_of(path: &std::path::Path) -> Result<String, Failure> {
+    let file = std::fs::File::open(path).map_err(|error| {
+        let sentence = format!("{} cannot be read: {error}", path.display());
+        Failure::new(Exit::Usage, sentence)
+    })?;
+    password(file)
 }
 
 fn password(from: impl Read) -> Result<String, Failure> {
@@ -169,6 +323,13 @@ fn report(published: &Published) -> String {
         for port in &model.outputs {
             text.push_str(&format!("  output {} {port}\n", port.name));
         }
+    }
+    for (form, signed) in &published.signed {
+        let what = match signed {
+            Signed::Made => "made",
+            Signed::AlreadyThere => "already there",
+        };
+        text.push_str(&format!("signature by {form}: {what}\n"));
     }
     text.push_str(&format!(
         "\npipeline_url: {}\ndigest: {}\nengine_url: {}\n\n{}\n\ncompose.yaml:\n\n{}",

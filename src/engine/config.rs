@@ -14,10 +14,12 @@ mod environment;
 mod network;
 mod partial;
 mod settings;
+mod trust;
 
 use environment::{Environment, malformed};
 pub(super) use partial::Partial;
 pub use settings::{SETTINGS, Setting};
+pub use trust::{Policy, Trust};
 
 /// How long the engine serves on after a signal, where nothing else is said: a load balancer on
 /// the same machine looks once a second or so.
@@ -55,6 +57,8 @@ pub struct Config {
     pub api_key: Option<ApiKey>,
     /// The certificate that clients are shown; without it they speak plain HTTP.
     pub tls: Option<Tls>,
+    /// Whose signature a pipeline needs before it runs.
+    pub trust: Trust,
     /// Where fetched models are kept.
     pub persist: PathBuf,
     /// Registries that may be asked without TLS.
@@ -109,6 +113,7 @@ impl Config {
         let network = environment.network();
         let api_key = environment.api_key();
         let tls = environment.tls();
+        let trust = environment.trust();
         let persist = environment.persist();
         let _checked = debug_wanted(&environment.variables).map_err(|problem| {
             environment.problems.push(problem);
@@ -129,6 +134,7 @@ impl Config {
                 batches: batches.unwrap_or(true),
                 api_key,
                 tls,
+                trust,
                 persist,
                 plain_http,
                 tls_only,

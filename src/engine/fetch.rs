@@ -3,15 +3,17 @@
 use super::artifact::Artifact;
 use super::config::Config;
 use super::store::Store;
+use super::trust;
 use super::voice::Voice;
+use crate::disk::Stretch;
 use crate::exit::Failure;
 use crate::http::client::Timeouts;
 use crate::logging::AT_PULL;
 use crate::oci::{CONFIG_BYTES_MAX, Descriptor, Digest, Source, Version};
 use crate::pipeline::Definition;
-use crate::registry::{self, Action, Arrival, Layout, Remote, Retry, Transfer};
+use crate::registry::signature::Place;
+use crate::registry::{self, Action, Arrival, Remote, Retry, Shelf, Transfer};
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::time::Instant;
 
 /// A pipeline whose files are on this device, whole and verified.
@@ -21,7 +23,7 @@ pub(super) struct Fetched {
     pub(super) digest: Digest,
     pub(super) definition: Definition,
     /// The file of each model that a step runs.
-    pub(super) files: HashMap<Digest, PathBuf>,
+    pub(super) files: HashMap<Digest, Stretch>,
 }
 
 /// The manifest that `PIPELINE_URL` leads to at this moment, and where it was found.
@@ -38,7 +40,7 @@ enum Origin {
     /// In a registry: they are brought into the store.
     Remote(Box<Remote>),
     /// In an image layout of someone else's: they are read where they are.
-    Layout(Layout),
+    Shelf(Shelf),
     /// In the store, from an earlier time.
     Store,
 }
@@ -67,11 +69,11 @@ pub(super) fn find<'a>(
             voice.found(&config.source, &manifest.digest);
             (Origin::Remote(Box::new(remote)), manifest)
         }
-        Source::Layout { path, tag } => {
+        Source::Layout { path, version } => {
             voice.manifest(&config.pipeline_url);
-            let layout = Layout::open(path)?;
-            let manifest = layout.manifest(&Version::Tag(tag.clone()))?;
-            (Origin::Layout(layout), manifest)
+            let shelf = Shelf::open(path)?;
+            let manifest = shelf.manifest(version.as_ref())?;
+            (Origin::Shelf(shelf), manifest)
         }
     };
     Ok(Found { config, store, voice, origin, manifest })
@@ -103,41 +105,51 @@ impl Found<'_> {
     pub(super) fn bring(self) -> Result<Fetched, Failure> {
         let Artifact { definition, layers } = self.accept()?;
         let mut told = self.voice.layers(&layers);
-        let layout = match &self.origin {
+        let own = Shelf::Directory(self.store.layout().clone());
+        let shelf = match &self.origin {
             Origin::Remote(remote) => {
                 self.pull(remote, &layers, &mut |layer| told.whole(layer))?;
                 self.store.put_manifest(&self.manifest, self.config.source.tag())?;
-                self.store.layout()
+                &own
             }
-            Origin::Layout(layout) => {
+            Origin::Shelf(shelf) => {
                 for layer in &layers {
-                    let _proof = layout.verify_blob(layer)?;
+                    let _proof = shelf.verify_blob(layer)?;
                     told.whole(layer);
                 }
-                layout
+                shelf
             }
             Origin::Store => {
                 for layer in &layers {
                     self.store.verify(layer)?;
                 }
-                self.store.layout()
+                &own
             }
         };
-        let files = layers.iter().map(|layer| (layer.digest, layout.blob_path(&layer.digest)));
-        Ok(Fetched { digest: self.manifest.digest, definition, files: files.collect() })
+        let mut files = HashMap::new();
+        for layer in &layers {
+            files.insert(layer.digest, shelf.blob_stretch(&layer.digest)?);
+        }
+        Ok(Fetched { digest: self.manifest.digest, definition, files })
     }
 
     /// Decides whether this artifact may run here, before any of its models is fetched.
     ///
     /// Every artifact comes by, at each start and each update, also one that was stored before.
     fn accept(&self) -> Result<Artifact, Failure> {
+        let place: Option<&dyn Place> = match &self.origin {
+            Origin::Remote(remote) => Some(remote.as_ref()),
+            Origin::Shelf(shelf) => Some(shelf.place()),
+            Origin::Store => None,
+        };
+        trust::accept(self.config, self.store.layout(), &self.manifest.digest, place)?;
         let config = &self.manifest.manifest.config;
         let bytes = match &self.origin {
             Origin::Remote(remote) => {
                 self.pull(remote, std::slice::from_ref(config), &mut |_| ())?;
                 self.store.layout().read_blob(config, CONFIG_BYTES_MAX)?
             }
-            Origin::Layout(layout) => layout.read_blob(config, CONFIG_BYTES_MAX)?,
+            Origin::Shelf(shelf) => shelf.read_blob(config, CONFIG_BYTES_MAX)?,
             Origin::Store => self.store.layout().read_blob(config, CONFIG_BYTES_MAX)?,
         };
         Artifact::read(&self.config.source, &self.manifest.manifest, &bytes)

@@ -23,6 +23,7 @@ mod voice;
 
 mod live;
 mod slot;
+mod trust;
 
 mod batch;
 mod gate;

@@ -1,6 +1,7 @@
 //! The slot: where one loaded and warmed-up pipeline lives.
 
 use super::fetch::Fetched;
+use crate::disk::Stretch;
 use crate::exit::{self, Exit, Failure};
 use crate::logging::AT_LOAD;
 use crate::oci::Digest;
@@ -67,13 +68,13 @@ impl Slot {
     }
 }
 
-fn load(entry: &ModelEntry, path: &std::path::Path) -> Result<Model, SlotError> {
+fn load(entry: &ModelEntry, file: &Stretch) -> Result<Model, SlotError> {
     let ModelKey { name, version, sha } = &entry.key;
     if entry.runtime != RUNTIME_ONNX {
         return Err(SlotError::Runtime { model: name.clone(), runtime: entry.runtime.clone() });
     }
     let start = Instant::now();
-    let model = Model::load(path).map_err(|source| SlotError::Load {
+    let model = Model::load_stretch(file).map_err(|source| SlotError::Load {
         model: name.clone(),
         version: version.clone(),
         source,

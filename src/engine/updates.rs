@@ -59,7 +59,9 @@ impl Outcome {
             | Exit::NotFound
             | Exit::Unreachable
             | Exit::Corrupt
-            | Exit::Disk => Outcome::Failed,
+            | Exit::Disk
+            // It may be signed later on.
+            | Exit::Unsigned => Outcome::Failed,
         }
     }
 

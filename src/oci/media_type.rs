@@ -18,6 +18,14 @@ pub const OCTET_STREAM: &str = "application/octet-stream";
 /// The empty config of an artifact that needs none (image specification 1.1).
 pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 
+/// The config of a container image, which a signature's manifest has by custom.
+pub const IMAGE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+
+/// What cosign's signatures under a tag sign: a small JSON text that names a manifest.
+pub const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+/// A Sigstore bundle: a signature with all that it takes to check it.
+pub const SIGSTORE_BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+
 /// The artifact type of a published pipeline.
 pub const PIPELINE: &str = "application/vnd.potoroo.pipeline.v1+json";
 /// The config of a published pipeline: its definition as JSON.

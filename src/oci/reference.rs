@@ -137,17 +137,18 @@ impl FromStr for Reference {
 pub enum Source {
     /// An artifact in a registry, written with or without `https://` or `oci://` before it.
     Registry(Reference),
-    /// A tag in an OCI image layout on this machine, written `oci-layout:PATH:TAG`.
+    /// An artifact in an OCI image layout on this machine, written `oci-layout:PATH`, then `:TAG`,
+    /// `@sha256:…` or both.
     Layout {
-        /// The layout's directory or archive, as it was written.
+        /// The layout's directory or tar file, as it was written.
         path: PathBuf,
-        /// The tag, after the last colon.
-        tag: Tag,
+        /// Which artifact of the layout; the only one where nothing is said.
+        version: Option<Version>,
     },
 }
 
 impl Source {
-    /// The digest, where it is pinned to one.
+    /// The digest, where it is one in a registry and pinned to it: then it may be here already.
     #[must_use]
     pub const fn digest(&self) -> Option<&Digest> {
         match self {
@@ -161,7 +162,8 @@ impl Source {
     pub const fn tag(&self) -> Option<&Tag> {
         match self {
             Self::Registry(reference) => reference.version.tag(),
-            Self::Layout { tag, .. } => Some(tag),
+            Self::Layout { version: Some(version), .. } => version.tag(),
+            Self::Layout { version: None, .. } => None,
         }
     }
 }
@@ -170,7 +172,10 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Registry(reference) => reference.fmt(f),
-            Self::Layout { path, tag } => write!(f, "{LAYOUT}{}:{tag}", path.display()),
+            Self::Layout { path, version } => {
+                write!(f, "{LAYOUT}{}", path.display())?;
+                version.as_ref().map_or(Ok(()), |version| version.fmt(f))
+            }
         }
     }
 }
@@ -182,11 +187,25 @@ impl FromStr for Source {
         let Some(layout) = check_length(text)?.strip_prefix(LAYOUT) else {
             return text.parse().map(Self::Registry);
         };
-        let (path, tag) = layout.rsplit_once(':').ok_or(ReferenceError::NoLayoutTag)?;
+        let (rest, digest): (_, Option<Digest>) = match layout.rsplit_once('@') {
+            Some((rest, digest)) if digest.starts_with("sha256:") => (rest, Some(digest.parse()?)),
+            Some(_) | None => (layout, None),
+        };
+        let (path, tag): (_, Option<Tag>) = match rest.rsplit_once(':') {
+            // No tag has a slash: what follows this colon is still the path.
+            Some((path, tag)) if !tag.contains('/') => (path, Some(tag.parse()?)),
+            Some(_) | None => (rest, None),
+        };
         if path.is_empty() {
             return Err(ReferenceError::NoLayoutPath);
         }
-        Ok(Self::Layout { path: PathBuf::from(path), tag: tag.parse()? })
+        let version = match (tag, digest) {
+            (Some(tag), Some(digest)) => Some(Version::Pinned { tag, digest }),
+            (Some(tag), None) => Some(Version::Tag(tag)),
+            (None, Some(digest)) => Some(Version::Digest(digest)),
+            (None, None) => None,
+        };
+        Ok(Self::Layout { path: PathBuf::from(path), version })
     }
 }
 
@@ -302,9 +321,6 @@ pub enum ReferenceError {
     /// A digest that is none.
     #[error("the digest after `@` cannot be used")]
     Digest(#[from] DigestError),
-    /// An image layout without tag.
-    #[error("the image layout has no tag, expected `oci-layout:PATH:TAG`")]
-    NoLayoutTag,
     /// An image layout without path.
     #[error("the image layout has no path, expected `oci-layout:PATH:TAG`")]
     NoLayoutPath,

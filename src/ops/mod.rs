@@ -1,4 +1,11 @@
-//! The program that people use: today it publishes pipelines, to a registry or into a directory.
+//! The program that people use: it publishes pipelines, signs them, and carries them over air gaps.
 
+mod login;
+
+pub mod export;
+pub mod keygen;
 pub mod publish;
+pub mod sign;
 pub mod surroundings;
+
+pub use login::Login;

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Reply;
+use super::{ArchiveFault, Reply};
 use crate::disk;
 use crate::http::client;
 use crate::oci::{Digest, ManifestError, RegistryHost, Repository};
@@ -182,6 +182,14 @@ pub enum Error {
         #[source]
         oddity: Oddity,
     },
+    /// A tar file that cannot be read as an image layout.
+    #[error("{} cannot be read as the tar file of an OCI image layout", path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ArchiveFault,
+    },
     /// A directory that is no image layout.
     #[error("{} is not an OCI image layout: {fault}", path.display())]
     NotALayout {
@@ -269,6 +277,10 @@ impl Error {
             Self::Server { .. } => "try again later; if it stays, ask who runs the registry",
             Self::Refused { .. } | Self::Protocol { .. } => {
                 "check that an OCI registry answers at this host and port"
+            }
+            Self::Archive { source, .. } => source.hint(),
+            Self::NotALayout { fault: LayoutFault::Several { .. }, .. } => {
+                "add the tag after a colon, or the digest after an @"
             }
             Self::NotALayout { .. } => {
                 "check the path: it needs the files oci-layout and index.json"
@@ -370,4 +382,13 @@ pub enum LayoutFault {
     /// The file `index.json` is not an image index.
     #[error("its file index.json is not an image index")]
     Index,
+    /// The index lists nothing that could be meant.
+    #[error("its file index.json lists no artifact")]
+    Empty,
+    /// The index lists several artifacts and none was asked for by name.
+    #[error("its file index.json lists {count} artifacts, and the reference says not which")]
+    Several {
+        /// How many there are.
+        count: usize,
+    },
 }

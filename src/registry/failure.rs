@@ -34,6 +34,7 @@ impl Error {
             | Self::Refused { .. }
             | Self::Protocol { .. }
             | Self::NotALayout { .. }
+            | Self::Archive { .. }
             | Self::NoSpace { .. }
             | Self::Disk(_)
             | Self::Source { .. }
@@ -66,6 +67,7 @@ impl Error {
             | Self::Refused { .. }
             | Self::Protocol { .. }
             | Self::NotALayout { .. }
+            | Self::Archive { .. }
             | Self::NoSpace { .. }
             | Self::Disk(_)
             | Self::Source { .. }
@@ -96,6 +98,7 @@ impl Error {
             | Self::TooLarge { .. }
             | Self::NotAManifest { .. } => Exit::Corrupt,
             Self::NotALayout { .. } => Exit::Usage,
+            Self::Archive { source, .. } => source.exit(),
             Self::NoSpace { .. } | Self::Disk(_) | Self::Sink { .. } => Exit::Disk,
             Self::NoThread { .. } | Self::Source { .. } => Exit::Failed,
         }

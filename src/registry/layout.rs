@@ -12,12 +12,14 @@ use crate::oci::{
     self, Descriptor, Digest, MANIFEST_BYTES_MAX, Manifest, ManifestError, Tag, Version,
 };
 
+mod attached;
 mod index;
 mod partials;
 mod sweep;
 
+pub(super) use attached::{is_about, subject_tag};
 pub use index::INDEX_BYTES_MAX;
-use index::Index;
+pub(super) use index::Index;
 pub use sweep::Swept;
 
 /// The file that makes a directory a layout.
@@ -117,7 +119,11 @@ impl Layout {
         self.copy_blob(blob, &mut io::sink())
     }
 
-    fn copy_blob(&self, blob: &Descriptor, into: &mut dyn Write) -> Result<Verified, Error> {
+    /// Copies a blob and gives the proof that it is right.
+    ///
+    /// # Errors
+    /// Those of [`verify_blob`](Self::verify_blob).
+    pub fn copy_blob(&self, blob: &Descriptor, into: &mut dyn Write) -> Result<Verified, Error> {
         let path = self.blob_path(&blob.digest);
         let file = match File::open(&path) {
             Ok(file) => file,

@@ -1,4 +1,4 @@
-//! Registries: logging in, fetching and pushing artifacts, and image layouts on disk.
+//! Registries: logging in, fetching and pushing artifacts, image layouts on disk, and signatures.
 
 mod credentials;
 mod logins;
@@ -11,7 +11,11 @@ mod pull;
 mod push;
 pub mod verify;
 
+mod archive;
 mod layout;
+mod shelf;
+
+pub mod signature;
 
 mod coming;
 mod pace;
@@ -24,6 +28,7 @@ mod error;
 mod failure;
 mod reply;
 
+pub use archive::{Archive, ArchiveFault, Contents, write_archive};
 pub use credentials::{Credentials, Secret};
 pub use error::{Doing, Error, LayoutFault, Oddity};
 pub use layout::{INDEX_BYTES_MAX, Layout, Swept};
@@ -33,6 +38,7 @@ pub use remote::{Remote, Transport};
 pub use reply::Reply;
 pub use retry::Retry;
 pub use session::Action;
+pub use shelf::Shelf;
 pub use transfer::{Arrival, BLOBS_AT_ONCE, Brought, SPARE_BYTES, Transfer};
 
 use crate::oci::{Digest, Manifest};

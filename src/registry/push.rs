@@ -12,6 +12,8 @@ use super::{Doing, Error, Oddity, Remote};
 use crate::http::client::{Answer, Authorization, Call, Origin, Patience};
 use crate::oci::{Descriptor, Digest, Manifest, Version, media_type};
 
+mod referrers;
+
 /// Whether a blob had to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pushed {

@@ -3,6 +3,7 @@
 use super::error::{LoadError, Unsupported, contained};
 use super::plan::Plans;
 use super::{operators, values};
+use crate::disk::Stretch;
 use crate::tensor::{Dimension, Port};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -39,12 +40,24 @@ impl Model {
     /// # Errors
     /// When the file is no ONNX model, or not one that this runtime can run.
     pub fn load(path: &Path) -> Result<Model, LoadError> {
+        Model::load_stretch(&Stretch::whole(path.to_owned()))
+    }
+
+    /// Reads and types the ONNX file that this stretch of a file is.
+    ///
+    /// # Errors
+    /// As those of [`load`](Self::load).
+    pub fn load_stretch(file: &Stretch) -> Result<Model, LoadError> {
         // Opened by us first: a missing file is then an I/O error, and not tract's sentence.
-        std::fs::File::open(path).map_err(LoadError::Unreadable)?;
+        let mut bytes = file.open().map_err(LoadError::Unreadable)?;
         let onnx = operators::onnx()
             .with_ignore_output_shapes(true) // exporters and quantisers leave stale shapes there
             .with_ignore_value_info(true);
-        let mut proto = match contained(|| onnx.proto_model_for_path(path)) {
+        // A whole file is mapped, and its pages can go again; a part of one has to be read.
+        let mut proto = match contained(|| match file.is_whole() {
+            true => onnx.proto_model_for_path(file.path()),
+            false => onnx.proto_model_for_read(&mut bytes),
+        }) {
             Ok(proto) => proto,
             Err(super::error::Trouble::Refused(source)) => return Err(LoadError::NotOnnx(source)),
             Err(trouble) => return Err(trouble.into()),

@@ -67,5 +67,10 @@ mod store_commands;
 // What the network can do to a running engine: after each fault it serves, and nothing is left.
 mod faults;
 
+// Who published it, and who may say so; and the way over an air gap.
+mod air_gap;
+mod referrers;
+mod signatures;
+
 // Publishing, and other tools on what was published.
 mod publishing;

@@ -17,7 +17,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "PIPELINE_URL",
         default: "(required)",
         meaning: "The published pipeline: `registry/repository:tag`, `…@sha256:…`, or \
-                  `oci-layout:PATH:TAG` for a directory.",
+                  `oci-layout:PATH:TAG` for a directory or a tar file.",
     },
     Setting {
         name: "OCI_REGISTRY",
@@ -103,6 +103,18 @@ pub const SETTINGS: &[Setting] = &[
         default: "(none)",
         meaning: "Registries, `host:port` with commas between, that are asked without TLS. \
                   Loopback needs no entry.",
+    },
+    Setting {
+        name: "POTOROO_SIGNATURES",
+        default: "off, or require with a key",
+        meaning: "`require`: a pipeline without a signature by a trusted key does not run; `warn`: \
+                  it runs and the log says so; `off`: nothing is checked.",
+    },
+    Setting {
+        name: "POTOROO_SIGNATURE_KEY",
+        default: "(none)",
+        meaning: "The trusted public keys: a PEM file of one or several, as `cosign.pub`, or a \
+                  directory of `*.pub` and `*.pem` files.",
     },
     Setting {
         name: "POTOROO_TLS_CERT",

@@ -121,3 +121,39 @@ fn an_api_key_that_no_header_carries_is_refused_and_none_is_shown() {
     let problems = key("hunter2 hunter2").unwrap_err().join("\n");
     assert!(problems.contains("POTOROO_API_KEY") && !problems.contains("hunter2"), "{problems}");
 }
+
+#[test]
+fn a_key_alone_asks_for_signatures_and_a_policy_needs_its_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cosign.pub");
+    // A key that nobody has signed with: the generator of the curve, in the form of its file.
+    std::fs::write(
+        &path,
+        "-----BEGIN PUBLIC KEY-----\n\
+         MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt\n\
+         6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7Ltkf/GGg6kg==\n\
+         -----END PUBLIC KEY-----\n",
+    )
+    .unwrap();
+    let path = path.display().to_string();
+    let trust = |variables: &[(&str, &str)]| {
+        let all = [&[("PIPELINE_URL", URL)], variables].concat();
+        config(&all).map(|config| match config.trust {
+            Trust::Off => None,
+            Trust::Keys { policy, keys } => Some((policy, keys.keys().len())),
+        })
+    };
+    let (policy, key) = ("POTOROO_SIGNATURES", ("POTOROO_SIGNATURE_KEY", path.as_str()));
+    assert_eq!(trust(&[]), Ok(None));
+    assert_eq!(trust(&[key]), Ok(Some((Policy::Require, 1))));
+    assert_eq!(trust(&[key, (policy, "Warn")]), Ok(Some((Policy::Warn, 1))));
+    assert_eq!(trust(&[key, (policy, "off")]), Ok(None));
+    for (variables, expected) in [
+        (vec![(policy, "require")], "POTOROO_SIGNATURE_KEY is not set, but"),
+        (vec![key, (policy, "yes")], "POTOROO_SIGNATURES is not `off`, `warn` or `require`"),
+        (vec![("POTOROO_SIGNATURE_KEY", "/nowhere")], "/nowhere cannot be read"),
+    ] {
+        let problems = trust(&variables).unwrap_err().join("\n");
+        assert!(problems.contains(expected), "{problems}");
+    }
+}

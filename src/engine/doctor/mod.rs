@@ -16,7 +16,7 @@ use crate::clock::{Clock, DeviceClock};
 use crate::exit::{Exit, Failure};
 use crate::logging::announce;
 use crate::oci::Source;
-use crate::registry::Layout;
+use crate::registry::Shelf;
 use finding::{Finding, Level, Report};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -114,7 +114,7 @@ fn examine(variables: &[(String, String)], found: Found<'_>) {
     port::examine(settings.listen, settings.certificate.as_deref(), found);
     let manifest = match &settings.source {
         None => None,
-        Some(Source::Layout { path, tag }) => layout(path, tag, found),
+        Some(Source::Layout { path, version }) => layout(path, version.as_ref(), found),
         Some(source @ Source::Registry(reference)) => {
             let is_kept = stored.as_ref().is_some_and(|stored| stored.keeps(source, found));
             network::examine(&settings, reference, &mut |finding| {
@@ -174,14 +174,14 @@ fn clock(found: Found<'_>) {
 /// The pipeline in an image layout, every blob read through.
 fn layout(
     path: &std::path::Path,
-    tag: &crate::oci::Tag,
+    version: Option<&crate::oci::Version>,
     found: Found<'_>,
 ) -> Option<crate::oci::Manifest> {
     let read = || {
-        let layout = Layout::open(path)?;
-        let fetched = layout.manifest(&crate::oci::Version::Tag(tag.clone()))?;
+        let shelf = Shelf::open(path)?;
+        let fetched = shelf.manifest(version)?;
         for blob in fetched.manifest.layers.iter().chain([&fetched.manifest.config]) {
-            let _proof = layout.verify_blob(blob)?;
+            let _proof = shelf.verify_blob(blob)?;
         }
         Ok::<_, crate::registry::Error>(fetched.manifest)
     };

@@ -122,18 +122,35 @@ fn only_this_machine_is_loopback() {
     }
 }
 
+fn layout(text: &str) -> Result<(String, Option<String>), ReferenceError> {
+    text.parse().map(|source| match source {
+        Source::Layout { path, version } => {
+            (path.display().to_string(), version.map(|version| version.to_string()))
+        }
+        Source::Registry(reference) => panic!("{reference}"),
+    })
+}
+
 #[test]
-fn a_layout_has_its_tag_after_the_last_colon() {
-    let text = "oci-layout:/var/lib/some:dir:v1";
-    let source: Source = text.parse().unwrap();
-    assert_eq!(
-        source,
-        Source::Layout { path: "/var/lib/some:dir".into(), tag: "v1".parse().unwrap() }
-    );
-    assert_eq!(source.to_string(), text);
-    assert_eq!("oci-layout:dir".parse::<Source>(), Err(ReferenceError::NoLayoutTag));
-    assert_eq!("oci-layout::v1".parse::<Source>(), Err(ReferenceError::NoLayoutPath));
-    assert!(matches!("oci-layout:dir:".parse::<Source>(), Err(ReferenceError::Tag { .. })));
+fn a_layout_has_its_version_after_the_path() {
+    let (tag, digest) = (":v1".to_owned(), format!("@{DIGEST}"));
+    let both = format!("{tag}{digest}");
+    for (path, version) in [
+        ("/var/lib/some:dir", Some(&tag)),
+        ("fraud.tar", Some(&tag)),
+        ("fraud.tar", Some(&digest)),
+        ("me@home/fraud.tar", Some(&both)),
+        ("fraud.tar", None),
+        ("/mnt/a:b/fraud.tar", None),
+    ] {
+        let text = format!("oci-layout:{path}{}", version.map_or("", String::as_str));
+        assert_eq!(layout(&text), Ok((path.to_owned(), version.cloned())), "{text}");
+        assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
+    }
+    assert_eq!(layout("oci-layout::v1"), Err(ReferenceError::NoLayoutPath));
+    assert_eq!(layout("oci-layout:"), Err(ReferenceError::NoLayoutPath));
+    assert!(matches!(layout("oci-layout:dir:"), Err(ReferenceError::Tag { .. })));
+    assert!(matches!(layout("oci-layout:dir@sha256:1"), Err(ReferenceError::Digest(_))));
 }
 
 #[test]

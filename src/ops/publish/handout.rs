@@ -106,14 +106,12 @@ mod tests {
             known_answers: None,
             file: "fraud.yaml".into(),
             name: None,
+            signing: None,
             engine_url: Some("sample-registry.com/engine:v1".into()),
             target: Target::Registry {
                 host: "sample-registry.com".parse().unwrap(),
                 prefix: String::new(),
-                credentials: None,
-                plain_http: Vec::new(),
-                tls_only: Vec::new(),
-                surroundings: Default::default(),
+                login: Box::default(),
             },
         };
         let handout = Handout::new(&order, "sample-registry.com/pipelines/fraud:v");
@@ -146,6 +144,7 @@ mod tests {
             known_answers: None,
             file: "fraud.yaml".into(),
             name: None,
+            signing: None,
             engine_url: None,
             target: Target::Layout("/srv/fraud".into()),
         };

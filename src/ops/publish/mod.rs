@@ -10,12 +10,13 @@ mod handout;
 mod known;
 mod recipe;
 
-use super::surroundings::Surroundings;
 use crate::exit::{Exit, Failure};
-use crate::http::client::Timeouts;
 use crate::logging::AT_PUBLISH;
-use crate::oci::{Descriptor, Digest, Reference, RegistryHost, Tag, Version};
-use crate::registry::{Action, Credentials, Layout, Pushed, Remote, Transport};
+use crate::oci::{Descriptor, Digest, Reference, RegistryHost, Tag, Version, media_type};
+use crate::ops::Login;
+use crate::ops::sign::{Signed, Signing, sign};
+use crate::registry::signature::Form;
+use crate::registry::{Action, Layout, Pushed, Remote};
 use artifact::Artifact;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,8 @@ pub struct Order {
     pub target: Target,
     /// The engine image for the commands that are handed out.
     pub engine_url: Option<String>,
+    /// With which key it is signed, if it is.
+    pub signing: Option<Signing>,
 }
 
 /// Where a publish goes.
@@ -45,14 +48,8 @@ pub enum Target {
         host: RegistryHost,
         /// The path before `pipelines/`, often empty.
         prefix: String,
-        /// Who pushes; nobody for a registry that lets anyone.
-        credentials: Option<Credentials>,
-        /// Registries that may be spoken to without TLS.
-        plain_http: Vec<RegistryHost>,
-        /// Registries that are spoken to by TLS alone, though they are on this machine.
-        tls_only: Vec<RegistryHost>,
-        /// Proxies, trust roots, and the logins of other tools.
-        surroundings: Box<Surroundings>,
+        /// Who pushes, and how.
+        login: Box<Login>,
     },
     /// An OCI image layout in this directory, made when it is not there.
     Layout(PathBuf),
@@ -69,6 +66,8 @@ pub struct Published {
     pub models: Vec<CheckedModel>,
     /// The engine image in the commands below.
     pub engine_url: String,
+    /// The forms in which it is signed.
+    pub signed: Vec<(Form, Signed)>,
     /// How to run it, ready to paste.
     pub docker_run: String,
     /// The same for `docker compose`.
@@ -90,9 +89,24 @@ pub fn publish(order: &Order) -> Result<Published, Failure> {
     let tag: Tag = definition.version.parse().map_err(|error| {
         Failure::new(Exit::Usage, error).hint("give the pipeline another version")
     })?;
+    let bytes = artifact.manifest_bytes.len() as u64;
+    let manifest = Descriptor::new(media_type::MANIFEST, artifact.digest(), bytes);
+    let mut signed = Vec::new();
     let pipeline_url = match &order.target {
-        Target::Layout(directory) => into_layout(&artifact, directory, &tag)?,
-        Target::Registry { host, prefix, credentials, plain_http, tls_only, surroundings } => {
+        Target::Layout(directory) => {
+            let layout = Layout::create(directory)?;
+            into_layout(&artifact, &layout, &tag)?;
+            if let Some(signing) = &order.signing {
+                // Which registry it goes to later is not known here.
+                let name = format!("pipelines/{}", definition.name);
+                signed = sign(signing, &name, &manifest, &layout, &mut |signature| {
+                    layout.put_attached(&manifest.digest, signature)
+                })?;
+            }
+            let directory = directory.canonicalize().unwrap_or_else(|_| directory.clone());
+            format!("oci-layout:{}:{tag}", directory.display())
+        }
+        Target::Registry { host, prefix, login } => {
             let repository = [prefix.trim_matches('/'), "pipelines", &definition.name]
                 .into_iter()
                 .filter(|part| !part.is_empty())
@@ -103,14 +117,14 @@ pub fn publish(order: &Order) -> Result<Published, Failure> {
                     Failure::new(Exit::Usage, error)
                         .hint("check --registry and the pipeline's name")
                 })?;
-            let transport = Transport::new(Timeouts::EDGE, plain_http.clone())
-                .through(&surroundings.network)
-                .with_tls(tls_only.clone());
-            let Reference { registry, repository, .. } = reference.clone();
-            let credentials =
-                credentials.clone().or_else(|| surroundings.login(&registry, &repository));
-            let remote = Remote::new(transport, registry, repository, credentials);
+            let remote = login.remote(&reference);
             into_registry(&artifact, &remote, &reference.version)?;
+            if let Some(signing) = &order.signing {
+                let name = format!("{host}/{repository}");
+                signed = sign(signing, &name, &manifest, &remote, &mut |signature| {
+                    remote.push_attached(&manifest.digest, signature)
+                })?;
+            }
             reference.to_string()
         }
     };
@@ -118,6 +132,7 @@ pub fn publish(order: &Order) -> Result<Published, Failure> {
     Ok(Published {
         digest: artifact.digest(),
         models,
+        signed,
         docker_run: handout.docker_run(),
         compose: handout.compose(),
         engine_url: handout.engine_url,
@@ -125,15 +140,13 @@ pub fn publish(order: &Order) -> Result<Published, Failure> {
     })
 }
 
-fn into_layout(artifact: &Artifact, directory: &Path, tag: &Tag) -> Result<String, Failure> {
-    let layout = Layout::create(directory)?;
+fn into_layout(artifact: &Artifact, layout: &Layout, tag: &Tag) -> Result<(), Failure> {
     layout.put_blob_from(&artifact.manifest.config, &mut artifact.config.as_slice())?;
     for (layer, file) in artifact.layers() {
         layout.put_blob_from(layer, &mut opened(file)?)?;
     }
     layout.put_manifest(tag, &artifact.manifest_bytes)?;
-    let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
-    Ok(format!("oci-layout:{}:{tag}", directory.display()))
+    Ok(())
 }
 
 fn into_registry(artifact: &Artifact, remote: &Remote, version: &Version) -> Result<(), Failure> {

@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod python;
 pub mod registry;
 pub mod scripted;
+pub mod signing;
 pub mod tls_front;
 pub mod token_server;
 
