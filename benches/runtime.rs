@@ -34,7 +34,7 @@ fn main() {
     let mut peer = Peer::start(&script, &directory);
     println!("CPU us for a run, median of {ROUNDS} turns; one thread each; theirs / ours");
     print!("{:<16}{:>8}{:>12}", "model", "rows", "ours");
-    println!("{:>14}{:>8}{:>14}", "onnxruntime", "ratio", "handed over");
+    println!("{:>14}{:>8}", "onnxruntime", "ratio");
     for name in MODELS {
         let model = Model::load(&directory.join(format!("{name}.onnx"))).unwrap();
         let chain = Chain::new(vec![Link::new(Arc::new(model), &[])]).unwrap();
@@ -55,16 +55,14 @@ fn main() {
             let difference = (f64::from(ours) - theirs).abs() / theirs.abs().max(1.0);
             assert!(difference < 1e-4, "{name}, {rows} rows: {ours} and {theirs}");
             let id = peer.process.id().to_string();
-            let mut costs = [Vec::new(), Vec::new(), Vec::new()];
+            let mut costs = [Vec::new(), Vec::new()];
             for _ in 0..ROUNDS {
-                costs[0].push(cost("self", times, || pool.enter(|| run(times))));
+                costs[0].push(cost("self", times, || run(times)));
                 costs[1].push(cost(&id, times, || peer.run(name, rows, times)));
-                costs[2].push(cost("self", times, || run(times)));
             }
-            let [ours, theirs, handed] = costs.map(median);
+            let [ours, theirs] = costs.map(median);
             let ratio = theirs / ours;
-            print!("{name:<16}{rows:>8}{ours:>12.1}{theirs:>14.1}{ratio:>8.2}");
-            println!("{handed:>14.1}");
+            println!("{name:<16}{rows:>8}{ours:>12.1}{theirs:>14.1}{ratio:>8.2}");
         }
     }
 }

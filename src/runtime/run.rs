@@ -48,12 +48,6 @@ impl Pool {
             .map(Pool)
             .map_err(|source| PoolError { threads, source })
     }
-
-    /// Does `work` on a compute thread. What runs models inside is not handed over once more, which
-    /// costs more than a small model does.
-    pub fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        self.0.install(work)
-    }
 }
 
 impl Model {
