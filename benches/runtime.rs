@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench stops where it fails")]
 #![expect(clippy::print_stdout, reason = "figures are its output")]
 
-use potoroo::runtime::{Chain, Deadline, Link, Model, Pool};
+use potoroo::runtime::{Deadline, Flow, Model, Pool};
 use potoroo::tensor::{Column, Data, RowShape, Table};
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Write};
@@ -37,14 +37,14 @@ fn main() {
     println!("{:>14}{:>8}", "onnxruntime", "ratio");
     for name in MODELS {
         let model = Model::load(&directory.join(format!("{name}.onnx"))).unwrap();
-        let chain = Chain::new(vec![Link::new(Arc::new(model), &[])]).unwrap();
+        let flow = Flow::of_model(Arc::new(model));
         for rows in ROWS {
             let table = table(&features, rows);
             let times = (ROWS_A_TURN / rows).clamp(2, RUNS_A_TURN_MAX);
             let run = |times: usize| {
                 let mut last = 0.0;
                 for _ in 0..times {
-                    let outcome = chain.run(&pool, &table, Deadline::NONE).unwrap();
+                    let outcome = flow.run(&pool, &table, Deadline::NONE).unwrap();
                     let scores = &outcome.outputs.last().unwrap().tensor;
                     let Data::F32(values) = scores.data() else { panic!("not floats") };
                     last = values.iter().step_by(scores.shape()[1]).sum::<f32>();

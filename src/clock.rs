@@ -19,6 +19,11 @@ impl Clock for DeviceClock {
     }
 }
 
+/// When this version was made, at the latest: a device's clock that is before it is wrong.
+///
+/// A constant and not the time of the build, so that the same sources give the same program.
+pub const RELEASED: Duration = Duration::from_secs(1_793_491_200); // 2026-11-01
+
 /// Milliseconds since the epoch, as records carry them.
 pub fn unix_ms(clock: &dyn Clock) -> u64 {
     u64::try_from(clock.since_epoch().as_millis()).unwrap_or(u64::MAX)

@@ -6,6 +6,12 @@ use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+mod hold;
+mod space;
+
+pub use hold::{hold, remove_unheld, sweep};
+pub use space::free_bytes;
+
 /// The ending of a file that is being written; one left behind may be deleted.
 pub const UNFINISHED: &str = ".unfinished";
 
@@ -61,6 +67,16 @@ pub fn read_whole(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, Error>
     Ok(Some(bytes))
 }
 
+/// Syncs a file and gives it a name in another directory of its file system, for good.
+///
+/// # Errors
+/// When a step fails; after syncing the directory did, a power cut may take the new name back.
+pub fn move_durably(file: &File, from: &Path, to: &Path) -> Result<(), Error> {
+    file.sync_all().map_err(failed(Step::Sync, from))?;
+    fs::rename(from, to).map_err(failed(Step::Rename, to))?;
+    sync_directory(directory_of(to))
+}
+
 /// A file that has no final name yet; dropped before it gets one, it is gone.
 #[derive(Debug)]
 pub struct DurableFile {
@@ -81,7 +97,10 @@ impl DurableFile {
             let name = format!(".{:016x}{UNFINISHED}", RandomState::new().build_hasher().finish());
             let path = directory.join(name);
             match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(file) => return Ok(Self { file, path, is_persisted: false }),
+                Ok(file) if hold::hold_new(&file, &path) => {
+                    return Ok(Self { file, path, is_persisted: false });
+                }
+                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = error,
                 Err(error) => return Err(failed(Step::Create, &path)(error)),
             }
@@ -140,6 +159,14 @@ fn directory_of(path: &Path) -> &Path {
     }
 }
 
+/// Syncs the directory that holds `path`, so that its name outlives a power cut.
+///
+/// # Errors
+/// When the directory cannot be opened or synced.
+pub fn sync_directory_of(path: &Path) -> Result<(), Error> {
+    sync_directory(directory_of(path))
+}
+
 fn sync_directory(path: &Path) -> Result<(), Error> {
     File::open(path).and_then(|it| it.sync_all()).map_err(failed(Step::SyncDirectory, path))
 }
@@ -173,6 +200,8 @@ pub enum Step {
     Lock,
     /// Taking a file away.
     Remove,
+    /// Asking for the room that is left.
+    Measure,
 }
 
 impl Step {
@@ -188,6 +217,7 @@ impl Step {
             Self::MakeDirectory => "make the directory",
             Self::Lock => "lock",
             Self::Remove => "remove",
+            Self::Measure => "see how much room is left at",
         }
     }
 }
@@ -213,6 +243,19 @@ pub enum Error {
         /// The limit in bytes.
         bytes_max: u64,
     },
+}
+
+impl Error {
+    /// Whether it is for want of room: the disk is full, or a quota is.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Failed { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            Self::TooLarge { .. } => false,
+        }
+    }
 }
 
 #[cfg(test)]

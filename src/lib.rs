@@ -9,7 +9,7 @@
 //! A device serves:
 //!
 //! ```text
-//! environment ─▶ engine::config ─▶ registry (pull, verify, store) ─▶ runtime (load, warm up)
+//! environment ─▶ engine::config ─▶ registry (pull, verify) ─▶ engine::store ─▶ runtime (load, warm up)
 //!                                                                          │
 //! sensor ─▶ http::server ─▶ codec (bytes to table) ─▶ runtime (rows to outputs) ─▶ codec ─▶ sensor
 //! ```

@@ -27,6 +27,7 @@ pub(crate) fn engine() -> PathBuf {
 /// Publishes a fixture (a pipeline file or a model) into a layout in `home`: its `PIPELINE_URL`.
 pub(crate) fn published(fixture: &str, home: &Path) -> String {
     let order = Order {
+        known_answers: None,
         file: file("tests/fixtures").join(fixture),
         name: None,
         target: Target::Layout(home.join("layout")),

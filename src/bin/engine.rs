@@ -2,9 +2,54 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's own output")]
 
-use potoroo::engine::{self, config::SETTINGS};
+use potoroo::engine::{self, Variables, config::SETTINGS};
 use potoroo::exit::{Exit, Failure};
 use std::process::ExitCode;
+
+/// One word after the program's name.
+struct Command {
+    name: &'static str,
+    /// The one flag that it takes, where it takes one.
+    flag: Option<&'static str>,
+    meaning: &'static str,
+    /// Runs it; the flag is given or not.
+    run: fn(Variables, bool) -> Result<(), Failure>,
+}
+
+/// What the program does besides serving; each reads the same environment variables.
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "pull",
+        flag: None,
+        meaning: "Fetches the pipeline into the persistent directory, verifies it, and ends.",
+        run: |variables, _| engine::pull(variables),
+    },
+    Command {
+        name: "models",
+        flag: Some("--json"),
+        meaning: "Lists the pipelines and models in the persistent directory, each verified.",
+        run: engine::models,
+    },
+    Command {
+        name: "gc",
+        flag: None,
+        meaning: "Takes away what no pipeline in the persistent directory needs; not while an \
+                  engine runs.",
+        run: |variables, _| engine::gc(variables),
+    },
+    Command {
+        name: "doctor",
+        flag: Some("--json"),
+        meaning: "Examines settings, device, network, registry and store, and says what to do.",
+        run: engine::doctor,
+    },
+    Command {
+        name: "healthcheck",
+        flag: None,
+        meaning: "Asks the engine on this machine whether it is well; ends with 0 or 1.",
+        run: |variables, _| engine::healthcheck(variables),
+    },
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> =
@@ -19,8 +64,7 @@ fn main() -> ExitCode {
             println!("potoroo-engine {}", env!("CARGO_PKG_VERSION"));
             Ok(())
         }
-        _ => Err(Failure::new(Exit::Usage, format!("unknown arguments: {}", arguments.join(" ")))
-            .hint("the engine is set up by environment variables: see `potoroo-engine --help`")),
+        [name, flags @ ..] => command(name, flags),
     };
     match ended {
         Ok(()) => ExitCode::from(Exit::Done as u8),
@@ -38,12 +82,32 @@ fn environment() -> Vec<(String, String)> {
         .collect()
 }
 
+fn command(name: &str, flags: &[&str]) -> Result<(), Failure> {
+    let known = COMMANDS.iter().find(|command| command.name == name);
+    match (known, flags) {
+        (Some(command), []) => (command.run)(environment(), false),
+        (Some(command), [flag]) if command.flag == Some(*flag) => {
+            (command.run)(environment(), true)
+        }
+        (_, _) => {
+            let arguments = [&[name], flags].concat().join(" ");
+            Err(Failure::new(Exit::Usage, format!("unknown arguments: {arguments}"))
+                .hint("the engine is set up by environment variables: see `potoroo-engine --help`"))
+        }
+    }
+}
+
 fn help() -> String {
     let mut text = String::from(
         "Pulls a published pipeline and serves it over HTTP.\n\n\
-         Usage: potoroo-engine [--help | --version]\n\n\
-         Environment variables:\n",
+         Usage: potoroo-engine [--help | --version | COMMAND]\n\n\
+         Commands, all set up by the same environment variables:\n",
     );
+    for Command { name, flag, meaning, .. } in COMMANDS {
+        let flag = flag.map_or_else(String::new, |flag| format!(" [{flag}]"));
+        text.push_str(&format!("  {name}{flag}\n      {meaning}\n"));
+    }
+    text.push_str("\nEnvironment variables:\n");
     for setting in SETTINGS {
         text.push_str(&format!(
             "  {}\n      {}\n      default: {}\n",

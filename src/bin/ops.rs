@@ -7,6 +7,7 @@ use potoroo::exit::{Exit, Failure};
 use potoroo::logging::{self, Verbosity};
 use potoroo::oci::RegistryHost;
 use potoroo::ops::publish::{Order, Published, Target, publish};
+use potoroo::ops::surroundings::Surroundings;
 use potoroo::registry::{Credentials, Secret};
 use std::io::Read;
 use std::path::PathBuf;
@@ -57,6 +58,9 @@ struct PublishArguments {
     /// Write an OCI image layout into this directory instead of pushing.
     #[arg(long, value_name = "DIR")]
     layout: Option<PathBuf>,
+    /// Rows with the outputs that an engine must give before it serves (JSON).
+    #[arg(long, value_name = "FILE")]
+    known_answers: Option<PathBuf>,
     /// The engine image for the commands that are printed.
     #[arg(long)]
     engine_url: Option<String>,
@@ -90,8 +94,8 @@ impl PublishArguments {
                 return Err(Failure::new(Exit::Usage, sentence).hint("name one of them"));
             }
         };
-        let PublishArguments { file, name, engine_url, .. } = self;
-        Ok(Order { file, name, target, engine_url })
+        let PublishArguments { file, name, known_answers, engine_url, .. } = self;
+        Ok(Order { file, name, known_answers, target, engine_url })
     }
 
     fn registry_target(&self, registry: &str) -> Result<Target, Failure> {
@@ -101,8 +105,15 @@ impl PublishArguments {
             Failure::new(Exit::Usage, error).hint("give --registry as host, host:port or host/path")
         })?;
         let plain_http = if self.plain_http { vec![host.clone()] } else { Vec::new() };
-        let prefix = prefix.to_owned();
-        Ok(Target::Registry { host, prefix, credentials: self.credentials()?, plain_http })
+        let is_tls = registry.starts_with("https://");
+        Ok(Target::Registry {
+            tls_only: is_tls.then(|| host.clone()).into_iter().collect(),
+            prefix: prefix.to_owned(),
+            credentials: self.credentials()?,
+            surroundings: Box::new(Surroundings::read()?),
+            plain_http,
+            host,
+        })
     }
 
     fn credentials(&self) -> Result<Option<Credentials>, Failure> {

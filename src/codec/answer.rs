@@ -1,7 +1,7 @@
 //! An inference record as the list of one that the contract shows, byte for byte in its form.
 
 use super::literal::{float, json, list};
-use crate::pipeline::Record;
+use crate::pipeline::{Finding, Record};
 use crate::tensor::{Data, NamedTensor};
 
 /// Bytes of a record without its outputs: names, versions, numbers.
@@ -21,9 +21,10 @@ pub fn write_records(record: &Record<'_>) -> Vec<u8> {
     let reserve = values.saturating_mul(VALUE_BYTES).saturating_add(FRAME_BYTES);
     let mut out = Vec::with_capacity(reserve);
     out.extend_from_slice(b"[{\"check_failures\":");
-    list(&mut out, &record.check_failures, |out, failure| {
+    let failures: Vec<&Finding> = record.findings.iter().filter(|it| it.is_failure()).collect();
+    list(&mut out, &failures, |out, failure| {
         out.extend_from_slice(b"{\"False\":{\"expr\":");
-        json(out, &failure.expression);
+        json(out, &failure.text);
         out.extend_from_slice(b"}}");
     });
     out.extend_from_slice(b",\"elapsed\":");
@@ -36,7 +37,16 @@ pub fn write_records(record: &Record<'_>) -> Vec<u8> {
     list(&mut out, &record.outputs, output);
     out.extend_from_slice(b",\"pipeline_name\":");
     json(&mut out, &record.pipeline_name);
-    out.extend_from_slice(b",\"shadow_data\":{},\"time\":");
+    out.extend_from_slice(b",\"shadow_data\":{");
+    for (index, shadow) in record.shadows.iter().enumerate() {
+        if 0 < index {
+            out.push(b',');
+        }
+        json(&mut out, &shadow.model_name);
+        out.push(b':');
+        list(&mut out, &shadow.outputs, output);
+    }
+    out.extend_from_slice(b"},\"time\":");
     json(&mut out, &record.time_ms);
     out.extend_from_slice(b"}]");
     out
@@ -76,7 +86,6 @@ fn data(out: &mut Vec<u8>, data: &Data<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::CheckFailure;
     use crate::tensor::Tensor;
     use half::f16;
     use std::borrow::Cow;
@@ -87,7 +96,9 @@ mod tests {
 
     fn record(outputs: Vec<NamedTensor<'_>>) -> Record<'_> {
         Record {
-            check_failures: vec![],
+            findings: vec![],
+            chosen: None,
+            shadows: vec![],
             elapsed_ns: vec![1_067_541, 21_209_776],
             model_name: "resnet-50".into(),
             model_version: "2e05e1d0-fcb3-4213-bba8-4bac13f53e8d".into(),
@@ -132,7 +143,8 @@ mod tests {
             named(&[], Data::U64(Cow::Borrowed(&[u64::MAX]))),
             named(&[0, 4], Data::F64(Cow::Borrowed(&[]))),
         ]);
-        record.check_failures = vec![CheckFailure { expression: "a < \"1\"".into() }];
+        let (name, text) = ("v".into(), "a < \"1\"".into());
+        record.findings = vec![Finding { name, text, failed: vec![false, true] }];
         let written = String::from_utf8(write_records(&record)).unwrap();
         let parsed: serde_json::Value = serde_json::from_str(&written).unwrap();
         assert_eq!(parsed[0]["check_failures"][0]["False"]["expr"], "a < \"1\"");

@@ -36,7 +36,8 @@ use arrow::Container;
 /// Reads a request's body into the columns that the model's `inputs` take.
 ///
 /// A column binds to the input of its name; a model with one input takes a table's only column
-/// whatever its name. Other columns are passed over. JSON gets the element types of the inputs;
+/// whatever its name. The columns named in `companions` come too where the body has them, in a
+/// type of their own; others are passed over. JSON gets the element types of the inputs;
 /// Arrow columns keep their own, borrowed from `body` where the layout allows. For a `uint8`
 /// input, text is base64 and one of Arrow's byte strings is a row's values.
 ///
@@ -45,10 +46,15 @@ use arrow::Container;
 /// out of here or makes more than a small multiple of its own size be allocated, but for what
 /// compression, dictionaries and views stand for, within [`DECOMPRESSED_BYTES_MAX`] and
 /// [`TEXT_BYTES_MAX`].
-pub fn decode(format: InputFormat, body: Vec<u8>, inputs: &[Port]) -> Result<Decoded, Misfit> {
+pub fn decode(
+    format: InputFormat,
+    body: Vec<u8>,
+    inputs: &[Port],
+    companions: &[String],
+) -> Result<Decoded, Misfit> {
     match format {
-        InputFormat::ArrowFile => arrow::decode(Container::File, body, inputs),
-        InputFormat::ArrowStream => arrow::decode(Container::Stream, body, inputs),
-        InputFormat::PandasRecords => records::decode(&body, inputs),
+        InputFormat::ArrowFile => arrow::decode(Container::File, body, inputs, companions),
+        InputFormat::ArrowStream => arrow::decode(Container::Stream, body, inputs, companions),
+        InputFormat::PandasRecords => records::decode(&body, inputs, companions),
     }
 }

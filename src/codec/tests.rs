@@ -85,7 +85,7 @@ const OBJECT_BODY: &str = r#"{"x": {"y": [null, true]}, "name": ["a\u00e9\n", "Ã
 
 /// Every prefix, then `MUTANTS` seeded mutants; how many of them were still readable.
 fn survivors(format: InputFormat, good: &[u8]) -> usize {
-    assert_eq!(decode(format, good.to_vec(), &ports()).unwrap().table().columns().len(), 2);
+    assert_eq!(decode(format, good.to_vec(), &ports(), &[]).unwrap().table().columns().len(), 2);
     let mut damage = Damage(0x9e37_79b9_7f4a_7c15);
     let prefixes = (0..good.len()).map(|end| good[..end].to_vec());
     let mutants = (0..MUTANTS).map(|_| {
@@ -98,7 +98,7 @@ fn survivors(format: InputFormat, good: &[u8]) -> usize {
         let room = 256 * body.len() + 1024;
         let ports = ports();
         let text = body.clone();
-        let outcome = catch_unwind(move || decode(format, body, &ports));
+        let outcome = catch_unwind(move || decode(format, body, &ports, &[]));
         let Ok(outcome) = outcome else { panic!("case {index} panicked") };
         match outcome {
             Ok(decoded) => {
@@ -170,14 +170,14 @@ fn each_format_reads_the_same_table() {
         "name":["a","bc","","bc",""]}"#;
     let file = arrow_body(Container::File, Some(CompressionType::LZ4_FRAME));
     let stream = arrow_body(Container::Stream, Some(CompressionType::ZSTD));
-    let first = decode(InputFormat::PandasRecords, rows.into(), &ports()).unwrap();
+    let first = decode(InputFormat::PandasRecords, rows.into(), &ports(), &[]).unwrap();
     for (format, body) in [
         (InputFormat::PandasRecords, columns.into()),
         (InputFormat::ArrowFile, arrow_body(Container::File, None)),
         (InputFormat::ArrowFile, file),
         (InputFormat::ArrowStream, stream),
     ] {
-        let other = decode(format, body, &ports()).unwrap();
+        let other = decode(format, body, &ports(), &[]).unwrap();
         for name in ["tensor", "name"] {
             assert_eq!(first.table().column(name), other.table().column(name), "{format:?}");
         }
@@ -193,7 +193,9 @@ fn a_large_answer_to_one_row_is_written_in_both_formats() {
     let input = Table::new(1, vec![input]).unwrap();
     let tensor = Tensor::new(vec![1, 3, 224, 224], data.borrow()).unwrap();
     let record = Record {
-        check_failures: vec![],
+        findings: vec![],
+        chosen: None,
+        shadows: vec![],
         elapsed_ns: vec![1, 2],
         model_name: String::new(),
         model_version: String::new(),

@@ -24,6 +24,12 @@ pub(super) fn choose(present: &[&str], inputs: &[Port]) -> Result<Vec<usize>, Mi
     places.collect()
 }
 
+/// The places, among the columns `present`, of the companions that are there and not chosen yet.
+pub(super) fn beside(present: &[&str], chosen: &[usize], companions: &[String]) -> Vec<usize> {
+    let place = |name: &String| present.iter().position(|column| column == name);
+    companions.iter().filter_map(place).filter(|index| !chosen.contains(index)).collect()
+}
+
 /// The misfit for a column that is not there.
 pub(super) fn missing(name: &str, present: &[&str], inputs: &[Port]) -> Misfit {
     let wanted = listed(inputs.iter().map(|port| port.name.as_str()));

@@ -1,18 +1,22 @@
 //! The engine's configuration: environment variables in, one checked `Config` out.
 
 use crate::fleet::Bundle;
+use crate::http::client::{Network, Timeouts};
 use crate::http::server::{ApiKey, Tls};
 use crate::oci::{RegistryHost, Source};
-use crate::registry::Credentials;
+use crate::registry::{Credentials, Transport};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 mod environment;
+mod network;
+mod partial;
 mod settings;
 
 use environment::{Environment, malformed};
+pub(super) use partial::Partial;
 pub use settings::{SETTINGS, Setting};
 
 /// How long the engine serves on after a signal, where nothing else is said: a load balancer on
@@ -24,7 +28,7 @@ pub(super) const GRACE_DEFAULT: Duration = Duration::from_secs(2);
 const REQUEST_DEFAULT: Duration = Duration::from_secs(30);
 
 /// Where the engine listens when nothing else is said.
-const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
+pub(super) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080);
 
 /// What the engine does: every value is checked.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub struct Config {
     pub pipeline_url: String,
     /// Who logs in to the registry; nobody for an anonymous pull.
     pub credentials: Option<Credentials>,
+    /// The file of another tool that the credentials are from; `None` for those of our settings.
+    pub login_file: Option<PathBuf>,
     /// Compute threads.
     pub cpus: usize,
     /// Where to listen.
@@ -51,6 +57,12 @@ pub struct Config {
     pub persist: PathBuf,
     /// Registries that may be asked without TLS.
     pub plain_http: Vec<RegistryHost>,
+    /// Registries that are asked by TLS alone, though they are on this machine.
+    pub tls_only: Vec<RegistryHost>,
+    /// Proxies and trust roots.
+    pub network: Network,
+    /// What is odd and keeps nothing from starting, a sentence each.
+    pub warnings: Vec<String>,
     /// What the ops center gave this edge.
     pub bundle: Option<Bundle>,
     /// The edge's name in answers: that of its bundle, else the host's as the container tells it.
@@ -70,15 +82,28 @@ impl Config {
     pub fn from_environment(
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Config, ConfigError> {
-        let mut environment = Environment::new(variables);
+        Config::read(Environment::new(variables))
+    }
+
+    /// How registries are reached, with these waits.
+    #[must_use]
+    pub fn transport(&self, timeouts: Timeouts) -> Transport {
+        Transport::new(timeouts, self.plain_http.clone())
+            .through(&self.network)
+            .with_tls(self.tls_only.clone())
+    }
+
+    fn read(mut environment: Environment) -> Result<Config, ConfigError> {
         let bundle = environment.bundle();
         let source = environment.source();
-        let credentials = environment.credentials(source.as_ref());
+        let (credentials, login_file) = environment.login(source.as_ref());
         let cpus = environment.cpus();
         let listen = environment.parsed("POTOROO_LISTEN", "an address and port, `0.0.0.0:8080`");
         let grace = environment.seconds("POTOROO_GRACE_SECONDS", 0, GRACE_DEFAULT);
         let request_max = environment.seconds("POTOROO_REQUEST_SECONDS", 1, REQUEST_DEFAULT);
         let plain_http = environment.plain_http();
+        let tls_only = environment.tls_only(source.as_ref());
+        let network = environment.network();
         let api_key = environment.api_key();
         let tls = environment.tls();
         let persist = environment.persist();
@@ -93,6 +118,7 @@ impl Config {
                 source,
                 pipeline_url: environment.variables.remove("PIPELINE_URL").unwrap_or_default(),
                 credentials,
+                login_file,
                 cpus,
                 listen: listen.unwrap_or(LISTEN),
                 grace,
@@ -101,11 +127,28 @@ impl Config {
                 tls,
                 persist,
                 plain_http,
+                tls_only,
+                network,
+                warnings: environment.warnings,
                 bundle,
                 partition,
             }),
             (_, _, problems) => Err(ConfigError(problems)),
         }
+    }
+}
+
+/// The persistent directory that these variables mean: all that some commands need.
+///
+/// # Errors
+/// When it cannot be used.
+pub fn persist_directory(
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<PathBuf, ConfigError> {
+    let mut environment = Environment::new(variables);
+    match environment.persist() {
+        Some(directory) => Ok(directory),
+        None => Err(ConfigError(environment.problems)),
     }
 }
 

@@ -1,206 +1,184 @@
-//! Fetches the pipeline: from a registry into the store, or in place from an image layout.
+//! Fetches the pipeline: from a registry into the store, in place from an image layout, or from the store itself.
 
+use super::artifact::Artifact;
 use super::config::Config;
-use super::foreign;
-use super::progress::Progress;
-use crate::exit::{Exit, Failure};
+use super::store::Store;
+use super::voice::Voice;
+use crate::exit::Failure;
 use crate::http::client::Timeouts;
-use crate::logging::{AT_PULL, announce};
-use crate::oci::{CONFIG_BYTES_MAX, Descriptor, Digest, Manifest, Reference, Source, Tag, Version};
-use crate::pipeline::{Definition, DefinitionError, Step};
-use crate::registry::{Action, Layout, Pushed, Remote, Transport};
-use std::collections::{BTreeSet, HashMap};
+use crate::logging::AT_PULL;
+use crate::oci::{CONFIG_BYTES_MAX, Descriptor, Digest, Source, Version};
+use crate::pipeline::Definition;
+use crate::registry::{self, Action, Arrival, Layout, Remote, Retry, Transfer};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
 /// A pipeline whose files are on this device, whole and verified.
 #[derive(Debug)]
 pub(super) struct Fetched {
+    /// Of its manifest.
+    pub(super) digest: Digest,
     pub(super) definition: Definition,
     /// The file of each model that a step runs.
     pub(super) files: HashMap<Digest, PathBuf>,
 }
 
-/// The artifact cannot be run, though all of it is there.
-#[derive(Debug, thiserror::Error)]
-enum ArtifactError {
-    #[error("{pipeline_url} is no pipeline that this engine runs")]
-    Definition {
-        pipeline_url: String,
-        #[source]
-        source: DefinitionError,
-    },
-    #[error("the artifact has no layer for model `{model}`: no layer's digest is {digest}")]
-    NoLayer { model: String, digest: Digest },
+/// The manifest that `PIPELINE_URL` leads to at this moment, and where it was found.
+pub(super) struct Found<'a> {
+    config: &'a Config,
+    store: &'a Store,
+    voice: Voice,
+    origin: Origin,
+    manifest: registry::Fetched,
 }
 
-/// What to do about an artifact that is wrong in itself.
-const PUBLISH_AGAIN: &str = "publish the pipeline again with `potoroo-ops publish`";
+/// Where the blobs of an artifact are.
+enum Origin {
+    /// In a registry: they are brought into the store.
+    Remote(Box<Remote>),
+    /// In an image layout of someone else's: they are read where they are.
+    Layout(Layout),
+    /// In the store, from an earlier time.
+    Store,
+}
 
-/// Brings the pipeline onto the device and says so in the contract's lines.
+/// Asks the registry or the layout what `PIPELINE_URL` leads to, as often as `retry` says.
 ///
 /// # Errors
-/// Each cause with an exit code of its own: see [`Exit`].
-pub(super) fn fetch(config: &Config, store: &Layout) -> Result<Fetched, Failure> {
-    match &config.source {
-        Source::Registry(reference) => from_registry(config, reference, store),
-        Source::Layout { path, tag } => {
-            announce_manifest(config);
-            let layout = Layout::open(path)?;
-            let version = Version::Tag(tag.clone());
-            let fetched = layout.manifest(&version)?;
-            let config_bytes = layout.read_blob(&fetched.manifest.config, CONFIG_BYTES_MAX)?;
-            let definition = definition(config, &config_bytes, &fetched.manifest)?;
-            let layers = model_layers(&definition, &fetched.manifest)?;
-            announce("Fetching model layers");
-            for layer in &layers {
-                announce_layer(layer);
-                let _proof = layout.verify_blob(layer)?;
-                announce("Fetched");
+/// Each cause with an exit code of its own: see [`Exit`](crate::exit::Exit).
+pub(super) fn find<'a>(
+    config: &'a Config,
+    store: &'a Store,
+    voice: Voice,
+    retry: Retry,
+) -> Result<Found<'a>, Failure> {
+    let (origin, manifest) = match &config.source {
+        Source::Registry(reference) => {
+            let transport = config.transport(Timeouts::EDGE);
+            let (registry, repository) = (reference.registry.clone(), reference.repository.clone());
+            let remote = Remote::new(transport, registry, repository, config.credentials.clone());
+            remote.login(Action::Pull)?;
+            if config.credentials.is_some() {
+                voice.logged_in();
             }
-            Ok(Fetched { definition, files: files(&layout, &layers) })
+            voice.manifest(&config.pipeline_url);
+            let manifest = retry.run(|| remote.manifest(&reference.version))?;
+            voice.found(&config.source, &manifest.digest);
+            (Origin::Remote(Box::new(remote)), manifest)
         }
-    }
-}
-
-fn from_registry(
-    config: &Config,
-    reference: &Reference,
-    store: &Layout,
-) -> Result<Fetched, Failure> {
-    let transport = Transport::new(Timeouts::EDGE, config.plain_http.clone());
-    let (registry, repository) = (reference.registry.clone(), reference.repository.clone());
-    let remote = Remote::new(transport, registry, repository, config.credentials.clone());
-    remote.login(Action::Pull)?;
-    if config.credentials.is_some() {
-        announce("Login Succeeded");
-    }
-    announce_manifest(config);
-    let fetched = remote.manifest(&reference.version)?;
-    log::info!(target: AT_PULL, "ref={reference} digest={}", fetched.digest);
-    let manifest = &fetched.manifest;
-    store_blob(&remote, &manifest.config, store, &mut |_| ())?;
-    let config_bytes = store.read_blob(&manifest.config, CONFIG_BYTES_MAX)?;
-    let definition = definition(config, &config_bytes, manifest)?;
-    let layers = model_layers(&definition, manifest)?;
-    announce("Fetching model layers");
-    for layer in &layers {
-        announce_layer(layer);
-        pull_layer(&remote, layer, store)?;
-        announce("Fetched");
-    }
-    store.put_manifest(&stored_tag(&reference.version)?, &fetched.bytes)?;
-    Ok(Fetched { definition, files: files(store, &layers) })
-}
-
-fn pull_layer(remote: &Remote, layer: &Descriptor, store: &Layout) -> Result<(), Failure> {
-    let Descriptor { digest, size, .. } = layer;
-    let start = Instant::now();
-    let mut progress = Progress::start(&digest.to_string(), *size);
-    match store_blob(remote, layer, store, &mut |bytes| progress.at(bytes))? {
-        Pushed::AlreadyThere => {
-            log::info!(target: AT_PULL, "digest={digest} bytes={size} msg=\"already there\"");
+        Source::Layout { path, tag } => {
+            voice.manifest(&config.pipeline_url);
+            let layout = Layout::open(path)?;
+            let manifest = layout.manifest(&Version::Tag(tag.clone()))?;
+            (Origin::Layout(layout), manifest)
         }
-        Pushed::Sent => {
-            progress.done();
-            let ms = start.elapsed().as_millis();
-            log::info!(target: AT_PULL, "digest={digest} bytes={size} ms={ms}");
-        }
-    }
-    Ok(())
-}
-
-/// Brings a blob into the store, unless it is there and still what its digest says.
-fn store_blob(
-    remote: &Remote,
-    blob: &Descriptor,
-    store: &Layout,
-    progress: &mut dyn FnMut(u64),
-) -> Result<Pushed, Failure> {
-    if store.has_blob(blob)? && store.verify_blob(blob).is_err() {
-        log::warn!(target: AT_PULL, "digest={} msg=\"damaged on disk, fetched again\"", blob.digest);
-        store.discard_blob(&blob.digest)?;
-    }
-    Ok(store.put_blob(blob, &mut |into| remote.blob(blob, into, progress))?)
-}
-
-/// The name of a manifest in the store: its tag, or one made of the digest that pins it.
-fn stored_tag(version: &Version) -> Result<Tag, Failure> {
-    let tag = match version {
-        Version::Tag(tag) | Version::Pinned { tag, .. } => return Ok(tag.clone()),
-        Version::Digest(digest) => format!("sha256-{}", digest.hex()),
     };
-    tag.parse().map_err(|error| Failure::new(Exit::Failed, error))
+    Ok(Found { config, store, voice, origin, manifest })
 }
 
-/// The pipeline that the config defines; for a single ONNX file of another tool, one made for it.
-fn definition(config: &Config, bytes: &[u8], manifest: &Manifest) -> Result<Definition, Failure> {
-    let error = match Definition::parse(bytes) {
-        Ok(definition) => return Ok(definition),
-        Err(error) => error,
-    };
-    if matches!(error, DefinitionError::NotADefinition(_))
-        && let Some(definition) = foreign::definition(artifact_name(&config.source), manifest)
-    {
+/// What is in the store under this digest, as a pipeline of `config`; nothing is asked of a network.
+///
+/// # Errors
+/// When a part of it is missing or damaged.
+pub(super) fn stored<'a>(
+    config: &'a Config,
+    store: &'a Store,
+    digest: Digest,
+) -> Result<Found<'a>, Failure> {
+    let manifest = store.layout().manifest(&Version::Digest(digest))?;
+    Ok(Found { config, store, voice: Voice::Log, origin: Origin::Store, manifest })
+}
+
+impl Found<'_> {
+    /// Of the manifest.
+    pub(super) fn digest(&self) -> Digest {
+        self.manifest.digest
+    }
+
+    /// Sees to it that every blob that the pipeline needs is on this device and right.
+    ///
+    /// # Errors
+    /// As [`find`]; what has come by then stays, and is not fetched again.
+    pub(super) fn bring(self) -> Result<Fetched, Failure> {
+        let Artifact { definition, layers } = self.accept()?;
+        let mut told = self.voice.layers(&layers);
+        let layout = match &self.origin {
+            Origin::Remote(remote) => {
+                self.pull(remote, &layers, &mut |layer| told.whole(layer))?;
+                self.store.put_manifest(&self.manifest, self.config.source.tag())?;
+                self.store.layout()
+            }
+            Origin::Layout(layout) => {
+                for layer in &layers {
+                    let _proof = layout.verify_blob(layer)?;
+                    told.whole(layer);
+                }
+                layout
+            }
+            Origin::Store => {
+                for layer in &layers {
+                    self.store.verify(layer)?;
+                }
+                self.store.layout()
+            }
+        };
+        let files = layers.iter().map(|layer| (layer.digest, layout.blob_path(&layer.digest)));
+        Ok(Fetched { digest: self.manifest.digest, definition, files: files.collect() })
+    }
+
+    /// Decides whether this artifact may run here, before any of its models is fetched.
+    ///
+    /// Every artifact comes by, at each start and each update, also one that was stored before.
+    fn accept(&self) -> Result<Artifact, Failure> {
+        let config = &self.manifest.manifest.config;
+        let bytes = match &self.origin {
+            Origin::Remote(remote) => {
+                self.pull(remote, std::slice::from_ref(config), &mut |_| ())?;
+                self.store.layout().read_blob(config, CONFIG_BYTES_MAX)?
+            }
+            Origin::Layout(layout) => layout.read_blob(config, CONFIG_BYTES_MAX)?,
+            Origin::Store => self.store.layout().read_blob(config, CONFIG_BYTES_MAX)?,
+        };
+        Artifact::read(&self.config.source, &self.manifest.manifest, &bytes)
+    }
+
+    /// Brings blobs into the store, those left out that are there and right.
+    fn pull(
+        &self,
+        remote: &Remote,
+        blobs: &[Descriptor],
+        whole: &mut dyn FnMut(&Descriptor),
+    ) -> Result<(), Failure> {
+        let start = Instant::now();
+        let mut missing = Vec::new();
+        for blob in blobs {
+            if self.store.has(blob)? {
+                log::debug!(target: AT_PULL, "digest={} msg=\"already there\"", blob.digest);
+                whole(blob);
+            } else {
+                missing.push(blob.clone());
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let mut progress = super::progress::Progress::start(&missing);
+        let transfer = Transfer { remote, layout: self.store.layout(), retry: Retry::EDGE };
+        let brought = transfer.bring(&missing, &mut |blob, arrival| match arrival {
+            Arrival::Bytes(bytes) => progress.at(&blob.digest, bytes),
+            Arrival::Whole(_) => {
+                progress.at(&blob.digest, blob.size);
+                whole(blob);
+            }
+        })?;
+        progress.done();
+        self.store.brought(&missing);
         log::info!(
             target: AT_PULL,
-            "pipeline={:?} msg=\"no pipeline definition: the one ONNX file is served as it is\"",
-            definition.name
+            "blobs={} bytes={} retries={} ms={}",
+            brought.blobs, brought.bytes, brought.retries, start.elapsed().as_millis()
         );
-        return Ok(definition);
+        Ok(())
     }
-    let pipeline_url = config.pipeline_url.clone();
-    let error = ArtifactError::Definition { pipeline_url, source: error };
-    Err(Failure::new(Exit::ModelRefused, error).hint(PUBLISH_AGAIN))
-}
-
-/// What an artifact without a name of its own is called: its repository, or its directory.
-fn artifact_name(source: &Source) -> &str {
-    match source {
-        Source::Registry(reference) => reference.repository.last_part(),
-        Source::Layout { path, .. } => {
-            path.file_name().and_then(|name| name.to_str()).unwrap_or("pipeline")
-        }
-    }
-}
-
-/// The layers that hold the models of the steps, in the manifest's order, each once.
-fn model_layers(definition: &Definition, manifest: &Manifest) -> Result<Vec<Descriptor>, Failure> {
-    let mut wanted = BTreeSet::new();
-    for Step::ModelInference(keys) in &definition.steps {
-        let Some(key) = keys.first() else { continue };
-        wanted.insert(key.sha);
-        if !manifest.layers.iter().any(|layer| layer.digest == key.sha) {
-            let error = ArtifactError::NoLayer { model: key.name.clone(), digest: key.sha };
-            return Err(Failure::new(Exit::ModelRefused, error).hint(PUBLISH_AGAIN));
-        }
-    }
-    let layers = manifest.layers.iter().filter(|layer| wanted.remove(&layer.digest));
-    Ok(layers.cloned().collect())
-}
-
-fn files(layout: &Layout, layers: &[Descriptor]) -> HashMap<Digest, PathBuf> {
-    layers.iter().map(|layer| (layer.digest, layout.blob_path(&layer.digest))).collect()
-}
-
-fn announce_manifest(config: &Config) {
-    announce(&format!("Fetching manifest and config for pipeline: {}", config.pipeline_url));
-}
-
-/// The contract's lines for a layer, the empty one at their end included.
-fn announce_layer(layer: &Descriptor) {
-    announce(&layer_lines(layer));
-}
-
-fn layer_lines(layer: &Descriptor) -> String {
-    let annotation = |key: &str| layer.annotations.get(key).map_or("null", String::as_str);
-    format!(
-        "digest: {}\n  filename: {}\n  name: {}\n  type: {}\n  runtime: {}\n  version: {}\n",
-        layer.digest,
-        annotation("filename"),
-        annotation("name"),
-        annotation("wallaroo_file_type"),
-        annotation("runtime"),
-        annotation("version"),
-    )
 }

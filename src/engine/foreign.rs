@@ -34,6 +34,7 @@ pub(super) fn definition(name: &str, manifest: &Manifest) -> Option<Definition> 
         }],
         inputs: Vec::new(),
         outputs: Vec::new(),
+        known_answers: None,
         created: None,
     })
 }

@@ -1,19 +1,24 @@
 //! The gate in front of the compute threads: so many requests compute, so many wait, the rest hear 503.
 
 use crate::http::server::CONNECTIONS_MAX;
+use crate::runtime::Turns;
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 /// Requests that wait at most. A burst from every client that the server has a place for is
 /// nothing strange, so there is a place here for each of them; bodies have a budget of their own,
 /// and the deadline ends what waits too long.
-pub(super) const WAITING_REQUESTS_MAX: usize = 256;
-
-const _: () = assert!(CONNECTIONS_MAX <= WAITING_REQUESTS_MAX, "a burst of one request each waits");
+pub(super) const WAITING_REQUESTS_MAX: usize = CONNECTIONS_MAX;
 
 /// How often a waiting request looks whether its client is still there.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long the first in line is overtaken by requests that come while a turn is free. A sleeping
+/// thread takes its time to wake up; turns that stay unused until it has would let the line grow
+/// without end where a turn is shorter than that. Half of what a request over a network takes.
+const OVERTAKEN_MAX: Duration = Duration::from_millis(1);
 
 /// Lets a bounded number of requests compute at once, in the order in which they came.
 #[derive(Debug)]
@@ -21,15 +26,22 @@ pub(super) struct Gate {
     running_max: usize,
     waiting_max: usize,
     state: Mutex<State>,
-    turn: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// Turns that are taken: by requests, and by threads that help them.
     running: usize,
-    /// Tickets of those who wait, the first to come first.
-    waiting: VecDeque<u64>,
+    /// Those who wait, the first to come first.
+    waiting: VecDeque<Waiter>,
     next_ticket: u64,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    ticket: u64,
+    since: Instant,
+    thread: Thread,
 }
 
 /// The right to compute; given back when dropped.
@@ -53,6 +65,7 @@ pub(super) enum Busy {
 /// How full the gate is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Load {
+    /// Threads that compute.
     pub(super) running: usize,
     pub(super) waiting: usize,
 }
@@ -61,10 +74,11 @@ impl Gate {
     /// A gate that lets `running_max` requests compute at once.
     pub(super) fn new(running_max: usize) -> Gate {
         let waiting_max = WAITING_REQUESTS_MAX;
-        Gate { running_max, waiting_max, state: Mutex::default(), turn: Condvar::new() }
+        Gate { running_max, waiting_max, state: Mutex::default() }
     }
 
-    /// Waits for a turn; `client_left` is asked now and then while it does.
+    /// Waits for a turn, after which the caller may compute on its thread; `client_left` is asked
+    /// now and then while it waits.
     ///
     /// # Errors
     /// When the gate is full, the turn does not come by `deadline`, or the client has left.
@@ -74,7 +88,7 @@ impl Gate {
         client_left: &mut dyn FnMut() -> bool,
     ) -> Result<Pass<'_>, Busy> {
         let mut state = self.lock();
-        if state.running < self.running_max && state.waiting.is_empty() {
+        if state.running < self.running_max && state.lets_overtake() {
             state.running += 1;
             return Ok(Pass(self));
         }
@@ -83,28 +97,52 @@ impl Gate {
         }
         let ticket = state.next_ticket;
         state.next_ticket += 1;
-        state.waiting.push_back(ticket);
+        let since = Instant::now();
+        state.waiting.push_back(Waiter { ticket, since, thread: thread::current() });
+        drop(state);
+        self.wait(ticket, since, deadline, client_left)
+    }
+
+    fn wait(
+        &self,
+        ticket: u64,
+        since: Instant,
+        deadline: Instant,
+        client_left: &mut dyn FnMut() -> bool,
+    ) -> Result<Pass<'_>, Busy> {
+        let mut look_at = since + LOOK_EVERY;
         loop {
-            if state.running < self.running_max && state.waiting.front() == Some(&ticket) {
+            let now = Instant::now();
+            let refused = if deadline <= now {
+                Some(Busy::Waited)
+            } else if look_at <= now {
+                look_at = now + LOOK_EVERY;
+                client_left().then_some(Busy::ClientLeft)
+            } else {
+                None
+            };
+            let mut state = self.lock();
+            let is_first = state.waiting.front().is_some_and(|first| first.ticket == ticket);
+            let has_turn = is_first && state.running < self.running_max && refused.is_none();
+            if has_turn {
                 state.waiting.pop_front();
                 state.running += 1;
-                // The next in line may find a place too, and its wake-up may have been ours.
-                self.turn.notify_all();
-                return Ok(Pass(self));
+            } else if refused.is_some() {
+                state.waiting.retain(|waiter| waiter.ticket != ticket);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            let refused = if left.is_zero() {
-                Some(Busy::Waited)
-            } else {
-                client_left().then_some(Busy::ClientLeft)
-            };
-            if let Some(busy) = refused {
-                state.waiting.retain(|other| *other != ticket);
-                self.turn.notify_all();
-                return Err(busy);
+            match refused {
+                // The next in line may find a turn too, and the wake-up may have been meant for it.
+                None if has_turn => {
+                    self.wake_first(state);
+                    return Ok(Pass(self));
+                }
+                None => drop(state),
+                Some(busy) => {
+                    self.wake_first(state);
+                    return Err(busy);
+                }
             }
-            let waited = self.turn.wait_timeout(state, left.min(LOOK_EVERY));
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            thread::park_timeout(deadline.min(look_at).saturating_duration_since(now));
         }
     }
 
@@ -114,16 +152,56 @@ impl Gate {
         Load { running: state.running, waiting: state.waiting.len() }
     }
 
+    /// Wakes the first in line if there is a turn for it.
+    fn wake_first(&self, state: MutexGuard<'_, State>) {
+        let free = state.running < self.running_max;
+        let first = state.waiting.front().filter(|_| free).map(|waiter| waiter.thread.clone());
+        drop(state); // what is woken wants the lock
+        if let Some(thread) = first {
+            thread.unpark();
+        }
+    }
+
+    fn leave(&self) {
+        let mut state = self.lock();
+        state.running -= 1;
+        self.wake_first(state);
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it is held, and counts stay right if something did.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl State {
+    /// Whether nobody waits, or nobody for so long that it would be wronged.
+    fn lets_overtake(&self) -> bool {
+        self.waiting.front().is_none_or(|first| first.since.elapsed() < OVERTAKEN_MAX)
+    }
+}
+
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
-        self.0.lock().running -= 1;
-        self.0.turn.notify_all();
+        self.0.leave();
+    }
+}
+
+/// The turns of those who help a request that has a pass: they count like passes.
+impl Turns for Gate {
+    fn try_more(&self) -> bool {
+        let mut state = self.lock();
+        let may = state.running < self.running_max && state.waiting.is_empty();
+        state.running += usize::from(may);
+        may
+    }
+
+    fn give_back(&self) {
+        self.leave();
+    }
+
+    fn are_wanted(&self) -> bool {
+        !self.lock().waiting.is_empty()
     }
 }
 
@@ -196,5 +274,57 @@ mod tests {
             drop(pass);
         });
         assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn helpers_count_like_passes_and_come_after_those_who_wait() {
+        let gate = Gate::new(2);
+        let pass = gate.enter(far(), &mut stays).unwrap();
+        assert!(gate.try_more());
+        assert!(!gate.try_more(), "both turns are taken");
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| gate.enter(far(), &mut stays).map(drop));
+            while gate.load().waiting == 0 {
+                std::thread::yield_now();
+            }
+            assert!(gate.are_wanted());
+            gate.give_back();
+            assert_eq!(waiting.join().unwrap(), Ok(()));
+        });
+        drop(pass);
+        assert_eq!(gate.load(), Load { running: 0, waiting: 0 });
+    }
+
+    #[test]
+    fn one_who_has_waited_is_not_overtaken() {
+        let gate = Gate::new(1);
+        let long_ago = Instant::now().checked_sub(OVERTAKEN_MAX).unwrap();
+        let waiter = |since| Waiter { ticket: u64::MAX, since, thread: thread::current() };
+        gate.lock().waiting.push_back(waiter(long_ago));
+        assert_eq!(gate.enter(Instant::now(), &mut stays).unwrap_err(), Busy::Waited);
+        gate.lock().waiting[0].since = far();
+        assert!(gate.enter(Instant::now(), &mut stays).is_ok());
+    }
+
+    /// However it is done, no more than `running_max` compute, and all come to their turn.
+    #[test]
+    fn a_crowd_never_computes_in_more_turns_than_there_are() {
+        use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+        let gate = Gate::new(2);
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..12 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let _pass = gate.enter(far(), &mut stays).unwrap();
+                        most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+                        std::thread::yield_now();
+                        now.fetch_sub(1, SeqCst);
+                    }
+                });
+            }
+        });
+        assert!(most.load(SeqCst) <= 2);
+        assert_eq!(gate.load(), Load { running: 0, waiting: 0 });
     }
 }

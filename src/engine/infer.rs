@@ -6,20 +6,22 @@ use super::refusal::Problem;
 use super::slot::Slot;
 use crate::clock::{Clock, unix_ms};
 use crate::codec::{self, Dataset, InputFormat, OutputFormat};
+use crate::exit;
 use crate::http::server::{Request, Response};
-use crate::pipeline::Record;
-use crate::runtime::{Deadline, Pool};
+use crate::logging::AT_SERVE;
+use crate::pipeline::{Record, ShadowOutputs};
+use crate::runtime::{Deadline, Outcome, Pool, Shadow};
 use crate::tensor::Table;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What every inference needs.
+/// What every inference of one pipeline needs.
 pub(super) struct Inferences {
     pub(super) slot: Slot,
     pub(super) pool: Arc<Pool>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) gate: Gate,
-    pub(super) metrics: Metrics,
+    pub(super) gate: Arc<Gate>,
+    pub(super) metrics: Arc<Metrics>,
     /// How long a request may wait and compute, from the moment when its rows are read.
     pub(super) request_max: Duration,
     /// The edge's name, as later answers carry it.
@@ -93,6 +95,19 @@ impl Form {
 }
 
 impl Inferences {
+    /// The same for another pipeline: both go through one gate while the first still has requests.
+    pub(super) fn beside(&self, slot: Slot) -> Inferences {
+        Inferences {
+            slot,
+            pool: self.pool.clone(),
+            clock: self.clock.clone(),
+            gate: self.gate.clone(),
+            metrics: self.metrics.clone(),
+            request_max: self.request_max,
+            partition: self.partition.clone(),
+        }
+    }
+
     /// Infers the rows in the body of `request`.
     ///
     /// # Errors
@@ -133,7 +148,8 @@ impl Inferences {
         client_left: &mut dyn FnMut() -> bool,
     ) -> Result<Vec<u8>, Problem> {
         let read = Instant::now();
-        let decoded = codec::decode(format, body, self.slot.chain.inputs())?;
+        let flow = &self.slot.flow;
+        let decoded = codec::decode(format, body, flow.inputs(), flow.companions())?;
         let table = decoded.table();
         let record = self.compute(&table, read, client_left)?;
         let write = Instant::now();
@@ -161,22 +177,40 @@ impl Inferences {
         self.timed(Stage::Wait, wait);
 
         let run = Instant::now();
-        let outcome = self.slot.chain.run(&self.pool, table, Deadline::at(deadline))?;
+        let outcome =
+            self.slot.flow.run_in_turn(&self.pool, &*self.gate, table, Deadline::at(deadline))?;
         drop(pass);
         self.timed(Stage::Run, run);
         self.metrics.inferred(table.rows(), &outcome.outputs);
-        elapsed.extend(outcome.elapsed);
+        elapsed.extend(outcome.elapsed.iter().copied());
+        let Outcome { model, outputs, shadows, chosen, findings, .. } = outcome;
+        self.metrics.verdicts.found(&findings);
         Ok(Record {
-            check_failures: Vec::new(),
+            findings,
+            chosen,
             elapsed_ns: elapsed.into_iter().map(nanoseconds).collect(),
-            model_name: self.slot.last.name.clone(),
-            model_version: self.slot.last.version.clone(),
-            model_sha: self.slot.last.sha.hex(),
-            outputs: outcome.outputs,
+            model_name: model.name,
+            model_version: model.version,
+            model_sha: model.sha.hex(),
+            outputs,
+            shadows: shadows.into_iter().filter_map(|shadow| self.shown(shadow)).collect(),
             pipeline_name: self.slot.definition.name.clone(),
             pipeline_version: self.slot.definition.version.clone(),
             time_ms,
         })
+    }
+
+    /// What a challenger gave; its failure is counted and told, and no more.
+    fn shown(&self, shadow: Shadow) -> Option<ShadowOutputs<'static>> {
+        let name = shadow.model.name;
+        match shadow.outputs {
+            Ok(outputs) => Some(ShadowOutputs { model_name: name, outputs }),
+            Err(error) => {
+                self.metrics.verdicts.challenger_failed(&name);
+                log::debug!(target: AT_SERVE, "challenger={name:?} msg={:?}", exit::chain(&error));
+                None
+            }
+        }
     }
 
     /// Counts what a stage took, and gives it back.

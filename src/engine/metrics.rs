@@ -2,6 +2,8 @@
 
 use super::gate::Load;
 use super::slot::Slot;
+use super::updates::Outcome;
+use super::verdicts::Verdicts;
 use crate::tensor::{Data, NamedTensor};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -78,6 +80,8 @@ pub(super) struct Metrics {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     not_finite: AtomicU64,
+    updates: [AtomicU64; Outcome::ALL.len()],
+    pub(super) verdicts: Verdicts,
 }
 
 #[derive(Debug, Default)]
@@ -109,6 +113,8 @@ impl Metrics {
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             not_finite: AtomicU64::new(0),
+            updates: Default::default(),
+            verdicts: Verdicts::default(),
         }
     }
 
@@ -134,6 +140,11 @@ impl Metrics {
         self.bytes_in.fetch_add(bytes as u64, Relaxed);
     }
 
+    /// A look for an update ended so.
+    pub(super) fn updated(&self, outcome: Outcome) {
+        self.updates[outcome as usize].fetch_add(1, Relaxed);
+    }
+
     /// So many rows were inferred, with these outputs.
     pub(super) fn inferred(&self, rows: usize, outputs: &[NamedTensor<'_>]) {
         self.rows.fetch_add(rows as u64, Relaxed);
@@ -148,7 +159,11 @@ impl Metrics {
         page.info(
             "potoroo_pipeline_info",
             "The pipeline that answers.",
-            &format!("{pipeline},{}", label("version", &slot.definition.version)),
+            &format!(
+                "{pipeline},{},{}",
+                label("version", &slot.definition.version),
+                label("digest", &slot.digest.to_string())
+            ),
         );
         page.head("potoroo_model_info", "gauge", "The models of the pipeline.");
         for entry in &slot.definition.models {
@@ -165,7 +180,13 @@ impl Metrics {
             "The engine.",
             &label("version", env!("CARGO_PKG_VERSION")),
         );
+        page.head("potoroo_updates_total", "counter", "Looks for another pipeline by their end.");
+        for (outcome, count) in Outcome::ALL.into_iter().zip(&self.updates) {
+            let labels = label("outcome", outcome.name());
+            page.line("potoroo_updates_total", &labels, count.load(Relaxed));
+        }
         self.requests(&mut page);
+        self.verdicts.write(&mut page);
         self.latencies(&mut page, &pipeline);
         page.gauge("potoroo_running", "Requests that compute.", load.running as u64);
         page.gauge(
@@ -231,14 +252,14 @@ impl Metrics {
 }
 
 /// The text while it is written.
-struct Page(String);
+pub(super) struct Page(String);
 
 impl Page {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
+    pub(super) fn head(&mut self, name: &str, kind: &str, help: &str) {
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
-    fn line(&mut self, name: &str, labels: &str, value: u64) {
+    pub(super) fn line(&mut self, name: &str, labels: &str, value: u64) {
         let _ = match labels {
             "" => writeln!(self.0, "{name} {value}"),
             labels => writeln!(self.0, "{name}{{{labels}}} {value}"),
@@ -275,7 +296,7 @@ impl Page {
 }
 
 /// `name="value"` with what the format wants escaped.
-fn label(name: &str, value: &str) -> String {
+pub(super) fn label(name: &str, value: &str) -> String {
     let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     format!("{name}=\"{value}\"")
 }

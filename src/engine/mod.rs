@@ -1,33 +1,58 @@
 //! The program on the device: fetch a published pipeline, load it, answer for it.
 //!
 //! ```text
-//! environment ──config──▶ fetch ──▶ slot (load, warm up) ──▶ serve ──▶ routes
+//! environment ─config─▶ start ─fetch, store─▶ slot (load, warm up) ─▶ serve ─▶ routes
+//!                         │                     ▲
+//!                         └─▶ updates ──────────┘ another pipeline, beside the one that answers
 //! ```
 //! Start-up is a line of steps that each may fail with an exit code of its own; once it listens,
 //! nothing but a signal ends it.
 
 pub mod config;
+mod persist;
+mod store;
+
+mod artifact;
 mod fetch;
 mod foreign;
+mod keeper;
+mod progress;
+mod start;
+mod updates;
+mod voice;
+
+mod live;
+mod slot;
+
 mod gate;
+mod healthcheck;
 mod infer;
 mod metrics;
 mod open_inference;
 mod page;
-mod persist;
-mod progress;
 mod refusal;
 mod routes;
 mod serve;
-mod slot;
+mod verdicts;
+
+mod commands;
+mod doctor;
+
+pub use commands::{gc, models, pull};
+pub use doctor::doctor;
+pub use healthcheck::healthcheck;
 
 use crate::clock::DeviceClock;
 use crate::exit::{Exit, Failure};
-use crate::logging::{self, AT_START, Verbosity, announce};
-use crate::registry::Layout;
+use crate::logging::{self, AT_START, Verbosity, announce, quoted};
 use crate::runtime::Pool;
 use config::Config;
+use keeper::Keeper;
 use std::sync::Arc;
+use store::Store;
+
+/// The environment of the process.
+pub type Variables = Vec<(String, String)>;
 
 /// The first line on stdout, before anything is checked.
 const GREETING: &str = "Potoroo Engine - Standalone mode";
@@ -36,29 +61,43 @@ const GREETING: &str = "Potoroo Engine - Standalone mode";
 ///
 /// # Errors
 /// What kept it from serving, with the exit code for it.
-pub fn run(variables: Vec<(String, String)>) -> Result<(), Failure> {
-    let debug = config::debug_wanted(&variables.iter().cloned().collect()).unwrap_or(false);
-    logging::start(if debug { Verbosity::Debug } else { Verbosity::Normal });
+pub fn run(variables: Variables) -> Result<(), Failure> {
+    start_logging(&variables);
     announce(GREETING);
-    let config = Config::from_environment(variables).map_err(|error| {
-        Failure::new(Exit::Usage, error).hint("`potoroo-engine --help` lists every setting")
-    })?;
+    let mut config = config_of(variables)?;
     if config.bundle.is_some() {
         log::warn!(
             target: AT_START,
             "msg=\"EDGE_BUNDLE is read, but this version does not report to the ops center yet\""
         );
     }
-    let store = Layout::create(&config.persist.join("store"))?;
-    let fetched = fetch::fetch(&config, &store)?;
-    announce("Starting engine");
-    // The original looks for files that are baked into its image. There are none here, but the
-    // lines are part of what scripts wait for.
-    announce("Looking for preexisting `yaml` files in //modelconfigs");
-    announce("Looking for preexisting `yaml` files in //pipelines");
+    // From now on SIGHUP asks for an update and ends nothing.
+    let hangups = updates::on_hangup().map_err(|error| Failure::new(Exit::Failed, error))?;
+    let tls = config.tls.take();
+    let config = Arc::new(config);
     let pool = Arc::new(Pool::start(config.cpus).map_err(|error| {
         Failure::new(Exit::Failed, error).hint("lower CONFIG_CPUS, or raise the process limit")
     })?);
-    let slot = slot::Slot::load(fetched, &pool)?;
-    serve::serve(config, slot, pool, Arc::new(DeviceClock))
+    let store = Store::open(&config.persist, Arc::new(DeviceClock))?;
+    let keeper = Arc::new(Keeper { config: config.clone(), store, pool: pool.clone() });
+    let (slot, updates) = start::start(&keeper, hangups)?;
+    serve::serve(&config, tls, slot, updates, pool, Arc::new(DeviceClock))
+}
+
+fn start_logging(variables: &Variables) {
+    let debug = config::debug_wanted(&variables.iter().cloned().collect()).unwrap_or(false);
+    logging::start(if debug { Verbosity::Debug } else { Verbosity::Normal });
+}
+
+fn config_of(variables: Variables) -> Result<Config, Failure> {
+    let config = Config::from_environment(variables).map_err(|error| {
+        Failure::new(Exit::Usage, error).hint("`potoroo-engine --help` lists every setting")
+    })?;
+    for warning in &config.warnings {
+        log::warn!(target: AT_START, "{}", quoted("msg", warning));
+    }
+    if let Some(file) = &config.login_file {
+        log::info!(target: AT_START, "login_file={file:?} msg=\"the login of another tool is used\"");
+    }
+    Ok(config)
 }

@@ -74,7 +74,7 @@ fn of_model(
     let (name, version) = (&slot.definition.name, &slot.definition.version);
     match rest {
         [] => get(request, || {
-            let (inputs, outputs) = (slot.chain.inputs(), slot.chain.outputs());
+            let (inputs, outputs) = (slot.flow.inputs(), slot.flow.outputs());
             let metadata = protocol::model_metadata(name, version, inputs, outputs);
             Response::new(200, JSON, metadata)
         }),
@@ -100,8 +100,8 @@ fn infer(request: &mut Request<'_, '_>, inferences: &Inferences) -> Result<Respo
     };
     let body = inferences.body(request)?;
     let read = Instant::now();
-    let asked = protocol::read_infer(body, header_length, inferences.slot.chain.inputs())?;
-    asked.check_outputs(inferences.slot.chain.outputs())?;
+    let asked = protocol::read_infer(body, header_length, inferences.slot.flow.inputs())?;
+    asked.check_outputs(inferences.slot.flow.outputs())?;
     let record = inferences.compute(&asked.table(), read, &mut || request.client_has_left())?;
     let write = Instant::now();
     let (answer, length) =

@@ -63,13 +63,12 @@ struct View<'a> {
 impl Page {
     /// The page for the pipeline in `slot`, which is asked by `scheme`.
     pub(super) fn new(slot: &Slot, scheme: &'static str) -> Page {
-        let inputs = slot.chain.inputs();
+        let inputs = slot.flow.inputs();
         let version = match slot.definition.version.as_str() {
             "" => Html::of("not told by the artifact"),
             version => Html::default().code(version),
         };
-        let links = slot.keys.iter().zip(slot.chain.links());
-        let models = links.fold(Html::default(), |models, (key, link)| {
+        let models = slot.flow.links().fold(Html::default(), |models, (key, link)| {
             models.piece(&model(key, &link.inputs(), link.outputs()))
         });
         let sample = sample::row(inputs);
@@ -82,7 +81,7 @@ impl Page {
             pipeline: slot.definition.name.clone(),
             version,
             takes: signature(inputs),
-            gives: signature(slot.chain.outputs()),
+            gives: signature(slot.flow.outputs()),
             models,
             hint: hint(inputs, sample.is_some()),
             file: if sample.is_some() { Html::default() } else { file(inputs) },

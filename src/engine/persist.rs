@@ -37,11 +37,8 @@ pub(super) fn choose(
             Err(error) => Err(PersistError::Asked { path, error }),
         };
     }
-    let volume = PathBuf::from(VOLUME);
-    let state = state_home.filter(|path| path.is_absolute()).map(|path| path.join(STATE));
-    let fallback = home.map(|home| home.join(".local/state").join(STATE));
     let mut tried = Vec::new();
-    for path in [volume.is_dir().then_some(volume), state, fallback].into_iter().flatten() {
+    for path in candidates(None, state_home, home) {
         match writable(&path) {
             Ok(()) => return Ok(path),
             Err(error) => tried.push(format!("{}: {error}", path.display())),
@@ -49,6 +46,26 @@ pub(super) fn choose(
     }
     let tried = if tried.is_empty() { "none: HOME is not set".into() } else { tried.join("; ") };
     Err(PersistError::Nowhere { tried })
+}
+
+/// Where the directory may be, the best first; nothing is looked at but whether there is a volume.
+pub(super) fn candidates(
+    asked: Option<PathBuf>,
+    state_home: Option<PathBuf>,
+    home: Option<PathBuf>,
+) -> Vec<PathBuf> {
+    if asked.is_some() {
+        return asked.into_iter().collect();
+    }
+    let volume = PathBuf::from(VOLUME);
+    let state = state_home.filter(|path| path.is_absolute()).map(|path| path.join(STATE));
+    let fallback = home.map(|home| home.join(".local/state").join(STATE));
+    [volume.is_dir().then_some(volume), state, fallback].into_iter().flatten().collect()
+}
+
+/// Whether a directory that is there can be used.
+pub(super) fn is_usable(path: &Path) -> bool {
+    writable(path).is_ok()
 }
 
 /// Whether a file can be made there: permission bits do not tell on a read-only mount.

@@ -1,10 +1,12 @@
 //! How far a fetch is: a bar on a terminal, a line now and then in a log.
 
 use crate::logging::AT_PULL;
+use crate::oci::{Descriptor, Digest};
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// Between two log lines of one blob: a slow link must be seen to move, and a log must stay short.
+/// Between two log lines of one fetch: a slow link must be seen to move, and a log must stay short.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// Between two drawings of the bar.
@@ -13,39 +15,43 @@ const BAR_EVERY: Duration = Duration::from_millis(100);
 /// Characters of the bar.
 const BAR_CHARS: u64 = 30;
 
-/// Tells how far one blob is.
+/// Tells how far a fetch of some blobs is.
 pub(super) struct Progress {
-    label: String,
+    /// What of each blob is there, in bytes.
+    arrived: BTreeMap<Digest, u64>,
     total_bytes: u64,
     pace: Pace,
     bar: bool,
 }
 
 impl Progress {
-    /// Progress of a blob of `total_bytes`, called `label` in the log.
-    pub(super) fn start(label: &str, total_bytes: u64) -> Progress {
+    /// Progress of these blobs, of which nothing is there yet.
+    pub(super) fn start(blobs: &[Descriptor]) -> Progress {
         let bar = std::io::stderr().is_terminal();
         let pace = Pace::new(if bar { BAR_EVERY } else { LINE_EVERY }, Instant::now());
-        Progress { label: label.to_owned(), total_bytes, pace, bar }
+        let total_bytes = blobs.iter().map(|blob| blob.size).sum();
+        Progress { arrived: BTreeMap::new(), total_bytes, pace, bar }
     }
 
     /// `bytes` of the blob are there.
-    pub(super) fn at(&mut self, bytes: u64) {
+    pub(super) fn at(&mut self, blob: &Digest, bytes: u64) {
+        self.arrived.insert(*blob, bytes);
         if !self.pace.due(Instant::now()) {
             return;
         }
+        let bytes = self.arrived.values().sum();
         if self.bar {
             self.draw(bytes);
         } else {
+            let percent = percent(bytes, self.total_bytes);
             log::info!(
                 target: AT_PULL,
-                "digest={} bytes={bytes} total={} percent={}",
-                self.label, self.total_bytes, percent(bytes, self.total_bytes)
+                "bytes={bytes} total={} percent={percent} digest={blob}", self.total_bytes
             );
         }
     }
 
-    /// The blob is whole.
+    /// All of them are whole.
     pub(super) fn done(self) {
         if self.bar {
             self.draw(self.total_bytes);

@@ -1,18 +1,18 @@
 //! The engine's endpoints: what is asked, by method and path, and what is answered.
 
 use super::infer::{Generation, Inferences};
-use super::metrics;
+use super::live::{Live, Serving};
+use super::metrics::{self, Metrics};
 use super::open_inference;
-use super::page::Page;
 use super::refusal::Problem;
 use super::serve::Readiness;
 use crate::http::percent;
 use crate::http::server::{ApiKey, Refusal, Request, Response, Service};
 use crate::logging::AT_SERVE;
-use crate::pipeline::Step;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -22,10 +22,10 @@ pub(super) const JSON: &str = "application/json";
 /// The header that names a request in answers and in error lines.
 const REQUEST_ID: &str = "X-Request-Id";
 
-/// Answers for one pipeline.
+/// Answers for the pipeline that is live when a request begins.
 pub(super) struct Routes {
-    inferences: Inferences,
-    page: Page,
+    live: Arc<Live>,
+    metrics: Arc<Metrics>,
     readiness: Readiness,
     ids: RequestIds,
     api_key: Option<ApiKey>,
@@ -35,15 +35,17 @@ impl Service for Routes {
     fn answer(&self, request: &mut Request<'_, '_>) -> Response {
         let start = Instant::now();
         let id = self.ids.next();
-        let response = match self.route(request) {
+        // One look: a request is answered by one pipeline, whatever takes its place meanwhile.
+        let serving = self.live.now();
+        let response = match self.route(request, &serving) {
             Ok(response) => response,
             Err(problem) => {
-                self.inferences.metrics.refused(problem.kind());
+                self.metrics.refused(problem.kind());
                 problem.log(&id);
                 problem.response()
             }
         };
-        self.inferences.metrics.answered(response.status(), response.body().len());
+        self.metrics.answered(response.status(), response.body().len());
         log::debug!(
             target: AT_SERVE,
             "id={id} method={} path={:?} status={} bytes={} us={}",
@@ -58,9 +60,9 @@ impl Service for Routes {
 
     fn refuse(&self, refusal: Refusal) -> Response {
         let problem = Problem::from(refusal);
-        self.inferences.metrics.refused(problem.kind());
+        self.metrics.refused(problem.kind());
         let response = problem.response();
-        self.inferences.metrics.answered(response.status(), response.body().len());
+        self.metrics.answered(response.status(), response.body().len());
         response
     }
 }
@@ -116,17 +118,13 @@ const HEALTH: [&str; 3] = ["/healthz", "/v2/health/live", "/v2/health/ready"];
 const RUNNING: &str = "Running";
 
 impl Routes {
-    pub(super) fn new(
-        inferences: Inferences,
-        readiness: Readiness,
-        api_key: Option<ApiKey>,
-        scheme: &'static str,
-    ) -> Routes {
-        let page = Page::new(&inferences.slot, scheme);
-        Routes { inferences, page, readiness, ids: RequestIds::new(), api_key }
+    pub(super) fn new(live: Arc<Live>, readiness: Readiness, api_key: Option<ApiKey>) -> Routes {
+        let metrics = live.now().inferences.metrics.clone();
+        Routes { live, metrics, readiness, ids: RequestIds::new(), api_key }
     }
 
-    fn route(&self, request: &mut Request<'_, '_>) -> Result<Response, Problem> {
+    fn route(&self, request: &mut Request<'_, '_>, serving: &Serving) -> Result<Response, Problem> {
+        let Serving { inferences, page } = serving;
         let path = request.path().to_owned();
         // Before anything else is told, and before a byte of the body is taken.
         let is_open = HEALTH.contains(&path.as_str())
@@ -135,57 +133,27 @@ impl Routes {
             return Err(Problem::no_key());
         }
         match path.as_str() {
-            "/" => self.page.answer(request, &self.inferences, self.readiness.is_ready()),
-            "/pipelines" => get(request, || Response::new(200, JSON, self.pipelines())),
-            "/models" => get(request, || Response::new(200, JSON, self.models())),
+            "/" => page.answer(request, inferences, self.readiness.is_ready()),
+            "/pipelines" => get(request, || Response::new(200, JSON, pipelines(inferences))),
+            "/models" => get(request, || Response::new(200, JSON, models(inferences))),
             "/healthz" => get(request, || self.health()),
-            "/metrics" => get(request, || self.metrics()),
-            "/infer" => self.infer(request, Generation::Rows),
+            "/metrics" => get(request, || metrics(inferences)),
+            "/infer" => infer(request, inferences, Generation::Rows),
             path if path == "/v2" || path.starts_with("/v2/") => {
                 let readiness = self.readiness.open_inference();
-                open_inference::answer(&path[3..], request, &self.inferences, readiness)
+                open_inference::answer(&path[3..], request, inferences, readiness)
             }
             path => match path.strip_prefix("/pipelines/") {
                 Some(name) => {
-                    let ours = &self.inferences.slot.definition.name;
+                    let ours = &inferences.slot.definition.name;
                     if percent::decoded(name).as_deref() != Some(ours.as_bytes()) {
                         return Err(Problem::unknown_pipeline(name, ours));
                     }
-                    self.infer(request, Generation::Record)
+                    infer(request, inferences, Generation::Record)
                 }
                 None => Err(Problem::path(path)),
             },
         }
-    }
-
-    fn infer(
-        &self,
-        request: &mut Request<'_, '_>,
-        default: Generation,
-    ) -> Result<Response, Problem> {
-        match request.method() {
-            "POST" => self.inferences.answer(request, default),
-            method => Err(Problem::method(method, "POST")),
-        }
-    }
-
-    fn pipelines(&self) -> Vec<u8> {
-        let id = &self.inferences.slot.definition.name;
-        json(&PipelineList { pipelines: [PipelineStatus { id, status: RUNNING }] })
-    }
-
-    fn models(&self) -> Vec<u8> {
-        let steps = self.inferences.slot.definition.steps.iter();
-        let keys = steps.flat_map(|Step::ModelInference(keys)| keys.first());
-        let models: BTreeSet<ModelStatus<'_>> = keys
-            .map(|key| ModelStatus {
-                name: &key.name,
-                sha: key.sha.hex(),
-                status: RUNNING,
-                version: &key.version,
-            })
-            .collect();
-        json(&ModelList { models: models.into_iter().collect() })
     }
 
     fn health(&self) -> Response {
@@ -195,11 +163,40 @@ impl Routes {
             Response::new(503, JSON, br#"{"status":"stopping"}"#.to_vec())
         }
     }
+}
 
-    fn metrics(&self) -> Response {
-        let Inferences { metrics, slot, gate, .. } = &self.inferences;
-        Response::new(200, metrics::CONTENT_TYPE, metrics.text(slot, gate.load()).into_bytes())
+fn infer(
+    request: &mut Request<'_, '_>,
+    inferences: &Inferences,
+    default: Generation,
+) -> Result<Response, Problem> {
+    match request.method() {
+        "POST" => inferences.answer(request, default),
+        method => Err(Problem::method(method, "POST")),
     }
+}
+
+fn pipelines(inferences: &Inferences) -> Vec<u8> {
+    let id = &inferences.slot.definition.name;
+    json(&PipelineList { pipelines: [PipelineStatus { id, status: RUNNING }] })
+}
+
+fn models(inferences: &Inferences) -> Vec<u8> {
+    let links = inferences.slot.flow.links();
+    let models: BTreeSet<ModelStatus<'_>> = links
+        .map(|(key, _)| ModelStatus {
+            name: &key.name,
+            sha: key.sha.hex(),
+            status: RUNNING,
+            version: &key.version,
+        })
+        .collect();
+    json(&ModelList { models: models.into_iter().collect() })
+}
+
+fn metrics(inferences: &Inferences) -> Response {
+    let Inferences { metrics, slot, gate, .. } = inferences;
+    Response::new(200, metrics::CONTENT_TYPE, metrics.text(slot, gate.load()).into_bytes())
 }
 
 pub(super) fn get(

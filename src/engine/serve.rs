@@ -3,13 +3,15 @@
 use super::config::Config;
 use super::gate::Gate;
 use super::infer::Inferences;
+use super::live::Live;
 use super::metrics::Metrics;
 use super::routes::Routes;
 use super::slot::Slot;
+use super::updates::Updates;
 use crate::clock::Clock;
 use crate::codec::open_inference;
 use crate::exit::{Exit, Failure};
-use crate::http::server::{Handle, Limits, Server};
+use crate::http::server::{Handle, Limits, Server, Tls};
 use crate::logging::AT_SERVE;
 use crate::runtime::Pool;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -56,17 +58,21 @@ impl Readiness {
     }
 }
 
-/// Answers for the pipeline in `slot` until SIGTERM or SIGINT; a second signal ends at once.
+/// Answers for the pipeline in `slot`, and those that `updates` puts in its place, until SIGTERM or
+/// SIGINT; a second signal ends at once.
 ///
 /// # Errors
 /// When the address cannot be listened on.
 pub(super) fn serve(
-    config: Config,
+    config: &Config,
+    tls: Option<Tls>,
     slot: Slot,
+    updates: Updates,
     pool: Arc<Pool>,
     clock: Arc<dyn Clock>,
 ) -> Result<(), Failure> {
-    let Config { listen, tls, api_key, cpus, grace, request_max, partition, .. } = config;
+    let Config { listen, cpus, grace, request_max, .. } = *config;
+    let (api_key, partition) = (config.api_key.clone(), config.partition.clone());
     let mut server = Server::bind(listen, Limits::default()).map_err(|error| {
         let sentence = format!("cannot listen on {listen}: {error}");
         Failure::new(Exit::Failed, sentence)
@@ -88,13 +94,15 @@ pub(super) fn serve(
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     log::info!(
         target: AT_SERVE,
-        "listen={} scheme={scheme} pipeline={:?} version={:?} msg=ready",
-        server.address(), slot.definition.name, slot.definition.version
+        "listen={} scheme={scheme} pipeline={:?} version={:?} digest={} msg=ready",
+        server.address(), slot.definition.name, slot.definition.version, slot.digest
     );
-    let metrics = Metrics::new(Instant::now());
-    let gate = Gate::new(cpus);
+    let metrics = Arc::new(Metrics::new(Instant::now()));
+    let gate = Arc::new(Gate::new(cpus));
     let inferences = Inferences { slot, pool, clock, gate, metrics, request_max, partition };
-    server.run(Routes::new(inferences, readiness, api_key, scheme));
+    let live = Arc::new(Live::new(inferences, scheme));
+    updates.begin(live.clone());
+    server.run(Routes::new(live, readiness, api_key));
     let drained = stopped.join().unwrap_or(false);
     log::info!(target: AT_SERVE, "msg=stopped drained={drained}");
     Ok(())

@@ -3,8 +3,9 @@
 use super::fetch::Fetched;
 use crate::exit::{self, Exit, Failure};
 use crate::logging::AT_LOAD;
-use crate::pipeline::{Definition, ModelEntry, ModelKey, RUNTIME_ONNX, Step};
-use crate::runtime::{Chain, Link, LoadError, Model, Pool};
+use crate::oci::Digest;
+use crate::pipeline::{Definition, ModelEntry, ModelKey, RUNTIME_ONNX};
+use crate::runtime::{Flow, FlowError, LoadError, Model, Pool};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,14 +13,12 @@ use std::time::Instant;
 /// A pipeline that answers.
 #[derive(Debug)]
 pub(super) struct Slot {
+    /// Of the artifact's manifest.
+    pub(super) digest: Digest,
     /// The definition as published.
     pub(super) definition: Definition,
-    /// The models that run in turn.
-    pub(super) chain: Chain,
-    /// The model of each link of the chain.
-    pub(super) keys: Vec<ModelKey>,
-    /// The last model that runs: the one that a record names.
-    pub(super) last: ModelKey,
+    /// Its steps, with their models loaded.
+    pub(super) flow: Flow,
 }
 
 /// A model of the pipeline cannot be served.
@@ -34,12 +33,13 @@ enum SlotError {
     },
     #[error("model `{model}` wants the runtime `{runtime}`; this engine runs `{RUNTIME_ONNX}`")]
     Runtime { model: String, runtime: String },
-    #[error("the pipeline has no step that runs a model")]
-    Empty,
+    #[error("the steps of the pipeline cannot run")]
+    Steps(#[source] FlowError),
 }
 
 impl Slot {
-    /// Loads each model of the pipeline and runs a row of zeros through them.
+    /// Loads each model of the pipeline and runs a row of zeros through them; another pipeline may
+    /// be answering meanwhile.
     ///
     /// # Errors
     /// When a model does not load.
@@ -50,40 +50,20 @@ impl Slot {
                  the engine does, and publish a version that loads",
             )
         };
-        let Fetched { definition, files } = fetched;
+        let Fetched { digest, definition, files } = fetched;
         let mut loaded: HashMap<ModelKey, Arc<Model>> = HashMap::new();
-        let mut links = Vec::new();
-        let mut run = Vec::new();
-        for Step::ModelInference(keys) in &definition.steps {
-            let Some((key, challengers)) = keys.split_first() else { continue };
-            if !challengers.is_empty() {
-                log::warn!(
-                    target: AT_LOAD,
-                    "model={:?} msg=\"the other {} models of its step are not run by this version\"",
-                    key.name, challengers.len()
-                );
+        for entry in &definition.models {
+            // A definition may list models that no step runs; their files were not fetched.
+            if let Some(file) = files.get(&entry.key.sha) {
+                loaded.insert(entry.key.clone(), Arc::new(load(entry, file).map_err(refused)?));
             }
-            let entry = definition.model(key).cloned().unwrap_or_else(|| ModelEntry {
-                key: key.clone(),
-                runtime: RUNTIME_ONNX.to_owned(),
-                tensor_fields: Vec::new(),
-            });
-            let model = match loaded.get(key) {
-                Some(model) => model.clone(),
-                None => {
-                    let model = Arc::new(load(&entry, &files[&key.sha]).map_err(refused)?);
-                    loaded.insert(key.clone(), model.clone());
-                    model
-                }
-            };
-            links.push(Link::new(model, &entry.tensor_fields));
-            run.push(key.clone());
         }
-        let (Some(chain), Some(last)) = (Chain::new(links), run.last().cloned()) else {
-            return Err(refused(SlotError::Empty));
-        };
-        warm_up(&chain, pool);
-        Ok(Slot { definition, chain, keys: run, last })
+        let flow = Flow::new(&definition, |key| loaded[key].clone())
+            .map_err(|error| refused(SlotError::Steps(error)))?;
+        warm_up(&flow, pool);
+        // The last moment to refuse: at a start and before a switch, whatever else a pipeline has to
+        // prove on this processor is proven here.
+        Ok(Slot { digest, definition, flow })
     }
 }
 
@@ -104,9 +84,9 @@ fn load(entry: &ModelEntry, path: &std::path::Path) -> Result<Model, SlotError> 
 }
 
 /// A model that refuses zeros may well take real rows, so the engine serves either way.
-fn warm_up(chain: &Chain, pool: &Pool) {
+fn warm_up(flow: &Flow, pool: &Pool) {
     let start = Instant::now();
-    match chain.warm_up(pool) {
+    match flow.warm_up(pool) {
         Ok(true) => log::info!(target: AT_LOAD, "warm_up=done ms={}", start.elapsed().as_millis()),
         Ok(false) => {
             log::info!(target: AT_LOAD, "warm_up=skipped msg=\"a row has no fixed shape\"")

@@ -4,19 +4,31 @@ use std::io::Read;
 use std::time::Duration;
 
 use ureq::http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
-use ureq::http::{Method, Request, Uri};
-use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, SendBody};
+use ureq::http::{Method, Request, Response, Uri};
+use ureq::tls::TlsConfig;
+use ureq::{Agent, Body, SendBody};
 
 use crate::oci::RegistryHost;
 
 mod answer;
+mod bypass;
+mod distrust;
 mod error;
+mod glance;
 mod location;
+mod network;
+mod proxy;
+mod roots;
 
 pub use answer::Answer;
-pub use error::{Error, Wait};
+pub use distrust::{Distrust, TlsFault};
+pub use error::{Error, ProxyFault, Wait};
+pub use glance::{Glance, GlanceError, Seen};
 pub use location::{Origin, resolve};
+pub use network::{Network, NetworkRead};
+use proxy::Proxy;
+pub use proxy::{Proxies, ProxyError};
+pub use roots::{Roots, RootsError};
 
 /// The most redirects that are followed for one request.
 ///
@@ -25,6 +37,9 @@ pub const REDIRECTS_MAX: usize = 5;
 
 /// The largest head of an answer, in bytes: room for the signed URLs of storage services.
 const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// How much is read, in bytes, of a 400 without TLS, to see whether it is one that asks for TLS.
+const SUSPECT_BYTES_MAX: u64 = 64 << 10;
 
 /// Under which name the other side sees us.
 const USER_AGENT: &str = concat!("potoroo/", env!("CARGO_PKG_VERSION"));
@@ -109,20 +124,41 @@ impl std::fmt::Debug for Authorization {
 
 /// Makes requests; it keeps connections open between them.
 ///
-/// Proxies are taken from the environment (`HTTPS_PROXY`, `NO_PROXY`, …), but this machine is
-/// never reached through one.
-#[derive(Debug, Clone)]
+/// This machine is never reached through a proxy, whatever the settings say.
+#[derive(Clone)]
 pub struct Client {
     direct: Agent,
-    proxied: Agent,
+    https: Option<Way>,
+    http: Option<Way>,
+    network: Network,
     timeouts: Timeouts,
 }
 
+/// A way out through a proxy.
+#[derive(Clone)]
+struct Way {
+    agent: Agent,
+    proxy: Proxy,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("network", &self.network.proxies).finish_non_exhaustive()
+    }
+}
+
 impl Client {
-    /// A client with these timeouts and the trust roots inside the program.
+    /// A client with these timeouts, in a network without proxies.
     #[must_use]
     pub fn new(timeouts: Timeouts) -> Self {
-        let config = || {
+        Self::through(timeouts, &Network::default())
+    }
+
+    /// A client with these timeouts in that network.
+    #[must_use]
+    pub fn through(timeouts: Timeouts, network: &Network) -> Self {
+        let roots = TlsConfig::builder().root_certs(network.roots.certificates()).build();
+        let agent = |proxy: Option<&Proxy>| -> Agent {
             Agent::config_builder()
                 .http_status_as_error(false)
                 // Redirects are followed here: the client below would not tell one port of a
@@ -130,19 +166,59 @@ impl Client {
                 .max_redirects(0)
                 .max_redirects_will_error(false)
                 .max_response_header_size(HEAD_BYTES_MAX)
-                .tls_config(TlsConfig::builder().root_certs(RootCerts::WebPki).build())
+                .tls_config(roots.clone())
                 .user_agent(USER_AGENT)
                 .accept_encoding("identity")
                 .timeout_resolve(Some(timeouts.resolve))
                 .timeout_connect(Some(timeouts.connect))
                 .timeout_per_read(Some(timeouts.stall))
                 .timeout_per_write(Some(timeouts.stall))
+                // Said in any case: the client below would look at variables by itself, and send
+                // all kinds of requests through the first proxy that it finds.
+                .proxy(proxy.map(|it| it.inner.clone()))
+                .build()
+                .into()
+        };
+        let way = |proxy: &Option<Proxy>| {
+            proxy.as_ref().map(|it| Way { agent: agent(Some(it)), proxy: it.clone() })
         };
         Self {
-            direct: config().proxy(None).build().into(),
-            proxied: config().build().into(),
+            direct: agent(None),
+            https: way(&network.proxies.https),
+            http: way(&network.proxies.http),
+            network: network.clone(),
             timeouts,
         }
+    }
+
+    /// The host and port of the proxy that a request goes through; `None` for a direct one.
+    #[must_use]
+    pub fn proxy_for(&self, uri: &Uri) -> Option<&str> {
+        self.way(uri).map(|way| way.proxy.name.as_str())
+    }
+
+    fn way(&self, uri: &Uri) -> Option<&Way> {
+        if is_loopback(uri) {
+            return None;
+        }
+        let (way, implied) = match uri.scheme_str() {
+            Some("https") => (self.https.as_ref()?, 443),
+            Some(_) | None => (self.http.as_ref()?, 80),
+        };
+        let port = uri.port_u16().unwrap_or(implied);
+        let bypass = &self.network.proxies.bypass;
+        (!bypass.covers(uri.host().unwrap_or_default(), port)).then_some(way)
+    }
+
+    /// One plain request, answered by whoever is at that address; no redirect is followed.
+    ///
+    /// # Errors
+    /// When no answer comes; an answer of any status is no error.
+    pub fn knock(&self, uri: &Uri) -> Result<Answer, Error> {
+        let method = Method::GET;
+        let patience = Patience::Answer;
+        let call = Call { method, uri, headers: &[], authorization: None, patience };
+        self.once(&call, uri, None, None, SendBody::none())
     }
 
     /// Makes a request without body, and follows redirects.
@@ -197,21 +273,42 @@ impl Client {
         }
         let request =
             request.body(body).map_err(|e| Error::from_ureq(&host, e.into(), &self.timeouts))?;
-        let agent = if is_loopback(uri) { &self.direct } else { &self.proxied };
+        let way = self.way(uri);
+        let agent = way.map_or(&self.direct, |way| &way.agent);
         let config = agent.configure_request(request);
         let request = match call.patience {
             Patience::Answer => config.timeout_global(Some(self.timeouts.answer)),
-            Patience::Stream => config,
+            // The body may take its time, and the head before it may not.
+            Patience::Stream => config.timeout_recv_response(Some(self.timeouts.commit)),
             Patience::Commit => config
                 .timeout_per_read(None)
                 .timeout_recv_response(Some(self.timeouts.commit))
                 .timeout_recv_body(Some(self.timeouts.answer)),
         };
-        match agent.run(request.build()) {
-            Ok(response) => Ok(Answer::new(uri.clone(), host, self.timeouts, response)),
-            Err(error) => Err(Error::from_ureq(&host, error, &self.timeouts)),
-        }
+        let failed = |error| {
+            let error = Error::from_ureq(&host, error, &self.timeouts);
+            match way {
+                Some(way) => error.behind(&way.proxy),
+                None => error,
+            }
+        };
+        let response = agent.run(request.build()).map_err(failed)?;
+        let is_suspect = response.status().as_u16() == 400 && uri.scheme_str() == Some("http");
+        let response = if is_suspect { in_plain(&host, response)? } else { response };
+        Ok(Answer::new(uri.clone(), host, self.timeouts, response))
     }
+}
+
+/// The answer again, unless it is how a server of TLS tells one who speaks without.
+fn in_plain(host: &str, response: Response<Body>) -> Result<Response<Body>, Error> {
+    let (head, mut body) = response.into_parts();
+    let mut bytes = Vec::new();
+    // A 400 counts also when its words do not come through.
+    let _ = body.as_reader().take(SUSPECT_BYTES_MAX).read_to_end(&mut bytes);
+    if distrust::wants_tls(&bytes) {
+        return Err(Error::Tls { host: host.to_owned(), fault: TlsFault::AskedInPlain });
+    }
+    Ok(Response::from_parts(head, Body::builder().data(bytes)))
 }
 
 /// The host and port of a URI for a sentence; never the user name and password in front.
@@ -226,4 +323,37 @@ fn host_of(uri: &Uri) -> String {
 /// Whether the URI leads to this very machine.
 fn is_loopback(uri: &Uri) -> bool {
     uri.host().and_then(|it| it.parse().ok()).is_some_and(|it: RegistryHost| it.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Client, Network, Timeouts};
+
+    #[test]
+    fn a_request_takes_the_proxy_of_its_kind_unless_it_needs_none() {
+        let network = Network::read(|name| {
+            let value = match name {
+                "HTTPS_PROXY" => "https.example:1",
+                "ALL_PROXY" => "http://all.example:2",
+                "no_proxy" => "10.0.0.0/8,.internal,r.io:5000",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        });
+        let client = Client::through(Timeouts::EDGE, &network.network);
+        for (uri, expected) in [
+            ("https://r.io/", Some("https.example:1")),
+            ("http://r.io/", Some("all.example:2")),
+            ("https://r.io:5000/", None),
+            ("https://a.internal/", None),
+            ("http://10.1.2.3:5000/", None),
+            ("http://11.1.2.3:5000/", Some("all.example:2")),
+            ("https://localhost/", None),
+            ("http://127.0.0.2:5000/", None),
+            ("https://[::1]:5000/", None),
+        ] {
+            assert_eq!(client.proxy_for(&uri.parse().unwrap()), expected, "{uri}");
+        }
+        assert_eq!(Client::new(Timeouts::EDGE).proxy_for(&"https://r.io/".parse().unwrap()), None);
+    }
 }

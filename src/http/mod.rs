@@ -1,6 +1,7 @@
 //! HTTP/1.1 in both directions: the server that sensors ask, and the client that pulls and pushes.
 
 pub mod client;
+pub mod date;
 pub mod percent;
 #[cfg(feature = "engine")]
 pub mod server;

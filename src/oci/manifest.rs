@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::descriptor::{WireDescriptor, read_annotations};
-use super::{BLOB_BYTES_MAX, Descriptor, DescriptorError, excerpt, media_type};
+use super::{BLOB_BYTES_MAX, Descriptor, DescriptorError, Digest, excerpt, media_type};
 
 /// The largest manifest that is read, in bytes: 4 MiB.
 ///
@@ -66,11 +66,14 @@ impl Manifest {
             layer.read(BLOB_BYTES_MAX).map_err(broken)
         });
         let broken = |part| move |source| ManifestError::Broken { part, source };
+        let layers = layers.collect::<Result<Vec<_>, _>>()?;
+        let config = config.read(CONFIG_BYTES_MAX).map_err(broken(Part::Config))?;
+        one_size_each(&config, &layers)?;
         Ok(Self {
             media_type: wire.media_type.unwrap_or_else(|| media_type::MANIFEST.to_owned()),
             artifact_type: wire.artifact_type,
-            config: config.read(CONFIG_BYTES_MAX).map_err(broken(Part::Config))?,
-            layers: layers.collect::<Result<_, _>>()?,
+            config,
+            layers,
             annotations: read_annotations(wire.annotations).map_err(broken(Part::Whole))?,
         })
     }
@@ -89,6 +92,19 @@ impl Manifest {
         #[expect(clippy::expect_used, reason = "every key is text and the writer is memory")]
         serde_json::to_vec(&wire).expect("a manifest always has a JSON form")
     }
+}
+
+/// Sees that a blob that is named twice is said to have one size.
+fn one_size_each(config: &Descriptor, layers: &[Descriptor]) -> Result<(), ManifestError> {
+    let mut sizes = BTreeMap::new();
+    for blob in layers.iter().chain([config]) {
+        let digest = blob.digest;
+        let first = *sizes.entry(digest).or_insert(blob.size);
+        if first != blob.size {
+            return Err(ManifestError::TwoSizes { digest, first, second: blob.size });
+        }
+    }
+    Ok(())
 }
 
 /// The manifest as it is written; the order of the fields is the order of the keys.
@@ -150,7 +166,7 @@ impl WireManifest {
 }
 
 /// The refusal of text that does not parse; its own words may be long, since they quote the text.
-fn not_json(error: &serde_json::Error) -> ManifestError {
+pub(super) fn not_json(error: &serde_json::Error) -> ManifestError {
     use serde_json::error::Category::{Data, Eof, Io, Syntax};
     match error.classify() {
         Data => ManifestError::Shape { why: excerpt(&error.to_string()) },
@@ -205,6 +221,30 @@ pub enum ManifestError {
     /// A list of manifests.
     #[error("it is an image index, not a manifest")]
     Index,
+    /// A list of manifests with none for this device.
+    #[error("it is an image index without a manifest for {wanted}; it holds {found}")]
+    NoPlatform {
+        /// The platform of this device.
+        wanted: String,
+        /// The platforms that there are, shortened.
+        found: String,
+    },
+    /// A list of manifests whose entry for this device cannot be used.
+    #[error("it is an image index, and its entry for this device is broken")]
+    IndexEntry {
+        /// What is wrong with it.
+        source: DescriptorError,
+    },
+    /// One blob with two sizes.
+    #[error("it says that the blob {digest} has {first} bytes, and that it has {second}")]
+    TwoSizes {
+        /// The digest of the blob.
+        digest: Digest,
+        /// The size said first, in bytes.
+        first: u64,
+        /// The size said then, in bytes.
+        second: u64,
+    },
     /// The form of before 2016, whose layers have neither size nor kind.
     #[error("it is a manifest of schema version 1, which was given up; expected version 2")]
     SchemaOne,

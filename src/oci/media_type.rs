@@ -25,8 +25,37 @@ pub const PIPELINE_CONFIG: &str = "application/vnd.potoroo.pipeline.config.v1+js
 /// A model file as it is, neither packed nor compressed (CNCF ModelPack).
 pub const MODEL_WEIGHT: &str = "application/vnd.cncf.model.weight.v1.raw";
 
+/// How a layer of this media type is packed, where it is: `gzip`, `zstd` or `tar`.
+#[must_use]
+pub fn packing(media_type: &str) -> Option<&'static str> {
+    let kind = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let last = kind.rsplit(['+', '.', '/', '-']).next().unwrap_or_default();
+    ["gzip", "zstd", "tar"].into_iter().find(|packing| *packing == last)
+}
+
 /// What we ask a registry for.
 ///
-/// Lists and indexes are among them so that one is answered as what it is, and refused by name;
-/// a registry not asked for them says "not found".
+/// Lists and indexes are among them since one may hold a manifest for this device; a registry not
+/// asked for them says "not found".
 pub const ACCEPT: [&str; 4] = [MANIFEST, DOCKER_MANIFEST, INDEX, DOCKER_LIST];
+
+#[cfg(test)]
+mod tests {
+    use super::{MODEL_WEIGHT, OCTET_STREAM, packing};
+
+    #[test]
+    fn a_packed_layer_is_told_by_its_media_type() {
+        for (media_type, expected) in [
+            ("application/vnd.oci.image.layer.v1.tar+gzip", Some("gzip")),
+            ("application/vnd.docker.image.rootfs.diff.tar.gzip", Some("gzip")),
+            ("application/vnd.oci.image.layer.v1.tar+zstd", Some("zstd")),
+            ("application/vnd.cncf.model.weight.v1.tar", Some("tar")),
+            ("Application/X-GZIP; x=1", Some("gzip")),
+            (MODEL_WEIGHT, None),
+            (OCTET_STREAM, None),
+            ("", None),
+        ] {
+            assert_eq!(packing(media_type), expected, "{media_type}");
+        }
+    }
+}

@@ -6,6 +6,7 @@ mod reference;
 mod descriptor;
 mod manifest;
 pub mod media_type;
+mod platform;
 
 mod excerpt;
 
@@ -15,4 +16,5 @@ pub use excerpt::{EXCERPT_CHARS_MAX, excerpt};
 pub use manifest::{
     CONFIG_BYTES_MAX, LAYERS_MAX, MANIFEST_BYTES_MAX, Manifest, ManifestError, Part,
 };
+pub use platform::{architecture, choose};
 pub use reference::{Reference, ReferenceError, RegistryHost, Repository, Source, Tag, Version};

@@ -146,6 +146,26 @@ pub enum Source {
     },
 }
 
+impl Source {
+    /// The digest, where it is pinned to one.
+    #[must_use]
+    pub const fn digest(&self) -> Option<&Digest> {
+        match self {
+            Self::Registry(reference) => reference.version.digest(),
+            Self::Layout { .. } => None,
+        }
+    }
+
+    /// The tag, where there is one.
+    #[must_use]
+    pub const fn tag(&self) -> Option<&Tag> {
+        match self {
+            Self::Registry(reference) => reference.version.tag(),
+            Self::Layout { tag, .. } => Some(tag),
+        }
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,6 +1,6 @@
 //! The pipeline definition: which models run in which order, as it travels in a publish's config blob.
 
-use super::wire;
+use super::{KnownAnswers, RESERVED_NAME, Step, VALIDATIONS_MAX, wire};
 use crate::oci::Digest;
 use crate::tensor::Port;
 
@@ -28,15 +28,10 @@ pub struct Definition {
     pub inputs: Vec<Port>,
     /// What the last step gives; empty in artifacts that do not tell it.
     pub outputs: Vec<Port>,
+    /// Rows whose outputs a device must give, too.
+    pub known_answers: Option<KnownAnswers>,
     /// When the author says it was made, RFC 3339.
     pub created: Option<String>,
-}
-
-/// One step of a pipeline.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// Rows go through a model. The first key is the model whose outputs count.
-    ModelInference(Vec<ModelKey>),
 }
 
 /// A model version, as a step names it.
@@ -82,14 +77,35 @@ pub enum DefinitionError {
     },
     /// A step of a kind that this version does not run.
     #[error(
-        "step {index} of the pipeline is a `{kind}`, which this version does not run; it runs \
-         `ModelInference`"
+        "step {index} of the pipeline is a `{kind}`, which this engine does not run; it runs {}",
+        Step::KINDS
     )]
     UnknownStep {
         /// The first step is 1.
         index: usize,
         /// The kind as written.
         kind: String,
+    },
+    /// A step whose parts do not go together.
+    #[error("step {index} of the pipeline, `{kind}`: {what}")]
+    Step {
+        /// The first step is 1.
+        index: usize,
+        /// The step's kind.
+        kind: &'static str,
+        /// What is wrong, and what would be right.
+        what: String,
+    },
+    /// Known answers that cannot be used.
+    #[error("the known answers of the pipeline cannot be used: {0}")]
+    KnownAnswers(String),
+    /// A validation that is not understood.
+    #[error("a validation in step {index} of the pipeline cannot be read: {what}")]
+    Validation {
+        /// The first step is 1.
+        index: usize,
+        /// Which, and why.
+        what: String,
     },
 }
 
@@ -112,9 +128,27 @@ impl Definition {
             name("a model's name", &entry.key.name)?;
             name("a model's version", &entry.key.version)?;
         }
-        for step in &definition.steps {
-            let Step::ModelInference(keys) = step;
-            count("the number of models in a step", keys.len(), MODELS_MAX)?;
+        let mut names = Vec::new();
+        for (index, step) in definition.steps.iter().enumerate() {
+            let wrong = |what| DefinitionError::Step { index: index + 1, kind: step.kind(), what };
+            check_step(step).map_err(wrong)?;
+            if let Step::Check(validations) = step {
+                names.extend(validations.iter().map(|validation| &validation.name));
+                if VALIDATIONS_MAX < names.len() {
+                    count("the number of validations", names.len(), VALIDATIONS_MAX)?;
+                }
+            }
+        }
+        for (index, text) in names.iter().enumerate() {
+            name("a validation's name", text)?;
+            if names[..index].contains(text) || *text == RESERVED_NAME {
+                let (what, found) = ("a validation's name", format!("`{text}`"));
+                let expected = format!("one that no other has, and not `{RESERVED_NAME}`");
+                return Err(DefinitionError::OutOfBounds { what, found, expected });
+            }
+        }
+        if let Some(known) = &definition.known_answers {
+            known.check().map_err(DefinitionError::KnownAnswers)?;
         }
         Ok(definition)
     }
@@ -127,6 +161,48 @@ impl Definition {
     /// The entry of the model that a step names.
     pub fn model(&self, key: &ModelKey) -> Option<&ModelEntry> {
         self.models.iter().find(|entry| entry.key == *key)
+    }
+}
+
+/// Whether a step's parts go together; the sentence of what does not.
+fn check_step(step: &Step) -> Result<(), String> {
+    match step {
+        Step::ModelInference(keys) if (1..=MODELS_MAX).contains(&keys.len()) => Ok(()),
+        Step::ModelInference(keys) => {
+            Err(format!("it names {} models; it takes 1 to {MODELS_MAX}", keys.len()))
+        }
+        Step::RandomSplit(split) => {
+            if !(1..=MODELS_MAX).contains(&split.weights.len()) {
+                let models = split.weights.len();
+                return Err(format!("it names {models} models; it takes 1 to {MODELS_MAX}"));
+            }
+            let right = |weight: f64| weight.is_finite() && weight > 0.0;
+            match split.weights.iter().find(|(_, weight)| !right(*weight)) {
+                None => Ok(()),
+                Some((key, weight)) => Err(format!(
+                    "the weight of model `{}` is {weight}; it takes a number above 0",
+                    key.name
+                )),
+            }
+        }
+        Step::KeySplit(split) if split.split_key.is_empty() => {
+            Err("it names no column that splits".to_owned())
+        }
+        Step::KeySplit(split) if MODELS_MAX <= split.routes.len() => {
+            Err(format!("it has {} routes; it takes up to {}", split.routes.len(), MODELS_MAX - 1))
+        }
+        Step::ColumnsSelect(columns) if columns.is_empty() => {
+            Err("it selects no column".to_owned())
+        }
+        Step::AuditResults { from, to: Some(to) } if to < from => {
+            Err(format!("it goes from {from} to {to}, which is before"))
+        }
+        Step::KeySplit(_)
+        | Step::Check(_)
+        | Step::AuditResults { .. }
+        | Step::MultiOut
+        | Step::Nth(_)
+        | Step::ColumnsSelect(_) => Ok(()),
     }
 }
 
@@ -143,61 +219,4 @@ fn name(what: &'static str, text: &str) -> Result<(), DefinitionError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The form that the original's publisher writes, with an unknown key as later ones have.
-    const ORIGINAL: &str = r#"{"id": "edge-observability-pipeline",
-        "steps": [{"ModelInference": {"models": [{"name": "ccfraud-xgboost",
-            "version": "05bbce2f-a258-403c-9262-43f4e8816843",
-            "sha": "054810e3e3ebbdd34438d9c1a08ed6a6680ef10bf97b9223f78ebf38e14b3b52"}]}}],
-        "models": [{"name":"ccfraud-xgboost","version":"05bbce2f-a258-403c-9262-43f4e8816843",
-            "sha":"054810e3e3ebbdd34438d9c1a08ed6a6680ef10bf97b9223f78ebf38e14b3b52",
-            "runtime":"onnx","tensor_fields":["tensor"],"filter_threshold":null}]}"#;
-
-    #[test]
-    fn the_originals_definition_is_read() {
-        let definition = Definition::parse(ORIGINAL.as_bytes()).unwrap();
-        assert_eq!(definition.name, "edge-observability-pipeline");
-        let Step::ModelInference(keys) = &definition.steps[0];
-        let entry = definition.model(&keys[0]).unwrap();
-        assert_eq!(entry.tensor_fields, ["tensor"]);
-        assert_eq!(definition.version, "");
-    }
-
-    #[test]
-    fn what_is_written_is_read_back() {
-        let mut definition = Definition::parse(ORIGINAL.as_bytes()).unwrap();
-        definition.version = "bf70eaf7-8c11-4b46-b751-916a43b1a555".into();
-        definition.created = Some("2026-11-23T00:00:00Z".into());
-        definition.inputs = vec![Port {
-            name: "tensor".into(),
-            element: crate::tensor::ElementType::F32,
-            dimensions: vec![
-                crate::tensor::Dimension::Free("batch".into()),
-                crate::tensor::Dimension::Fixed(29),
-            ],
-        }];
-        assert_eq!(Definition::parse(&definition.to_json()).unwrap(), definition);
-    }
-
-    #[test]
-    fn a_definition_out_of_bounds_says_which_part() {
-        let sha = "0".repeat(64);
-        let model = format!(r#"{{"name":"m","version":"v","sha":"{sha}","runtime":"onnx"}}"#);
-        let step = format!(r#"{{"ModelInference":{{"models":[{model}]}}}}"#);
-        let cases = [
-            (format!(r#"{{"id":"","steps":[{step}],"models":[{model}]}}"#), "the name"),
-            (format!(r#"{{"id":"p","steps":[],"models":[{model}]}}"#), "the number of steps"),
-            (
-                format!(r#"{{"id":"p","steps":[{{"MultiOut":{{}}}}],"models":[{model}]}}"#),
-                "step 1 of the pipeline is a `MultiOut`",
-            ),
-            ("[]".to_owned(), "no pipeline definition"),
-        ];
-        for (text, part) in cases {
-            let error = Definition::parse(text.as_bytes()).unwrap_err().to_string();
-            assert!(error.contains(part), "{error}");
-        }
-    }
-}
+mod tests;

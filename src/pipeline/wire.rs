@@ -1,15 +1,17 @@
 //! The config blob's JSON: the original's keys first, in its order, then ours.
 
-use super::definition::{Definition, DefinitionError, ModelEntry, ModelKey, Step};
+use super::KnownAnswers;
+use super::definition::{Definition, DefinitionError, ModelEntry, ModelKey};
 use crate::oci::Digest;
 use crate::tensor::{Dimension, ElementType, Port};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+
+mod steps;
 
 #[derive(Serialize, Deserialize)]
 struct DefinitionWire {
     id: String,
-    steps: Vec<BTreeMap<String, serde_json::Value>>,
+    steps: Vec<steps::StepWire>,
     #[serde(default)]
     models: Vec<ModelWire>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -19,12 +21,9 @@ struct DefinitionWire {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     outputs: Vec<PortWire>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    known_answers: Option<KnownAnswers>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     created: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct StepWire {
-    models: Vec<KeyWire>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,11 +84,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Definition, DefinitionError> {
         serde_json::from_slice(bytes).map_err(DefinitionError::NotADefinition)?;
     let mut steps = Vec::new();
     for (index, step) in wire.steps.into_iter().enumerate() {
-        steps.push(read_step(index + 1, step)?);
+        steps.push(steps::read(index + 1, step)?);
     }
     let mut models: Vec<ModelEntry> = wire.models.into_iter().map(read_model).collect();
-    for Step::ModelInference(keys) in &steps {
-        for key in keys {
+    for step in &steps {
+        for key in step.models() {
             // The original's list may lack a model: then nothing beyond the key is known of it.
             if !models.iter().any(|entry| entry.key == *key) {
                 models.push(ModelEntry {
@@ -107,26 +106,17 @@ pub(super) fn read(bytes: &[u8]) -> Result<Definition, DefinitionError> {
         models,
         inputs: wire.inputs.into_iter().filter_map(read_port).collect(),
         outputs: wire.outputs.into_iter().filter_map(read_port).collect(),
+        known_answers: wire.known_answers,
         created: wire.created,
     })
 }
 
-fn read_step(
-    index: usize,
-    step: BTreeMap<String, serde_json::Value>,
-) -> Result<Step, DefinitionError> {
-    let mut entries = step.into_iter();
-    match (entries.next(), entries.next()) {
-        (Some((kind, body)), None) if kind == "ModelInference" => {
-            let step: StepWire =
-                serde_json::from_value(body).map_err(DefinitionError::NotADefinition)?;
-            let key =
-                |key: KeyWire| ModelKey { name: key.name, version: key.version, sha: key.sha.0 };
-            Ok(Step::ModelInference(step.models.into_iter().map(key).collect()))
-        }
-        (Some((kind, _)), _) => Err(DefinitionError::UnknownStep { index, kind }),
-        (None, _) => Err(DefinitionError::UnknownStep { index, kind: String::new() }),
-    }
+fn read_key(key: KeyWire) -> ModelKey {
+    ModelKey { name: key.name, version: key.version, sha: key.sha.0 }
+}
+
+fn write_key(key: &ModelKey) -> KeyWire {
+    KeyWire { name: key.name.clone(), version: key.version.clone(), sha: Sha(key.sha) }
 }
 
 fn read_model(model: ModelWire) -> ModelEntry {
@@ -152,16 +142,6 @@ fn read_port(port: PortWire) -> Option<Port> {
 
 #[expect(clippy::expect_used, reason = "maps with string keys always have a JSON form")]
 pub(super) fn write(definition: &Definition) -> Vec<u8> {
-    let key = |key: &ModelKey| KeyWire {
-        name: key.name.clone(),
-        version: key.version.clone(),
-        sha: Sha(key.sha),
-    };
-    let step = |Step::ModelInference(keys): &Step| {
-        let step = StepWire { models: keys.iter().map(key).collect() };
-        let body = serde_json::to_value(step).expect("a step has a JSON form");
-        BTreeMap::from([("ModelInference".to_owned(), body)])
-    };
     let model = |entry: &ModelEntry| ModelWire {
         name: entry.key.name.clone(),
         version: entry.key.version.clone(),
@@ -180,11 +160,12 @@ pub(super) fn write(definition: &Definition) -> Vec<u8> {
     };
     let wire = DefinitionWire {
         id: definition.name.clone(),
-        steps: definition.steps.iter().map(step).collect(),
+        steps: definition.steps.iter().map(steps::write).collect(),
         models: definition.models.iter().map(model).collect(),
         version: definition.version.clone(),
         inputs: definition.inputs.iter().map(port).collect(),
         outputs: definition.outputs.iter().map(port).collect(),
+        known_answers: definition.known_answers.clone(),
         created: definition.created.clone(),
     };
     serde_json::to_vec(&wire).expect("a definition has a JSON form")

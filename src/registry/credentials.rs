@@ -31,6 +31,9 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// The user name that stands for "the password is an identity token", as docker has it.
+pub(super) const IDENTITY_TOKEN: &str = "<token>";
+
 /// Who we are to a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
@@ -41,6 +44,11 @@ pub struct Credentials {
 }
 
 impl Credentials {
+    /// Whether the password is a token that a token service exchanges for others.
+    pub(super) fn is_identity_token(&self) -> bool {
+        self.username == IDENTITY_TOKEN
+    }
+
     /// The header that shows them (RFC 7617, in UTF-8).
     pub(super) fn basic(&self) -> Option<Authorization> {
         Authorization::new(&format!("Basic {}", self.encoded()))

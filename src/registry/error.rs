@@ -156,6 +156,8 @@ pub enum Error {
         status: u16,
         /// What was being done.
         doing: Doing,
+        /// How long to wait, where it says so.
+        retry_after: Option<Duration>,
         /// Its words.
         reply: Reply,
     },
@@ -172,7 +174,7 @@ pub enum Error {
         reply: Reply,
     },
     /// The other side breaks the rules.
-    #[error("the registry {registry} does not behave as a registry: {oddity}")]
+    #[error("the registry {registry} does not behave as a registry")]
     Protocol {
         /// The registry that was named.
         registry: RegistryHost,
@@ -188,9 +190,27 @@ pub enum Error {
         /// What is wrong with it.
         fault: LayoutFault,
     },
+    /// A disk without room for what is to come.
+    #[error(
+        "{} has {free_bytes} bytes free, and {needed_bytes} are needed", directory.display()
+    )]
+    NoSpace {
+        /// The directory that was to take it.
+        directory: PathBuf,
+        /// The bytes that are still to come, and what is left free beside them.
+        needed_bytes: u64,
+        /// The bytes that may still be written there.
+        free_bytes: u64,
+    },
     /// The disk.
     #[error("the disk does not do its part")]
     Disk(#[from] disk::Error),
+    /// The system gives us no thread to fetch with.
+    #[error("cannot start a thread to fetch with")]
+    NoThread {
+        /// What the system said.
+        source: io::Error,
+    },
     /// The blob to be sent or stored cannot be read.
     #[error("cannot read the blob {digest} where it comes from")]
     Source {
@@ -214,14 +234,18 @@ impl Error {
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         match self {
-            Self::Unreachable { .. } => {
-                "check the host and port in the reference, the network, and HTTPS_PROXY and NO_PROXY"
+            Self::Unreachable { source, .. } | Self::Untrusted { source, .. } => {
+                match source.hint() {
+                    Some(hint) => hint,
+                    None => {
+                        "check the host and port in the reference, the network, and HTTPS_PROXY \
+                         and NO_PROXY"
+                    }
+                }
             }
-            Self::Untrusted { .. } => {
-                "check the clock and the certificate; for a registry without TLS name it in \
-                 POTOROO_PLAIN_HTTP"
+            Self::CredentialsMissing { .. } => {
+                "set OCI_USERNAME and OCI_PASSWORD, or log in with `docker login` as the same user"
             }
-            Self::CredentialsMissing { .. } => "set OCI_USERNAME and OCI_PASSWORD",
             Self::CredentialsWrong { .. } => {
                 "check OCI_USERNAME and OCI_PASSWORD; a token may have expired"
             }
@@ -236,9 +260,11 @@ impl Error {
                  that rewrites it, or publish again"
             }
             Self::Ended { .. } => "the connection was cut; try again",
-            Self::TooLarge { .. } | Self::NotAManifest { .. } => {
-                "check that the reference names a published pipeline"
+            Self::TooLarge { .. } => {
+                "check the reference, and that an OCI registry answers there: no pipeline needs \
+                 that much"
             }
+            Self::NotAManifest { .. } => "check that the reference names a published pipeline",
             Self::RateLimited { .. } => "wait, then try again; with credentials limits are wider",
             Self::Server { .. } => "try again later; if it stays, ask who runs the registry",
             Self::Refused { .. } | Self::Protocol { .. } => {
@@ -247,9 +273,14 @@ impl Error {
             Self::NotALayout { .. } => {
                 "check the path: it needs the files oci-layout and index.json"
             }
+            Self::NoSpace { .. } => {
+                "free some space, or name a larger directory in POTOROO_PERSIST; what has come \
+                 is kept"
+            }
             Self::Disk(_) | Self::Sink { .. } => {
                 "check free space and write permission of the directory"
             }
+            Self::NoThread { .. } => "raise the limit of processes and threads (ulimit -u)",
             Self::Source { .. } => "check that the file is there and readable",
         }
     }
@@ -316,6 +347,9 @@ pub enum Oddity {
     /// A digest header that is none.
     #[error("its header Docker-Content-Digest is not a digest")]
     DigestHeader,
+    /// A login page, the page of a proxy, or a web site.
+    #[error("it answers with a web page, as a login page or a proxy does")]
+    WebPage,
     /// HTTP that goes astray.
     #[error("its answer leads nowhere")]
     Http(#[source] client::Error),

@@ -8,12 +8,17 @@ use super::pull::mismatched;
 use super::verify::{self, CopyError, Verified};
 use super::{Error, Fetched, LayoutFault, Pushed, Reply};
 use crate::disk::{self, DurableFile, Step, failed};
-use crate::oci::{Descriptor, Digest, MANIFEST_BYTES_MAX, Manifest, Tag, Version};
+use crate::oci::{
+    self, Descriptor, Digest, MANIFEST_BYTES_MAX, Manifest, ManifestError, Tag, Version,
+};
 
 mod index;
+mod partials;
+mod sweep;
 
 pub use index::INDEX_BYTES_MAX;
 use index::Index;
+pub use sweep::Swept;
 
 /// The file that makes a directory a layout.
 const MARKER: &str = "oci-layout";
@@ -53,7 +58,8 @@ impl Layout {
         Ok(layout)
     }
 
-    /// A layout that is made where there is none, its directories included.
+    /// A layout that is made where there is none, its directories included, and that is ours to
+    /// write: what writers left behind that were killed is taken away.
     ///
     /// # Errors
     /// [`Error::Disk`], or [`Error::NotALayout`] when something else is in the way.
@@ -66,7 +72,21 @@ impl Layout {
         if !path.join(MARKER).exists() {
             disk::write_durably(&path.join(MARKER), MARKER_JSON)?;
         }
+        for directory in [path, &path.join("blobs/sha256")] {
+            disk::sweep(directory)?;
+        }
         Self::open(path)
+    }
+
+    /// A layout whose marker and index are damaged, made one again around the blobs it has; its tags
+    /// are lost.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn renew(path: &Path) -> Result<Self, Error> {
+        disk::write_durably(&path.join(INDEX), &Index::empty().to_bytes())?;
+        disk::write_durably(&path.join(MARKER), MARKER_JSON)?;
+        Self::create(path)
     }
 
     /// Where the blob is when it is there.
@@ -190,21 +210,29 @@ impl Layout {
         let mut entry = Descriptor::of(&manifest.media_type, bytes);
         entry.artifact_type = manifest.artifact_type;
         self.put_blob_from(&entry, &mut &*bytes)?;
+        self.change_index(|index| index.tag(tag, &entry))?;
+        Ok(entry)
+    }
+
+    /// Changes the index; it is written only when `change` tells that it did.
+    fn change_index(&self, change: impl FnOnce(&mut Index) -> bool) -> Result<(), Error> {
         let marker = self.root.join(MARKER);
         let locked = File::open(&marker).map_err(failed(Step::Open, &marker))?;
         locked.lock().map_err(failed(Step::Lock, &marker))?;
         let mut index = self.index()?;
-        index.tag(tag, &entry);
+        if !change(&mut index) {
+            return Ok(());
+        }
         let bytes = index.to_bytes();
         if bytes.len() as u64 > INDEX_BYTES_MAX {
             let what = self.root.join(INDEX).display().to_string();
             return Err(Error::TooLarge { what, bytes_max: INDEX_BYTES_MAX });
         }
-        disk::write_durably(&self.root.join(INDEX), &bytes)?;
-        Ok(entry)
+        Ok(disk::write_durably(&self.root.join(INDEX), &bytes)?)
     }
 
-    /// Reads the manifest of a version, checked by its digest.
+    /// Reads the manifest of a version, checked by its digest; of an image index that for this
+    /// device.
     ///
     /// # Errors
     /// [`Error::UnknownVersion`], [`Error::UnknownBlob`] when the index names one that is not
@@ -213,24 +241,39 @@ impl Layout {
         let reference = self.reference(version);
         let unknown =
             || Error::UnknownVersion { reference: reference.clone(), reply: Reply::default() };
-        let (expected, is_listed) = match version {
-            Version::Tag(tag) => (self.index()?.find(tag).ok_or_else(unknown)?, true),
-            Version::Digest(digest) | Version::Pinned { digest, .. } => (*digest, false),
+        let not_one = |source| Error::NotAManifest { reference: reference.clone(), source };
+        let digest = match version {
+            Version::Tag(tag) => self.index()?.find(tag).ok_or_else(unknown)?,
+            Version::Digest(digest) | Version::Pinned { digest, .. } => *digest,
         };
-        let path = self.blob_path(&expected);
-        let bytes = match disk::read_whole(&path, MANIFEST_BYTES_MAX)? {
-            Some(bytes) => bytes,
-            None if is_listed => return Err(self.unknown_blob(expected)),
-            None => return Err(unknown()),
+        let missing = || match version {
+            Version::Tag(_) => self.unknown_blob(digest),
+            Version::Digest(_) | Version::Pinned { .. } => unknown(),
         };
-        let digest = Digest::of(&bytes);
-        if digest != expected {
-            let what = format!("the manifest {reference}");
-            return Err(Error::DigestMismatch { what, expected, found: digest });
+        let bytes = self.manifest_bytes(&reference, digest)?.ok_or_else(missing)?;
+        match Manifest::parse(&bytes) {
+            Ok(manifest) => Ok(Fetched { manifest, digest, bytes }),
+            Err(ManifestError::Index) => {
+                let digest = oci::choose(&bytes, oci::architecture()).map_err(not_one)?.digest;
+                let missing = || self.unknown_blob(digest);
+                let bytes = self.manifest_bytes(&reference, digest)?.ok_or_else(missing)?;
+                let manifest = Manifest::parse(&bytes).map_err(not_one)?;
+                Ok(Fetched { manifest, digest, bytes })
+            }
+            Err(error) => Err(not_one(error)),
         }
-        let manifest =
-            Manifest::parse(&bytes).map_err(|source| Error::NotAManifest { reference, source })?;
-        Ok(Fetched { manifest, digest, bytes })
+    }
+
+    /// Reads a manifest, checked by its digest; `None` when it is not there.
+    fn manifest_bytes(&self, reference: &str, digest: Digest) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.blob_path(&digest);
+        let Some(bytes) = disk::read_whole(&path, MANIFEST_BYTES_MAX)? else { return Ok(None) };
+        let found = Digest::of(&bytes);
+        if found != digest {
+            let what = format!("the manifest {reference}");
+            return Err(Error::DigestMismatch { what, expected: digest, found });
+        }
+        Ok(Some(bytes))
     }
 
     fn index(&self) -> Result<Index, Error> {

@@ -1,6 +1,7 @@
 //! Registries: logging in, fetching and pushing artifacts, and image layouts on disk.
 
 mod credentials;
+mod logins;
 mod remote;
 
 mod challenge;
@@ -12,17 +13,27 @@ pub mod verify;
 
 mod layout;
 
+mod coming;
+mod pace;
+mod partial;
+mod range;
+mod retry;
+mod transfer;
+
 mod error;
 mod failure;
 mod reply;
 
 pub use credentials::{Credentials, Secret};
 pub use error::{Doing, Error, LayoutFault, Oddity};
-pub use layout::{INDEX_BYTES_MAX, Layout};
+pub use layout::{INDEX_BYTES_MAX, Layout, Swept};
+pub use logins::{Login, Logins};
 pub use push::Pushed;
 pub use remote::{Remote, Transport};
 pub use reply::Reply;
+pub use retry::Retry;
 pub use session::Action;
+pub use transfer::{Arrival, BLOBS_AT_ONCE, Brought, SPARE_BYTES, Transfer};
 
 use crate::oci::{Digest, Manifest};
 

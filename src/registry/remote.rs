@@ -7,11 +7,18 @@ use ureq::http::{Method, Uri};
 
 use super::session::{Action, Held};
 use super::{Credentials, Doing, Error, Oddity, Reply};
-use crate::http::client::{self, Answer, Authorization, Call, Client, Patience, Timeouts};
+use crate::http::client::{
+    self, Answer, Authorization, Call, Client, Network, Patience, Timeouts, Wait,
+};
+use crate::http::date;
 use crate::oci::{RegistryHost, Repository, excerpt};
 
-/// The longest wait a registry can ask for, in seconds: a day.
-const RETRY_AFTER_S_MAX: u64 = 86_400;
+/// The longest wait that a registry is heard to ask for: a day. How much of it is granted is
+/// up to [`Retry`](super::Retry).
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(86_400);
+
+/// The content type of a page for people, which no registry answers with.
+const WEB_PAGE: &str = "text/html";
 
 /// The host that answers for `docker.io`, whose own name is a web site.
 const DOCKER_HUB: &str = "registry-1.docker.io";
@@ -22,6 +29,7 @@ pub struct Transport {
     client: Client,
     timeouts: Timeouts,
     plain_http: Vec<RegistryHost>,
+    tls_only: Vec<RegistryHost>,
 }
 
 impl Transport {
@@ -30,12 +38,25 @@ impl Transport {
     /// A host of `plain_http` matches with its port, as it is written in references.
     #[must_use]
     pub fn new(timeouts: Timeouts, plain_http: Vec<RegistryHost>) -> Self {
-        Self { client: Client::new(timeouts), timeouts, plain_http }
+        let client = Client::new(timeouts);
+        Self { client, timeouts, plain_http, tls_only: Vec::new() }
+    }
+
+    /// The same through a network with proxies and trust roots of its own.
+    #[must_use]
+    pub fn through(self, network: &Network) -> Self {
+        Self { client: Client::through(self.timeouts, network), ..self }
+    }
+
+    /// The same, but these hosts are spoken to by TLS alone, loopback or not.
+    #[must_use]
+    pub fn with_tls(self, tls_only: Vec<RegistryHost>) -> Self {
+        Self { tls_only, ..self }
     }
 
     /// Whether a host may hear us in plain text.
     pub(super) fn may_be_plain(&self, host: &RegistryHost) -> bool {
-        host.is_loopback() || self.plain_http.contains(host)
+        !self.tls_only.contains(host) && (host.is_loopback() || self.plain_http.contains(host))
     }
 }
 
@@ -75,9 +96,17 @@ impl Remote {
         let uri = self.uri("/v2/")?;
         let answer = self.fetch(Doing::Login, action, Method::GET, &uri, &[], Patience::Answer)?;
         match answer.status {
-            200..=299 => Ok(()),
+            200..=299 => self.no_page(&answer),
             _ => Err(self.refusal(Doing::Login, answer)),
         }
+    }
+
+    /// Where the registry is asked: its base address, with the scheme that is spoken to it.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`] when the host makes no URI.
+    pub fn address(&self) -> Result<Uri, Error> {
+        self.uri("/v2/")
     }
 
     /// The URI of a path at the registry.
@@ -123,6 +152,12 @@ impl Remote {
         self.lost(doing, client::Error::while_reading(&host, error, &self.transport.timeouts))
     }
 
+    /// The error of a connection that is open and brings next to nothing.
+    pub(super) fn stalled(&self, doing: Doing, limit: Duration) -> Error {
+        let host = self.registry.to_string();
+        self.lost(doing, client::Error::TimedOut { host, wait: Wait::Read, limit })
+    }
+
     /// The error of a request that got no answer.
     pub(super) fn lost(&self, doing: Doing, source: client::Error) -> Error {
         let registry = self.registry.clone();
@@ -146,24 +181,40 @@ impl Remote {
         Error::Protocol { registry: self.registry.clone(), oddity }
     }
 
+    /// Sees that an answer is not a page for people, whatever its status says.
+    pub(super) fn no_page(&self, answer: &Answer) -> Result<(), Error> {
+        let kind = answer.header("content-type").unwrap_or_default().trim();
+        if kind.get(..WEB_PAGE.len()).is_some_and(|it| it.eq_ignore_ascii_case(WEB_PAGE)) {
+            return Err(self.odd(Oddity::WebPage));
+        }
+        Ok(())
+    }
+
     /// The error of an answer whose status means no, whatever was asked.
     pub(super) fn refusal(&self, doing: Doing, answer: Answer) -> Error {
         let status = answer.status;
         let registry = self.registry.clone();
+        let retry_after = retry_after(&answer);
         if status == 429 {
-            return Error::RateLimited { registry, retry_after: retry_after(&answer) };
+            return Error::RateLimited { registry, retry_after };
         }
         let reply = Reply::read(answer, self.credentials.as_ref());
         match status {
             403 => Error::Denied { registry, repository: self.repository.clone(), doing, reply },
-            500..=599 => Error::Server { registry, status, doing, reply },
+            500..=599 => Error::Server { registry, status, doing, retry_after, reply },
             _ => Error::Refused { registry, status, doing, reply },
         }
     }
 }
 
-/// The wait that an answer asks for; one given as a date needs a right clock and is left out.
+/// The wait that an answer asks for: in seconds, or until a date by the other side's own clock.
+///
+/// A date without the time at which it was said would need a right clock here, and is left out.
 fn retry_after(answer: &Answer) -> Option<Duration> {
-    let seconds: u64 = answer.header("retry-after")?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds.min(RETRY_AFTER_S_MAX)))
+    let asked = answer.header("retry-after")?.trim();
+    let wait = match asked.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => date::parse(asked)?.saturating_sub(date::parse(answer.header("date")?)?),
+    };
+    Some(wait.min(RETRY_AFTER_MAX))
 }

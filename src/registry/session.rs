@@ -8,7 +8,7 @@ use ureq::http::{Method, Uri};
 
 use super::challenge::{self, Bearer, Challenge};
 use super::remote::Remote;
-use super::{Doing, Error, Oddity, Reply, Secret};
+use super::{Credentials, Doing, Error, Oddity, Reply, Secret};
 use crate::http::client::{Answer, Authorization, Call, Origin, Patience};
 use crate::http::percent;
 use crate::logging::AT_PULL;
@@ -135,6 +135,8 @@ impl Remote {
         match (&self.credentials, held) {
             (None, _) => Err(self.missing(reply)),
             (Some(_), Held::Basic(_)) => Err(self.wrong(reply)),
+            // An identity token is for a token service, and here is none.
+            (Some(it), _) if it.is_identity_token() => Err(self.wrong(reply)),
             (Some(credentials), Held::Nothing | Held::Token(..)) => {
                 let header = credentials.basic().ok_or_else(|| self.odd(Oddity::Unsendable))?;
                 Ok(Held::Basic(header))
@@ -148,19 +150,11 @@ impl Remote {
             log::debug!(target: AT_PULL, "registry={} token_error={:?}", self.registry, excerpt(error));
         }
         let uri = self.token_uri(bearer, action)?;
-        let basic = match &self.credentials {
-            Some(it) => Some(it.basic().ok_or_else(|| self.odd(Oddity::Unsendable))?),
-            None => None,
-        };
-        let call = Call {
-            method: Method::GET,
-            uri: &uri,
-            headers: &[("accept", "application/json")],
-            authorization: basic.as_ref(),
-            patience: Patience::Answer,
-        };
         let lost = |source| self.lost(Doing::Token, source);
-        let answer = self.client().fetch(&call).map_err(lost)?;
+        let answer = match &self.credentials {
+            Some(it) if it.is_identity_token() => self.exchange(it, &uri)?,
+            Some(_) | None => self.ask_for_token(&uri)?,
+        };
         match answer.status {
             200 => {}
             400 | 401 | 403 => {
@@ -182,6 +176,46 @@ impl Remote {
         let life = found.expires_in.unwrap_or(TOKEN_S_DEFAULT).min(TOKEN_S_MAX);
         let life = Duration::from_secs(life).saturating_sub(TOKEN_MARGIN);
         Ok(Held::Token(header, Instant::now() + life))
+    }
+
+    /// Asks for a token by user name and password, or by none.
+    fn ask_for_token(&self, uri: &Uri) -> Result<Answer, Error> {
+        let basic = match &self.credentials {
+            Some(it) => Some(it.basic().ok_or_else(|| self.odd(Oddity::Unsendable))?),
+            None => None,
+        };
+        let call = Call {
+            method: Method::GET,
+            uri,
+            headers: &[("accept", "application/json")],
+            authorization: basic.as_ref(),
+            patience: Patience::Answer,
+        };
+        self.client().fetch(&call).map_err(|source| self.lost(Doing::Token, source))
+    }
+
+    /// Asks for a token by an identity token: the grant `refresh_token` of the token service's
+    /// OAuth 2 side. What a query would say, and the token with it, goes into the body.
+    fn exchange(&self, credentials: &Credentials, uri: &Uri) -> Result<Answer, Error> {
+        let token = percent::encoded(credentials.password.reveal(), &[]);
+        let asked = uri.query().unwrap_or_default();
+        let form =
+            format!("grant_type=refresh_token&client_id=potoroo&{asked}&refresh_token={token}");
+        let authority = uri.authority().map_or("", |it| it.as_str());
+        let bare = format!("{}://{authority}{}", uri.scheme_str().unwrap_or("https"), uri.path());
+        let bare: Uri = bare.parse().map_err(|_| self.odd(Oddity::NoToken))?;
+        let call = Call {
+            method: Method::POST,
+            uri: &bare,
+            headers: &[
+                ("accept", "application/json"),
+                ("content-type", "application/x-www-form-urlencoded"),
+            ],
+            authorization: None,
+            patience: Patience::Answer,
+        };
+        let answer = self.client().send(&call, &mut form.as_bytes(), form.len() as u64);
+        answer.map_err(|source| self.lost(Doing::Token, source))
     }
 
     /// Where the token is, once it is sure that the password may go there.

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use crate::oci::{Descriptor, Digest, Hasher};
 
 /// How many bytes are moved at once: few for a small device, enough to keep the hash busy.
-const CHUNK_BYTES: usize = 64 << 10;
+pub(super) const CHUNK_BYTES: usize = 64 << 10;
 
 /// The proof that bytes with this digest and this size went by; only this room makes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

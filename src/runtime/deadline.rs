@@ -15,6 +15,12 @@ impl Deadline {
         Deadline(Some(moment))
     }
 
+    /// The moment that halves the time left, for work that must not take all of it.
+    pub(super) fn halfway(self) -> Deadline {
+        let now = Instant::now();
+        Deadline(self.0.map(|moment| now + moment.saturating_duration_since(now) / 2))
+    }
+
     /// Whether it is later now.
     pub(super) fn has_passed(self) -> bool {
         self.0.is_some_and(|moment| moment < Instant::now())

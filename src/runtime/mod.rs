@@ -3,26 +3,27 @@
 //! ```text
 //! file ──load──▶ Model ──bind(table)──▶ runs ──plan for the shape──▶ outputs, joined
 //!                  │
-//!                  └─ several in turn: Chain
+//!                  └─ the steps of a pipeline: Flow
 //! ```
 //! No tract type leaves this room, and no panic of tract does either: each call into it stands
 //! inside `error::contained`.
 
 mod bind;
-mod chain;
 mod deadline;
 mod error;
+mod flow;
 mod load;
 mod operators;
 mod plan;
+mod pool;
 mod run;
 mod values;
 
-pub use chain::{Chain, Link, Outcome};
 pub use deadline::Deadline;
 pub use error::{LoadError, RunError, Unsupported};
+pub use flow::{Flow, FlowError, Link, Outcome, ProveError, Shadow, Split};
 pub use load::{Model, NODES_MAX};
-pub use run::{Pool, PoolError};
+pub use pool::{Pool, PoolError, Turns};
 
 #[cfg(test)]
 mod tests;

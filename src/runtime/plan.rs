@@ -20,7 +20,7 @@ type TypedState = SimpleState<TypedFact, Box<dyn TypedOp>>;
 pub(super) struct Plans {
     typed: TypedModel,
     symbols: Vec<Symbol>,
-    made: Mutex<VecDeque<(Vec<usize>, Arc<Plan>)>>,
+    made: Mutex<VecDeque<(TVec<usize>, Arc<Plan>)>>,
 }
 
 /// A plan with the states that are not running now.
@@ -35,18 +35,25 @@ impl Plans {
         Plans { typed, symbols, made: Mutex::new(VecDeque::new()) }
     }
 
-    /// The plan for these values of the open dimensions, made when it is not there.
+    /// The extents of the open dimensions, in the order in which plans are known by them.
+    pub(super) fn extents(&self, extent: impl FnMut(&Symbol) -> usize) -> TVec<usize> {
+        self.symbols.iter().map(extent).collect()
+    }
+
+    /// The plan for these extents, if it was made before.
+    pub(super) fn made(&self, extents: &[usize]) -> Option<Arc<Plan>> {
+        let made = self.lock();
+        made.iter().find(|(known, _)| **known == *extents).map(|(_, plan)| plan.clone())
+    }
+
+    /// Makes the plan for these extents.
     ///
     /// Two threads that need the same new plan make it twice: that is rarer, and better, than
     /// holding every other request up while tract optimises.
-    pub(super) fn plan(&self, values: &HashMap<Symbol, usize>) -> Result<Arc<Plan>, RunError> {
-        let key: Vec<usize> = self.symbols.iter().map(|symbol| values[symbol]).collect();
-        let found = self.lock().iter().find(|(made, _)| *made == key).map(|(_, plan)| plan.clone());
-        if let Some(plan) = found {
-            return Ok(plan);
-        }
+    pub(super) fn make(&self, extents: TVec<usize>) -> Result<Arc<Plan>, RunError> {
+        let pairs = self.symbols.iter().zip(&extents);
         let substitutions: HashMap<Symbol, TDim> =
-            values.iter().map(|(symbol, value)| (symbol.clone(), value.to_dim())).collect();
+            pairs.map(|(symbol, extent)| (symbol.clone(), extent.to_dim())).collect();
         let plan = contained(|| {
             let concrete = if substitutions.is_empty() {
                 self.typed.clone()
@@ -60,11 +67,11 @@ impl Plans {
         if made.len() == PLANS_MAX {
             made.pop_front();
         }
-        made.push_back((key, plan.clone()));
+        made.push_back((extents, plan.clone()));
         Ok(plan)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Vec<usize>, Arc<Plan>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(TVec<usize>, Arc<Plan>)>> {
         // Held for a look and a push only: a poisoned list is still a whole list.
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,10 +5,9 @@ use super::bind::{Binding, RowsPerRun, bind};
 use super::error::{RunError, contained};
 use super::load::Model;
 use super::plan::Plan;
+use super::pool::{Pool, Turns};
 use super::values;
 use crate::tensor::{Data, NamedTensor, Table, Tensor};
-use rayon::prelude::*;
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use tract_onnx::prelude::{IntoTValue, TVec};
@@ -22,64 +21,33 @@ const PART_ROWS: [usize; 6] = [1024, 256, 64, 16, 4, 1];
 /// values gain from a batch. 64 Ki values lie between a table's row and an image's.
 const PART_ELEMENTS_MAX: usize = 64 << 10;
 
-/// The compute threads of the process: nothing else computes.
-#[derive(Debug)]
-pub struct Pool(rayon::ThreadPool);
-
-/// The compute threads could not be started.
-#[derive(Debug, thiserror::Error)]
-#[error("{threads} compute threads could not be started")]
-pub struct PoolError {
-    threads: usize,
-    #[source]
-    source: rayon::ThreadPoolBuildError,
-}
-
-impl Pool {
-    /// Starts `threads` compute threads.
-    ///
-    /// # Errors
-    /// When the system refuses a thread: fewer would be a silent second best.
-    pub fn start(threads: usize) -> Result<Pool, PoolError> {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|index| format!("compute-{index}"))
-            .build()
-            .map(Pool)
-            .map_err(|source| PoolError { threads, source })
-    }
-}
-
 impl Model {
     /// Runs every row of `table` and joins the outputs along their first dimension.
+    ///
+    /// The caller holds one of the `turns`; rows that run in one part need no other.
     ///
     /// `names` are the columns that hold the model's inputs, in the order of
     /// [`inputs`](Self::inputs).
     ///
     /// # Errors
     /// When the table does not fit, or the model cannot compute these values.
-    pub fn run(
+    pub(super) fn run(
         &self,
         pool: &Pool,
+        turns: &dyn Turns,
         names: &[String],
         table: &Table<'_>,
         deadline: Deadline,
     ) -> Result<Vec<NamedTensor<'static>>, RunError> {
         let binding = bind(self, names, table)?;
         let parts = parts(&binding, self.divisible);
-        // The calling thread waits; the pool's threads compute.
-        let results: Vec<Result<Vec<Tensor<'static>>, RunError>> = pool.0.install(|| {
-            if let [only] = parts.as_slice() {
-                return vec![self.part(&binding, only.clone(), deadline)];
-            }
-            parts.into_par_iter().map(|rows| self.part(&binding, rows, deadline)).collect()
-        });
-        let runs = results.into_iter().collect::<Result<Vec<_>, _>>()?;
-        self.join(runs)
+        let part = |number: usize| self.part(pool, &binding, parts[number].clone(), deadline);
+        self.join(pool.each(turns, parts.len(), part)?)
     }
 
     fn part(
         &self,
+        pool: &Pool,
         binding: &Binding<'_>,
         rows: Range<usize>,
         deadline: Deadline,
@@ -87,7 +55,7 @@ impl Model {
         if deadline.has_passed() {
             return Err(RunError::Late); // parts that wait for a thread need not begin
         }
-        let plan = self.plan_for(binding, rows.len())?;
+        let plan = self.plan_for(pool, binding, rows.len())?;
         let inputs: TVec<_> = contained(|| {
             binding
                 .inputs
@@ -102,34 +70,51 @@ impl Model {
         Ok(contained(|| outputs.iter().map(|output| values::from_tract(output)).collect())?)
     }
 
-    fn plan_for(&self, binding: &Binding<'_>, rows: usize) -> Result<Arc<Plan>, RunError> {
-        let mut open: HashMap<Symbol, usize> = binding.open.clone();
-        open.extend(binding.batch.iter().map(|symbol| (symbol.clone(), rows)));
-        self.plans.plan(&open)
+    fn plan_for(
+        &self,
+        pool: &Pool,
+        binding: &Binding<'_>,
+        rows: usize,
+    ) -> Result<Arc<Plan>, RunError> {
+        let extent = |symbol: &Symbol| match binding.batch.contains(symbol) {
+            true => rows,
+            false => binding.open[symbol],
+        };
+        let extents = self.plans.extents(extent);
+        match self.plans.made(&extents) {
+            Some(plan) => Ok(plan),
+            // tract's passes over a graph call each other deeply.
+            None => pool.on_large_stack(|| self.plans.make(extents)),
+        }
     }
 
     fn join(&self, runs: Vec<Vec<Tensor<'static>>>) -> Result<Vec<NamedTensor<'static>>, RunError> {
         let mut runs = runs.into_iter();
-        let mut joined: Vec<Joined> =
-            runs.next().unwrap_or_default().into_iter().map(Joined::first).collect();
-        for outputs in runs {
-            for ((port, joined), output) in self.outputs().iter().zip(&mut joined).zip(outputs) {
-                joined.add(&port.name, output)?;
+        let first = runs.next().unwrap_or_default();
+        let tensors = match runs.next() {
+            None => first,
+            Some(second) => {
+                let mut joined: Vec<Joined> = first.into_iter().map(Joined::first).collect();
+                for outputs in std::iter::once(second).chain(runs) {
+                    let ports = self.outputs().iter();
+                    for ((port, joined), output) in ports.zip(&mut joined).zip(outputs) {
+                        joined.add(&port.name, output)?;
+                    }
+                }
+                joined.into_iter().map(Joined::tensor).collect::<Result<_, _>>()?
             }
-        }
-        let ports = self.outputs().iter();
-        ports
-            .zip(joined)
-            .map(|(port, joined)| {
-                Ok(NamedTensor { name: port.name.clone(), tensor: joined.tensor()? })
-            })
-            .collect()
+        };
+        let named = self.outputs().iter().zip(tensors);
+        Ok(named.map(|(port, tensor)| NamedTensor { name: port.name.clone(), tensor }).collect())
     }
 }
 
 /// The row ranges that run, in order.
 fn parts(binding: &Binding<'_>, divisible: bool) -> Vec<Range<usize>> {
     let rows = binding.rows;
+    if rows == 1 {
+        return vec![0..1];
+    }
     let sizes: Vec<usize> = match binding.per_run {
         RowsPerRun::Exactly(rows) => vec![rows],
         RowsPerRun::Any if !divisible => vec![rows],

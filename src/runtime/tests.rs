@@ -1,6 +1,6 @@
 //! Models of the fixtures through the whole room: shapes that fit and do not, time that runs out.
 
-use super::{Chain, Deadline, Link, Model, Pool, RunError};
+use super::{Deadline, Flow, Model, Pool, RunError};
 use crate::tensor::{Column, Data, MisfitKind, RowShape, Table};
 use std::borrow::Cow;
 use std::path::Path;
@@ -12,8 +12,8 @@ fn model(name: &str) -> Model {
     Model::load(&fixtures.join(name)).unwrap()
 }
 
-fn chain(name: &str) -> Chain {
-    Chain::new(vec![Link::new(Arc::new(model(name)), &[])]).unwrap()
+fn flow(name: &str) -> Flow {
+    Flow::of_model(Arc::new(model(name)))
 }
 
 fn pool() -> Pool {
@@ -33,9 +33,9 @@ fn misfit(error: RunError) -> MisfitKind {
 
 #[test]
 fn a_batch_run_in_parts_gives_what_each_row_gives_alone() {
-    let (chain, pool) = (chain("fraud.onnx"), pool());
+    let (flow, pool) = (flow("fraud.onnx"), pool());
     let table = floats("features", 1_367, RowShape::Flat(29));
-    let whole = chain.run(&pool, &table, Deadline::NONE).unwrap().outputs;
+    let whole = flow.run(&pool, &table, Deadline::NONE).unwrap().outputs;
     assert_eq!(whole[0].tensor.shape(), [1_367, 1]);
     let Data::F32(whole) = whole[0].tensor.data() else { panic!("not floats") };
     let Data::F32(values) = &table.columns()[0].data else { panic!("not floats") };
@@ -43,7 +43,7 @@ fn a_batch_run_in_parts_gives_what_each_row_gives_alone() {
         let data = Data::F32(Cow::Borrowed(&values[row * 29..(row + 1) * 29]));
         let column = Column { name: "features".into(), row_shape: RowShape::Flat(29), data };
         let alone = Table::new(1, vec![column]).unwrap();
-        let alone = chain.run(&pool, &alone, Deadline::NONE).unwrap().outputs;
+        let alone = flow.run(&pool, &alone, Deadline::NONE).unwrap().outputs;
         let Data::F32(alone) = alone[0].tensor.data() else { panic!("not floats") };
         assert!((alone[0] - whole[row]).abs() <= 1e-6, "row {row}: {} {}", alone[0], whole[row]);
     }
@@ -51,22 +51,22 @@ fn a_batch_run_in_parts_gives_what_each_row_gives_alone() {
 
 #[test]
 fn a_run_past_its_deadline_is_given_up_and_the_next_is_sound() {
-    let (chain, pool) = (chain("fraud.onnx"), pool());
+    let (flow, pool) = (flow("fraud.onnx"), pool());
     let table = floats("features", 1, RowShape::Flat(29));
     let passed = Deadline::at(Instant::now());
     for _ in 0..3 {
-        let late = chain.run(&pool, &table, passed).unwrap_err();
+        let late = flow.run(&pool, &table, passed).unwrap_err();
         assert!(matches!(late, RunError::Late), "{late}");
-        chain.run(&pool, &table, Deadline::NONE).unwrap();
+        flow.run(&pool, &table, Deadline::NONE).unwrap();
     }
 }
 
 #[test]
 fn a_told_shape_must_be_the_models_up_to_extents_of_one() {
-    let (chain, pool) = (chain("vision_fixed.onnx"), pool());
+    let (flow, pool) = (flow("vision_fixed.onnx"), pool());
     let run = |shape: &[usize]| {
         let table = floats("tensor", 1, RowShape::Told(shape.to_vec()));
-        chain.run(&pool, &table, Deadline::NONE)
+        flow.run(&pool, &table, Deadline::NONE)
     };
     run(&[3, 224, 224]).unwrap();
     run(&[1, 3, 224, 224]).unwrap();
@@ -77,11 +77,11 @@ fn a_told_shape_must_be_the_models_up_to_extents_of_one() {
 
 #[test]
 fn values_that_the_models_type_cannot_hold_name_their_row() {
-    let (chain, pool) = (chain("counter.onnx"), pool());
+    let (flow, pool) = (flow("counter.onnx"), pool());
     let data = Data::F64(Cow::Owned(vec![1.0, 2.0, 3.0, 4.5]));
     let column = Column { name: "x".into(), row_shape: RowShape::Flat(2), data };
     let table = Table::new(2, vec![column]).unwrap();
-    let error = chain.run(&pool, &table, Deadline::NONE).unwrap_err();
+    let error = flow.run(&pool, &table, Deadline::NONE).unwrap_err();
     let RunError::Misfit(misfit) = error else { panic!("no misfit: {error}") };
     assert_eq!((misfit.kind, misfit.row), (MisfitKind::ValueRange, Some(1)));
     assert_eq!(misfit.found.as_deref(), Some("4.5"));
@@ -98,19 +98,19 @@ fn more_shapes_than_plans_are_kept_still_run() {
             data: Data::F32(Cow::Owned(vec![1.0; rows * width])),
         };
         let table = Table::new(rows, vec![column("left", 4), column("right", 3)]).unwrap();
-        let outputs = model.run(&pool, &names, &table, Deadline::NONE).unwrap();
+        let outputs = model.run(&pool, &pool.all_turns(), &names, &table, Deadline::NONE).unwrap();
         assert_eq!(outputs[1].tensor.shape(), [rows, 2]);
     }
 }
 
 #[test]
 fn a_loop_begins_anew_with_each_run() {
-    let (chain, pool) = (chain("distances.onnx"), pool());
+    let (flow, pool) = (flow("distances.onnx"), pool());
     for first in [3.0, 0.0] {
         let data = Data::F32(Cow::Owned(vec![first, 0.0]));
         let column = Column { name: "x".into(), row_shape: RowShape::Flat(2), data };
         let table = Table::new(1, vec![column]).unwrap();
-        let outputs = chain.run(&pool, &table, Deadline::NONE).unwrap().outputs;
+        let outputs = flow.run(&pool, &table, Deadline::NONE).unwrap().outputs;
         let wanted = vec![first * first, (first - 1.0) * (first - 1.0), first * first + 4.0];
         assert_eq!(*outputs[0].tensor.data(), Data::F32(Cow::Owned(wanted)));
     }
@@ -118,7 +118,7 @@ fn a_loop_begins_anew_with_each_run() {
 
 #[test]
 fn inputs_whose_first_dimension_has_no_name_have_the_same_rows() {
-    let (chain, pool) = (chain("nameless.onnx"), pool());
+    let (flow, pool) = (flow("nameless.onnx"), pool());
     let column = |name: &str, values: Vec<f32>| Column {
         name: name.into(),
         row_shape: RowShape::Flat(1),
@@ -126,7 +126,7 @@ fn inputs_whose_first_dimension_has_no_name_have_the_same_rows() {
     };
     let columns = vec![column("left", vec![1.0, 2.0]), column("right", vec![3.0, 4.0])];
     let table = Table::new(2, columns).unwrap();
-    let outputs = chain.run(&pool, &table, Deadline::NONE).unwrap().outputs;
+    let outputs = flow.run(&pool, &table, Deadline::NONE).unwrap().outputs;
     assert_eq!(outputs[0].tensor.shape(), [2, 2]);
     assert_eq!(*outputs[0].tensor.data(), Data::F32(Cow::Owned(vec![1.0, 3.0, 2.0, 4.0])));
 }

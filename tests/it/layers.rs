@@ -21,13 +21,17 @@ const SIDEWAYS: [(&str, &str); 6] = [
 ];
 
 /// Outside crates, by how their names begin, and the only places that may use them.
-const DOORS: [(&str, &[&str]); 9] = [
+const DOORS: [(&str, &[&str]); 13] = [
     ("tract", &["src/runtime"]),
     ("ureq", &["src/http/client", "src/registry"]),
     ("rusqlite", &["src/ops/store"]),
     ("arrow", &["src/codec"]),
+    ("flatbuffers", &["src/codec"]),
     ("httparse", &["src/http/server"]),
-    ("rustls", &["src/http/server"]),
+    ("rustls", &["src/http/client", "src/http/server"]),
+    ("webpki", &["src/http/client"]),
+    ("rustix", &["src/disk"]),
+    ("socket2", &["src/http/server"]),
     ("tiny_http", &["benches/http_peers"]),
     ("rayon", &["src/runtime", "src/engine"]),
     ("clap", &["src/bin/ops.rs", "src/ops"]),

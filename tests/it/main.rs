@@ -21,6 +21,16 @@ mod registry_roundtrip;
 // A registry that lies, stalls, cuts or sends us elsewhere is refused by name.
 mod registry_faults;
 
+// Over a link that is cut, stalls and lies, what has come is kept and the rest is fetched.
+mod pulling;
+
+// Registries by TLS of an own authority, by proxies, and with logins that other tools keep.
+mod proxies;
+mod secure_registry;
+
+// What a device is told about itself, and what a supervisor asks.
+mod doctor;
+
 // Answers beside onnxruntime's, inputs by pyarrow and pandas.
 mod inference;
 
@@ -29,6 +39,9 @@ mod ml;
 
 // The other forms of answers, and the other protocol.
 mod later_forms;
+
+// Several models, and what is held against their answers.
+mod steps;
 
 // What a person with a browser sees.
 mod page;
@@ -42,6 +55,14 @@ mod service;
 // What is refused, and how.
 mod bad_input;
 mod start_faults;
+
+// A start without a registry, another pipeline while one answers, a power cut at any moment.
+mod kills;
+mod offline_start;
+mod switch;
+
+// The store in an operator's hands.
+mod store_commands;
 
 // What the network can do to a running engine: after each fault it serves, and nothing is left.
 mod faults;

@@ -1,7 +1,8 @@
 //! The wanted columns of a body's batches, decoded by Apache's decoder one checked message after
 //! the other.
 
-use super::compression::Compression;
+use super::compression::{Codec, Compression};
+use super::inflated::Inflated;
 use super::message::{self, Found, Message, header_of, over_rows};
 use super::{BATCHES_MAX, layout, over_batches, schema, unreadable};
 use crate::codec::limits::ROWS_MAX;
@@ -95,6 +96,14 @@ impl Reading<'_> {
             return Err(over_rows());
         }
         if 0 < rows {
+            let inflated = match Compression::of(batch)? {
+                Some(Codec::Lz4) => Some(Inflated::records(batch, data, &slots)?),
+                Some(Codec::Zstd) | None => None,
+            };
+            let (batch, data) = match &inflated {
+                Some(inflated) => (inflated.as_records()?, &inflated.data),
+                None => (batch, data),
+            };
             let schema = self.schema.clone();
             let decoder =
                 RecordBatchDecoder::try_new(data, batch, schema, &self.dictionaries, &version);
@@ -127,6 +136,14 @@ impl Reading<'_> {
         } else {
             *bytes = more;
         }
+        let inflated = match Compression::of(batch)? {
+            Some(Codec::Lz4) => Some(Inflated::dictionary(dictionary, batch, data, &slots)?),
+            Some(Codec::Zstd) | None => None,
+        };
+        let (dictionary, data) = match &inflated {
+            Some(inflated) => (inflated.as_dictionary()?, &inflated.data),
+            None => (dictionary, data),
+        };
         let (known, wanted) = (&mut self.dictionaries, &self.wanted);
         read_dictionary(data, dictionary, wanted, known, &version).map_err(unreadable)
     }

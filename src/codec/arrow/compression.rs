@@ -9,7 +9,7 @@ use arrow_ipc::{BodyCompression, BodyCompressionMethod, CompressionType};
 const PREFIX_BYTES: usize = 8;
 
 /// The length that says: what follows is not compressed.
-const STORED: i64 = -1;
+pub(super) const STORED: i64 = -1;
 
 /// What one byte can become in LZ4: each further byte of a match's length adds 255.
 const LZ4_RATIO_MAX: usize = 255;
@@ -17,13 +17,6 @@ const LZ4_RATIO_MAX: usize = 255;
 /// What one byte can become in Zstandard: a block of four bytes repeats one for 128 KiB
 /// (RFC 8878, section 3.1.1.2).
 const ZSTD_RATIO_MAX: usize = 32 << 10;
-
-/// How an LZ4 frame begins (LZ4 Frame Format, "General Structure of LZ4 Frame format").
-const LZ4_MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
-
-/// Bytes that the blocks of all LZ4 frames may have together. A decoder makes room for a whole
-/// block, of up to 4 MiB, however little is in it; Java's writers always name 4 MiB.
-const LZ4_BLOCKS_BYTES_MAX: usize = 1 << 30;
 
 /// The compressions of the format (Arrow columnar format, "Compression").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +29,11 @@ pub(super) enum Codec {
 #[derive(Debug)]
 pub(super) struct Compression {
     bytes_left: usize,
-    blocks_left: usize,
 }
 
 impl Compression {
     pub(super) fn new() -> Compression {
-        Compression { bytes_left: DECOMPRESSED_BYTES_MAX, blocks_left: LZ4_BLOCKS_BYTES_MAX }
+        Compression { bytes_left: DECOMPRESSED_BYTES_MAX }
     }
 
     /// The bytes that may still come to be.
@@ -49,8 +41,12 @@ impl Compression {
         self.bytes_left
     }
 
-    /// The codec of a batch.
-    pub(super) fn codec(compression: BodyCompression<'_>) -> Result<Codec, Misfit> {
+    /// The codec of a batch, if it is compressed.
+    pub(super) fn of(batch: arrow_ipc::RecordBatch<'_>) -> Result<Option<Codec>, Misfit> {
+        batch.compression().map(Compression::codec).transpose()
+    }
+
+    fn codec(compression: BodyCompression<'_>) -> Result<Codec, Misfit> {
         if compression.method() != BodyCompressionMethod::BUFFER {
             return Err(unreadable("it is compressed in a way that the format does not have"));
         }
@@ -66,34 +62,17 @@ impl Compression {
     /// A decoder believes the prefix and makes room at once, so it is held against the limit and
     /// against what the codec could at most make of the bytes that are there.
     pub(super) fn agree(&mut self, codec: Codec, buffer: &[u8]) -> Result<usize, Misfit> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        let (prefix, data) = buffer
-            .split_first_chunk::<PREFIX_BYTES>()
-            .ok_or_else(|| unreadable("a compressed buffer has no length"))?;
-        let length = match i64::from_le_bytes(*prefix) {
-            STORED => return Ok(data.len()),
-            length => usize::try_from(length)
-                .map_err(|_| unreadable("a compressed buffer's length is not possible"))?,
-        };
-        if length == 0 {
-            return Ok(0);
+        let length = length_of(buffer)?;
+        let data = buffer.len().saturating_sub(PREFIX_BYTES);
+        if length == 0 || buffer.starts_with(&STORED.to_le_bytes()) {
+            return Ok(length);
         }
         let ratio = match codec {
             Codec::Lz4 => LZ4_RATIO_MAX,
             Codec::Zstd => ZSTD_RATIO_MAX,
         };
-        if data.len().saturating_mul(ratio) < length {
+        if data.saturating_mul(ratio) < length {
             return Err(unreadable("a compressed buffer is too short for its length"));
-        }
-        if codec == Codec::Lz4 {
-            let blocks_left = self.blocks_left.checked_sub(lz4_block_bytes(data)?);
-            self.blocks_left = blocks_left.ok_or_else(|| {
-                let sentence = "the Arrow data have too many buffers in LZ4 blocks of 4 MiB; \
-                                write larger batches, or blocks of 64 KiB";
-                Misfit::new(MisfitKind::OverLimit, sentence)
-            })?;
         }
         self.spend(length)?;
         Ok(length)
@@ -110,13 +89,18 @@ impl Compression {
     }
 }
 
-/// The largest block of a frame, as its descriptor names it: 64 KiB, 256 KiB, 1 MiB or 4 MiB.
-fn lz4_block_bytes(frame: &[u8]) -> Result<usize, Misfit> {
-    let unsound = || unreadable("a compressed buffer is not an LZ4 frame");
-    let descriptor = frame.strip_prefix(&LZ4_MAGIC).ok_or_else(unsound)?;
-    match descriptor.get(1).map(|byte| byte >> 4 & 7) {
-        Some(size @ 4..=7) => Ok(1 << (8 + 2 * u32::from(size))),
-        Some(_) | None => Err(unsound()),
+/// The bytes that a buffer says it becomes.
+pub(super) fn length_of(buffer: &[u8]) -> Result<usize, Misfit> {
+    if buffer.is_empty() {
+        return Ok(0);
+    }
+    let (prefix, data) = buffer
+        .split_first_chunk::<PREFIX_BYTES>()
+        .ok_or_else(|| unreadable("a compressed buffer has no length"))?;
+    match i64::from_le_bytes(*prefix) {
+        STORED => Ok(data.len()),
+        length => usize::try_from(length)
+            .map_err(|_| unreadable("a compressed buffer's length is not possible")),
     }
 }
 
@@ -128,19 +112,11 @@ mod tests {
         [&length.to_le_bytes(), data].concat()
     }
 
-    /// A frame's first bytes with blocks of the size that `bd` names.
-    fn frame(bd: u8, bytes: usize) -> Vec<u8> {
-        let mut frame = vec![0; bytes];
-        frame[..4].copy_from_slice(&LZ4_MAGIC);
-        frame[5] = bd;
-        frame
-    }
-
     #[test]
     fn a_length_is_held_against_the_bytes_that_are_there() {
         let mut left = Compression::new();
-        assert_eq!(left.agree(Codec::Lz4, &buffer(2550, &frame(0x40, 10))), Ok(2550));
-        let misfit = left.agree(Codec::Lz4, &buffer(2551, &frame(0x40, 10))).unwrap_err();
+        assert_eq!(left.agree(Codec::Lz4, &buffer(2550, &[0; 10])), Ok(2550));
+        let misfit = left.agree(Codec::Lz4, &buffer(2551, &[0; 10])).unwrap_err();
         assert!(misfit.sentence.ends_with("too short for its length"), "{misfit}");
         let lie = buffer(i64::MAX, &[0; 100]);
         assert_eq!(left.agree(Codec::Zstd, &lie).unwrap_err().kind, MisfitKind::Unreadable);
@@ -150,7 +126,7 @@ mod tests {
 
     #[test]
     fn stored_and_empty_buffers_cost_nothing() {
-        let mut left = Compression { bytes_left: 0, blocks_left: 0 };
+        let mut left = Compression { bytes_left: 0 };
         assert_eq!(left.agree(Codec::Lz4, &buffer(-1, &[1, 2, 3])), Ok(3));
         assert_eq!(left.agree(Codec::Lz4, &buffer(0, &[])), Ok(0));
         assert_eq!(left.agree(Codec::Zstd, &[]), Ok(0));
@@ -164,18 +140,5 @@ mod tests {
         assert!(left.agree(Codec::Zstd, &half).is_ok());
         let over = left.agree(Codec::Zstd, &buffer(1, &[0; 9])).unwrap_err();
         assert_eq!(over.kind, MisfitKind::OverLimit);
-    }
-
-    #[test]
-    fn lz4_blocks_are_limited_as_the_decoder_makes_room_for_them() {
-        for (descriptor, bytes) in [(0x40, 64 << 10), (0x50, 256 << 10), (0x70, 4 << 20)] {
-            assert_eq!(lz4_block_bytes(&frame(descriptor, 7)), Ok(bytes));
-        }
-        assert!(lz4_block_bytes(&frame(0x30, 7)).is_err());
-        assert!(lz4_block_bytes(b"\x02\x21\x4c\x18\x00\x00\x00").is_err(), "a legacy frame");
-        let mut left = Compression::new();
-        let small = buffer(1, &frame(0x70, 16));
-        let agreed = (0..1000).take_while(|_| left.agree(Codec::Lz4, &small).is_ok()).count();
-        assert_eq!(agreed, LZ4_BLOCKS_BYTES_MAX >> 22);
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn read(
     element: ElementType,
 ) -> Result<Column<'static>, Misfit> {
     let port = Port { name: "tensor".into(), element, dimensions: vec![] };
-    let decoded = decode(container, body, &[port])?;
+    let decoded = decode(container, body, &[port], &[])?;
     let table = decoded.table();
     let column = &table.columns()[0];
     let (name, row_shape) = (column.name.clone(), column.row_shape.clone());

@@ -52,7 +52,7 @@ pub(super) fn check(
             return Err(unreadable("a column's count of values or nulls is not possible"));
         }
     }
-    let codec = batch.compression().map(Compression::codec).transpose()?;
+    let codec = Compression::of(batch)?;
     let mut left = data.len();
     for (buffer, slot) in batch.buffers().into_iter().flatten().zip(slots) {
         let outside = || unreadable("a buffer lies outside its batch or within another");

@@ -4,8 +4,10 @@ mod batches;
 mod columns;
 mod compression;
 mod file;
+mod inflated;
 mod layout;
 mod leaf;
+mod lz4;
 #[cfg(test)]
 pub(super) mod made;
 mod message;
@@ -15,6 +17,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod write;
+mod xxh32;
 
 pub use write::{write_arrow, write_rows_arrow};
 
@@ -46,11 +49,12 @@ pub(super) fn decode(
     container: Container,
     body: Vec<u8>,
     inputs: &[Port],
+    companions: &[String],
 ) -> Result<Decoded, Misfit> {
     let body = aligned(body);
     // The checks leave Apache's code no panic that we know of; a client must not find one that
     // we do not know of.
-    match catch_unwind(AssertUnwindSafe(|| read(container, &body, inputs))) {
+    match catch_unwind(AssertUnwindSafe(|| read(container, &body, inputs, companions))) {
         Ok(decoded) => decoded,
         Err(_) => Err(unreadable("its metadata contradict each other")),
     }
@@ -76,7 +80,12 @@ fn over_batches() -> Misfit {
     Misfit::new(MisfitKind::OverLimit, sentence)
 }
 
-fn read(container: Container, body: &Buffer, inputs: &[Port]) -> Result<Decoded, Misfit> {
+fn read(
+    container: Container,
+    body: &Buffer,
+    inputs: &[Port],
+    companions: &[String],
+) -> Result<Decoded, Misfit> {
     let no_rows = |sentence| Err(Misfit::new(MisfitKind::NoRows, sentence));
     let found = match container {
         Container::File if body.is_empty() => {
@@ -89,7 +98,7 @@ fn read(container: Container, body: &Buffer, inputs: &[Port]) -> Result<Decoded,
         Container::Stream => stream::open(body)?,
     };
     let schema = schema::taken_over(found.schema)?;
-    let chosen = chosen_columns(&schema, inputs)?;
+    let chosen = chosen_columns(&schema, inputs, companions)?;
     for (index, element) in &chosen {
         columns::supported(schema.field(*index), *element)?;
     }
@@ -112,16 +121,23 @@ fn read(container: Container, body: &Buffer, inputs: &[Port]) -> Result<Decoded,
 }
 
 /// The places of the wanted columns, in the body's order, each with its input's element type.
-fn chosen_columns(schema: &Schema, inputs: &[Port]) -> Result<Vec<(usize, ElementType)>, Misfit> {
+fn chosen_columns(
+    schema: &Schema,
+    inputs: &[Port],
+    companions: &[String],
+) -> Result<Vec<(usize, ElementType)>, Misfit> {
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    let chosen = wanted::choose(&names, inputs)?;
+    let mut chosen = wanted::choose(&names, inputs)?;
+    chosen.extend(wanted::beside(&names, &chosen, companions));
     for index in &chosen {
         let name = names[*index];
         if 1 < names.iter().filter(|other| **other == name).count() {
             return Err(unreadable(format!("it has two columns `{name}`")).column(name));
         }
     }
-    let elements = inputs.iter().map(|port| port.element);
+    // A companion is no model's input, and keeps its own type as any column of Arrow does.
+    let own = std::iter::repeat(ElementType::String);
+    let elements = inputs.iter().map(|port| port.element).chain(own);
     let mut chosen: Vec<(usize, ElementType)> = chosen.into_iter().zip(elements).collect();
     chosen.sort_unstable_by_key(|(index, _)| *index);
     Ok(chosen)

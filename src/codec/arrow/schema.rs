@@ -125,6 +125,12 @@ impl Budget {
         let ids = field.type_as_union().and_then(|union| union.typeIds());
         let ids_bytes = ids.map_or(0, |ids| ids.len().saturating_mul(size_of::<i32>()));
         self.spend(name.len() + zone.unwrap_or_default().len() + ids_bytes)?;
+        // Arrow's decoder stops with a panic at such a width.
+        let width = field.type_as_fixed_size_binary().map(|binary| binary.byteWidth());
+        let length = field.type_as_fixed_size_list().map(|list| list.listSize());
+        if width.or(length).is_some_and(i32::is_negative) {
+            return Err(unreadable("a column has values of fewer than no bytes"));
+        }
         self.spend_pairs(field.custom_metadata().into_iter().flatten())?;
         for child in field.children().into_iter().flatten() {
             self.spend_field(child, nesting)?;
@@ -153,12 +159,27 @@ fn too_large() -> Misfit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow_ipc::convert::IpcSchemaEncoder;
 
     #[test]
     fn a_schema_of_endless_text_is_refused() {
         let mut budget = Budget { fields: 1, bytes: 10 };
         assert!(budget.spend(10).is_ok());
         assert_eq!(budget.spend(1).unwrap_err().kind, MisfitKind::OverLimit);
+    }
+
+    #[test]
+    fn a_negative_width_is_refused() {
+        let item = Arc::new(Field::new("item", DataType::UInt8, true));
+        let list = DataType::FixedSizeList(item, -1);
+        let within = Arc::new(Field::new("item", DataType::FixedSizeBinary(-1), true));
+        for data_type in [DataType::FixedSizeBinary(-1), list, DataType::List(within)] {
+            let schema = Schema::new(vec![Field::new("tensor", data_type, true)]);
+            let written = IpcSchemaEncoder::new().schema_to_fb(&schema);
+            let read = flatbuffers::root::<arrow_ipc::Schema<'_>>(written.finished_data()).unwrap();
+            let misfit = taken_over(read).unwrap_err();
+            assert!(misfit.sentence.ends_with("fewer than no bytes"), "{schema}: {misfit}");
+        }
     }
 
     #[test]

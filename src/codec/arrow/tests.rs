@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::codec::{AnswerError, Dataset};
-use crate::pipeline::{CheckFailure, Record};
+use crate::pipeline::{Finding, Record};
 use crate::tensor::{Column, Data, ElementType, NamedTensor, RowShape, Table, Tensor};
 use arrow_array::builder::{FixedSizeListBuilder, Float32Builder, Int64Builder, ListBuilder};
 use arrow_array::cast::AsArray;
@@ -50,7 +50,7 @@ fn float_lists(rows: &[&[f32]]) -> ArrayRef {
 }
 
 fn tensor_column(body: Vec<u8>) -> Result<Column<'static>, Misfit> {
-    let decoded = decode(Container::File, body, &[port("tensor")])?;
+    let decoded = decode(Container::File, body, &[port("tensor")], &[])?;
     let table = decoded.table();
     let column = &table.columns()[0];
     let (name, row_shape) = (column.name.clone(), column.row_shape.clone());
@@ -65,7 +65,7 @@ fn floats_are_lent_from_the_body_itself() {
     ] {
         let body = one(array, &[]);
         let allocation = body.as_ptr_range();
-        let decoded = decode(Container::File, body, &[port("tensor")]).unwrap();
+        let decoded = decode(Container::File, body, &[port("tensor")], &[]).unwrap();
         let table = decoded.table();
         let Data::F32(Cow::Borrowed(values)) = &table.columns()[0].data else {
             panic!("{table:?}")
@@ -213,7 +213,9 @@ fn what_is_no_arrow_file_is_told_apart() {
 
 fn answer<'a>(outputs: Vec<NamedTensor<'a>>) -> Record<'a> {
     Record {
-        check_failures: vec![CheckFailure { expression: "a < 1".into() }],
+        findings: vec![],
+        chosen: None,
+        shadows: vec![],
         elapsed_ns: vec![10, 5_000_000_000],
         model_name: "m".into(),
         model_version: String::new(),
@@ -223,6 +225,12 @@ fn answer<'a>(outputs: Vec<NamedTensor<'a>>) -> Record<'a> {
         pipeline_version: "v".into(),
         time_ms: 1_698_785_222_951,
     }
+}
+
+/// A validation that every second of these rows failed, the first among them.
+fn low(rows: usize) -> Finding {
+    let failed = (0..rows).map(|row| row % 2 == 0).collect();
+    Finding { name: "low".into(), text: "a < 1".into(), failed }
 }
 
 fn output<'a>(name: &str, shape: &[usize], data: Data<'a>) -> NamedTensor<'a> {
@@ -245,10 +253,11 @@ fn written(record: &Record<'_>, input: &Table<'_>) -> RecordBatch {
 
 #[test]
 fn an_answer_has_the_columns_of_the_original() {
-    let record = answer(vec![
+    let mut record = answer(vec![
         output("class", &[2], Data::I64(Cow::Borrowed(&[7, 8]))),
         output("scores", &[2, 3], Data::F32(Cow::Borrowed(&[0.5; 6]))),
     ]);
+    record.findings = vec![low(2)];
     let batch = written(&record, &input_of(2, &[1.0, 2.0, 3.0, 4.0]));
     let schema = batch.schema();
     let types: Vec<String> = schema
@@ -274,8 +283,9 @@ fn an_answer_has_the_columns_of_the_original() {
     );
     let second = batch.column(2).as_struct().column(0).as_list::<i32>().value(1);
     assert_eq!(second.as_primitive::<Int64Type>().values()[..], [8]);
-    let failures = batch.column(3).as_list::<i32>().value(1);
-    assert_eq!(failures.as_string::<i32>().value(0), "a < 1");
+    let failures = batch.column(3).as_list::<i32>();
+    assert_eq!(failures.value(0).as_string::<i32>().value(0), "a < 1");
+    assert!(failures.value(1).is_empty());
     let metadata = batch.column(4).as_struct();
     let model = metadata.column(0).as_string::<i32>().value(1);
     assert_eq!(model, "{\"model_name\":\"m\",\"model_sha\":\"ab\"}");
@@ -312,7 +322,8 @@ fn outputs_are_divided_among_the_rows() {
 
 #[test]
 fn the_later_form_counts_anomalies_and_has_what_a_query_asks_for() {
-    let record = answer(vec![output("o", &[2], Data::F32(Cow::Borrowed(&[0.5, 1.5])))]);
+    let mut record = answer(vec![output("o", &[2], Data::F32(Cow::Borrowed(&[0.5, 1.5])))]);
+    record.findings = vec![low(2)];
     let input = [1.0, 2.0];
     let batch = |query: &str| {
         let dataset = Dataset::parse(Some(query)).unwrap();
@@ -325,10 +336,13 @@ fn the_later_form_counts_anomalies_and_has_what_a_query_asks_for() {
     assert_eq!(names, ["time", "in", "out", "anomaly", "metadata"]);
     assert_eq!(
         format!("{}", schema.field(3).data_type()),
-        "Struct(\"count\": non-null UInt32, metadata: {\"tensor_type\": \"{\\\"shape\\\":[]}\"})"
+        concat!(
+            "Struct(\"count\": non-null UInt32, metadata: {\"tensor_type\": \"{\\\"shape\\\":[]}\"}, ",
+            "\"low\": non-null Boolean, metadata: {\"tensor_type\": \"{\\\"shape\\\":[]}\"})"
+        )
     );
     let count = whole.column(3).as_struct().column(0).as_primitive::<UInt32Type>().clone();
-    assert_eq!(count.values()[..], [1, 1]);
+    assert_eq!(count.values()[..], [1, 0]);
     let partition = whole.column(4).as_struct().column(4).as_string::<i32>().clone();
     assert_eq!(partition.value(1), "edge-1");
     let flat = batch("dataset[]=out&dataset[]=anomaly.count&dataset.separator=.");

@@ -4,7 +4,7 @@ use super::shape::TENSOR_TYPE;
 use crate::codec::rows::{
     AnswerError, COLUMN_MAX, Cells, Dataset, Generation, Member, Source, Value, answer,
 };
-use crate::pipeline::{CheckFailure, Record};
+use crate::pipeline::{Finding, Record};
 use crate::tensor::{Data, Table};
 use arrow_array::builder::{ListBuilder, StringBuilder};
 use arrow_array::types::{
@@ -13,7 +13,7 @@ use arrow_array::types::{
 };
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Int64Array, ListArray, PrimitiveArray, RecordBatch,
-    RecordBatchOptions, StringArray, StructArray, UInt32Array, UInt64Array,
+    RecordBatchOptions, StringArray, StructArray, UInt64Array,
 };
 use arrow_buffer::{OffsetBuffer, ScalarBuffer};
 use arrow_ipc::writer::FileWriter;
@@ -82,17 +82,13 @@ fn column(member: &Member<'_>, rows: usize) -> Result<(Field, ArrayRef), AnswerE
             shape = Some(&cells.row_shape);
             cell_lists(name, cells, rows)?
         }
-        Value::Count(count) => {
-            shape = Some(&[]);
-            Arc::new(UInt32Array::from_value(*count, rows))
-        }
         Value::Dropped => lists("item", true, Arc::new(StringArray::new_null(0)), 0, rows)?,
         Value::Elapsed(elapsed) => {
             refuse_above_offsets(name, elapsed.len(), rows)?;
             let values = Arc::new(UInt64Array::from(elapsed.repeat(rows)));
             lists("steps", false, values, elapsed.len(), rows)?
         }
-        Value::Failures(failures) => failed_checks(name, failures, rows)?,
+        Value::Failures(findings) => failed_checks(name, findings, rows)?,
         Value::Text(text) => {
             refuse_above_offsets(name, text.len(), rows)?;
             Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows)))
@@ -121,18 +117,14 @@ fn cell_lists(name: &str, cells: &Cells<'_>, rows: usize) -> Result<ArrayRef, An
     lists(item, nullable, values, cells.row_elements(), rows)
 }
 
-/// The failed checks, each row having all of them.
-fn failed_checks(
-    name: &str,
-    failures: &[CheckFailure],
-    rows: usize,
-) -> Result<ArrayRef, AnswerError> {
-    let texts = failures.iter().map(|failure| failure.expression.len() + 1);
+/// The expressions of the validations that failed in each row.
+fn failed_checks(name: &str, findings: &[Finding], rows: usize) -> Result<ArrayRef, AnswerError> {
+    let texts = findings.iter().map(|finding| finding.text.len() + 1);
     refuse_above_offsets(name, texts.sum(), rows)?;
     let mut lists = ListBuilder::new(StringBuilder::new());
-    for _ in 0..rows {
-        for failure in failures {
-            lists.values().append_value(&failure.expression);
+    for row in 0..rows {
+        for finding in findings.iter().filter(|finding| finding.failed[row]) {
+            lists.values().append_value(&finding.text);
         }
         lists.append(true);
     }

@@ -34,7 +34,9 @@ fn column(name: &str, row_shape: &[usize], data: Data<'static>) -> Column<'stati
 
 fn record(outputs: Vec<NamedTensor<'_>>) -> Record<'_> {
     Record {
-        check_failures: vec![],
+        findings: vec![],
+        chosen: None,
+        shadows: vec![],
         elapsed_ns: vec![],
         model_name: "inner".into(),
         model_version: String::new(),

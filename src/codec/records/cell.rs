@@ -25,19 +25,25 @@ pub(super) trait Cell: Sized {
     }
 }
 
+#[inline]
 fn number<'t>(cursor: &mut Cursor<'t>) -> Result<Number<'t>, Fault> {
-    match cursor.peek() {
-        Some(b'0'..=b'9') => cursor.number(),
-        Some(b'-') if !cursor.clone().take_word("-I") => cursor.number(),
-        Some(_) | None => Err(cursor.no_such_value()),
+    match &cursor.text.as_bytes()[cursor.at..] {
+        // Python writes `-Infinity`.
+        [b'-', b'I', ..] => Err(cursor.no_such_value()),
+        [b'0'..=b'9' | b'-', ..] => cursor.number(),
+        [..] => Err(cursor.no_such_value()),
     }
 }
 
 macro_rules! float_cells {
-    ($($float:ty),*) => {$(
+    ($($float:ty: $at_once:ident),*) => {$(
         impl Cell for $float {
+            #[inline]
             fn read(cursor: &mut Cursor<'_>) -> Result<$float, Fault> {
                 let number = number(cursor)?;
+                if let Some(value) = number.decimal.$at_once() {
+                    return Ok(value);
+                }
                 match number.digits.parse::<$float>() {
                     Ok(value) if value.is_finite() => Ok(value),
                     Ok(_) | Err(_) => Err(Fault::new(What::OutOfRange, number.at)),
@@ -47,7 +53,7 @@ macro_rules! float_cells {
     )*};
 }
 
-float_cells!(f32, f64);
+float_cells!(f32: to_f32, f64: to_f64);
 
 impl Cell for f16 {
     fn read(cursor: &mut Cursor<'_>) -> Result<f16, Fault> {

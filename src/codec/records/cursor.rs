@@ -1,5 +1,6 @@
 //! A place in a JSON text (RFC 8259), and the steps that read one token from it.
 
+use super::decimal::{self, Decimal};
 use super::fault::{Fault, What};
 use std::borrow::Cow;
 
@@ -21,6 +22,7 @@ pub(super) struct Cursor<'t> {
 pub(super) struct Number<'t> {
     pub(super) digits: &'t str,
     pub(super) at: usize,
+    pub(super) decimal: Decimal,
 }
 
 impl<'t> Cursor<'t> {
@@ -29,11 +31,13 @@ impl<'t> Cursor<'t> {
     }
 
     /// The byte that comes next; white space counts.
+    #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
     /// The next byte after white space, which is passed.
+    #[inline]
     pub(super) fn peek_token(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
@@ -51,6 +55,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Passes `byte` when it is the next token.
+    #[inline]
     pub(super) fn take(&mut self, byte: u8) -> bool {
         let here = self.peek_token() == Some(byte);
         self.at += usize::from(here);
@@ -88,34 +93,19 @@ impl<'t> Cursor<'t> {
     }
 
     /// A number's digits (RFC 8259, section 6).
+    #[inline]
     pub(super) fn number(&mut self) -> Result<Number<'t>, Fault> {
         let start = self.at;
-        self.at += usize::from(self.peek() == Some(b'-'));
-        if self.peek() == Some(b'0') {
-            self.at += 1;
-        } else {
-            self.digits()?;
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
+        match decimal::scan(&self.text.as_bytes()[start..]) {
+            Ok((length, decimal)) => {
+                self.at += length;
+                Ok(Number { digits: &self.text[start..self.at], at: start, decimal })
             }
-            self.digits()?;
+            Err(length) => {
+                self.at += length;
+                Err(self.fault(What::Syntax("a digit")))
+            }
         }
-        Ok(Number { digits: &self.text[start..self.at], at: start })
-    }
-
-    fn digits(&mut self) -> Result<(), Fault> {
-        let start = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
-        }
-        if start < self.at { Ok(()) } else { Err(self.fault(What::Syntax("a digit"))) }
     }
 
     /// A string, borrowed from the text when it has no escapes (RFC 8259, section 7).
@@ -213,6 +203,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Whether a list or object goes on after a member, or ends with `end`.
+    #[inline]
     pub(super) fn goes_on(&mut self, end: u8, named: &'static str) -> Result<bool, Fault> {
         match self.peek_token() {
             Some(b',') => {

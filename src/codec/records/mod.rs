@@ -3,7 +3,9 @@
 
 mod cell;
 mod column;
+mod companion;
 mod cursor;
+mod decimal;
 mod fault;
 mod object;
 mod rows;
@@ -33,7 +35,11 @@ struct Filled<'t> {
 }
 
 /// Reads a body of JSON in either form.
-pub(super) fn decode(body: &[u8], inputs: &[Port]) -> Result<Decoded, Misfit> {
+pub(super) fn decode(
+    body: &[u8],
+    inputs: &[Port],
+    companions: &[String],
+) -> Result<Decoded, Misfit> {
     let text = std::str::from_utf8(body).map_err(|error| {
         let at = error.valid_up_to();
         let sentence = format!("the body is not JSON: byte {at} is not UTF-8");
@@ -44,8 +50,8 @@ pub(super) fn decode(body: &[u8], inputs: &[Port]) -> Result<Decoded, Misfit> {
     cursor.take_word("\u{feff}");
     let (filled, empty) = match cursor.peek_token() {
         None => return Err(no_rows("the body is empty")),
-        Some(b'[') => (rows::read(cursor, inputs)?, "the list of rows is empty"),
-        Some(b'{') => (object::read(cursor, inputs)?, "the columns have no rows"),
+        Some(b'[') => (rows::read(cursor, inputs, companions)?, "the list of rows is empty"),
+        Some(b'{') => (object::read(cursor, inputs, companions)?, "the columns have no rows"),
         Some(_) => return Err(fault::unreadable(text, cursor.at, FORM)),
     };
     let mut cursor = filled.cursor;
@@ -68,11 +74,29 @@ fn no_rows(why: &str) -> Misfit {
 }
 
 /// The columns to read from the object at the cursor, which is that of `row` if of any: one for
-/// each input, under the client's name for it.
+/// each input, under the client's name for it, and one for each companion that is there.
+fn columns_of(
+    cursor: &Cursor<'_>,
+    inputs: &[Port],
+    companions: &[String],
+    row: Option<usize>,
+) -> Result<Vec<Filling>, Misfit> {
+    let mut columns = input_columns(cursor, inputs, row)?;
+    if !companions.is_empty() {
+        let found = companion::find(cursor.clone(), companions, row)?;
+        let is_new = |name: &str| columns.iter().all(|column| column.name != name);
+        let new: Vec<Filling> =
+            found.into_iter().filter(|companion| is_new(&companion.name)).collect();
+        columns.extend(new);
+    }
+    Ok(columns)
+}
+
+/// One column for each input.
 ///
 /// Only a model with one input needs a look at the data, since any single column is its own; the
 /// look ends at the column of the input's name, which most often is the first.
-fn columns_of(
+fn input_columns(
     cursor: &Cursor<'_>,
     inputs: &[Port],
     row: Option<usize>,

@@ -8,8 +8,12 @@ use crate::codec::limits::{COLUMNS_MAX, ROWS_MAX, VALUES_MAX};
 use crate::tensor::{Misfit, MisfitKind, Port};
 
 /// Reads the object that begins at the cursor.
-pub(super) fn read<'t>(cursor: Cursor<'t>, inputs: &[Port]) -> Result<Filled<'t>, Misfit> {
-    let columns = columns_of(&cursor, inputs, None)?;
+pub(super) fn read<'t>(
+    cursor: Cursor<'t>,
+    inputs: &[Port],
+    companions: &[String],
+) -> Result<Filled<'t>, Misfit> {
+    let columns = columns_of(&cursor, inputs, companions, None)?;
     let start = cursor.clone();
     let mut table = Reading { cursor, columns, filled: 0, values: 0 };
     table.read_columns()?;

@@ -8,12 +8,16 @@ use crate::codec::limits::{COLUMNS_MAX, ROWS_MAX, VALUES_MAX};
 use crate::tensor::{ElementType, Misfit, Port};
 
 /// Reads the list that begins at the cursor.
-pub(super) fn read<'t>(mut cursor: Cursor<'t>, inputs: &[Port]) -> Result<Filled<'t>, Misfit> {
+pub(super) fn read<'t>(
+    mut cursor: Cursor<'t>,
+    inputs: &[Port],
+    companions: &[String],
+) -> Result<Filled<'t>, Misfit> {
     cursor.at += 1;
     if cursor.take(b']') {
         return Ok(Filled { cursor, columns: Vec::new(), rows: 0 });
     }
-    let columns = columns_of(&cursor, inputs, Some(0))?;
+    let columns = columns_of(&cursor, inputs, companions, Some(0))?;
     let mut table = Reading { cursor, inputs, columns, rows: 0, values: 0 };
     table.read_rows()?;
     Ok(Filled { cursor: table.cursor, columns: table.columns, rows: table.rows })

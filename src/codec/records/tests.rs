@@ -19,13 +19,13 @@ pub(super) fn two() -> Vec<Port> {
 
 #[track_caller]
 pub(super) fn refused(text: &str, inputs: &[Port]) -> Misfit {
-    decode(text.as_bytes(), inputs).unwrap_err()
+    decode(text.as_bytes(), inputs, &[]).unwrap_err()
 }
 
 #[test]
 fn rows_of_lists_become_one_run() {
     let text = " [ {\"tensor\" : [1.5,2, -3e0]},\n{\"tensor\":[4,5,6]} ] ";
-    let decoded = decode(text.as_bytes(), &floats()).unwrap();
+    let decoded = decode(text.as_bytes(), &floats(), &[]).unwrap();
     let table = decoded.table();
     let column = table.column("tensor").unwrap();
     assert_eq!((table.rows(), &column.row_shape), (2, &RowShape::Flat(3)));
@@ -34,14 +34,14 @@ fn rows_of_lists_become_one_run() {
 
 #[test]
 fn a_byte_order_mark_is_passed() {
-    assert!(decode("\u{feff}[{\"tensor\":1}]".as_bytes(), &floats()).is_ok());
+    assert!(decode("\u{feff}[{\"tensor\":1}]".as_bytes(), &floats(), &[]).is_ok());
 }
 
 #[test]
 fn scalars_and_nested_lists_tell_their_shape() {
     let inputs = [port("a", ElementType::I64), port("b", ElementType::F64)];
     let text = r#"[{"b":[[0.1,2],[3,4],[5,6]],"extra":[{"x":null}],"a":7}]"#;
-    let decoded = decode(text.as_bytes(), &inputs).unwrap();
+    let decoded = decode(text.as_bytes(), &inputs, &[]).unwrap();
     let table = decoded.table();
     let [first, second] = table.columns() else { panic!("{table:?}") };
     assert_eq!((first.name.as_str(), &first.row_shape), ("b", &RowShape::Told(vec![3, 2])));
@@ -51,16 +51,17 @@ fn scalars_and_nested_lists_tell_their_shape() {
 
 #[test]
 fn an_only_column_stands_for_an_only_input_under_its_own_name() {
-    let decoded = decode(br#"[{"d\u0061ta":[1]},{"data":[2]}]"#, &floats()).unwrap();
+    let decoded = decode(br#"[{"d\u0061ta":[1]},{"data":[2]}]"#, &floats(), &[]).unwrap();
     assert_eq!(decoded.table().columns()[0].name, "data");
-    let decoded = decode(br#"[{"id":"x","tensor":1},{"tensor":2,"id":3}]"#, &floats()).unwrap();
+    let decoded =
+        decode(br#"[{"id":"x","tensor":1},{"tensor":2,"id":3}]"#, &floats(), &[]).unwrap();
     assert_eq!(decoded.table().columns()[0].data.len(), 2);
 }
 
 #[test]
 fn text_and_truth_values_are_read() {
     let inputs = [port("a", ElementType::Bool), port("b", ElementType::String)];
-    let decoded = decode(br#"[{"a":[true,false],"b":"\u00e9\n"}]"#, &inputs).unwrap();
+    let decoded = decode(br#"[{"a":[true,false],"b":"\u00e9\n"}]"#, &inputs, &[]).unwrap();
     let table = decoded.table();
     assert_eq!(table.columns()[0].data, Data::Bool(Cow::Borrowed(&[true, false])));
     assert_eq!(table.columns()[1].data, Data::String(Cow::Owned(vec!["é\n".into()])));
@@ -152,7 +153,7 @@ fn what_is_passed_over_must_still_be_json() {
     let misfit = refused(r#"[{"tensor":1,"other":NaN}]"#, &floats());
     assert_eq!(misfit.kind, MisfitKind::NotANumber);
     assert_eq!(misfit.column.as_deref(), Some("other"));
-    let misfit = decode(b"[{\"tensor\":1,\"other\":\"\xff\"}]", &floats()).unwrap_err();
+    let misfit = decode(b"[{\"tensor\":1,\"other\":\"\xff\"}]", &floats(), &[]).unwrap_err();
     assert_eq!(misfit.sentence, "the body is not JSON: byte 22 is not UTF-8");
 }
 
@@ -174,4 +175,24 @@ fn values_are_limited_before_they_are_kept() {
     let fault = filling.read(&mut Cursor::new("[1,2,3]"), 2).unwrap_err();
     assert_eq!(fault, Fault::new(What::ManyValues, 5));
     assert_eq!(filling.len(), 2);
+}
+
+#[test]
+fn companions_come_beside_the_inputs_in_the_type_of_their_first_row() {
+    let companions = ["card".to_owned(), "session".to_owned(), "absent".to_owned()];
+    let text = br#"[{"session":7,"other":1,"tensor":[1,2],"card":"gold"},
+                    {"tensor":[3,4],"card":"none","session":-8}]"#;
+    let decoded = decode(text, &floats(), &companions).unwrap();
+    let table = decoded.table();
+    let card = vec!["gold".to_owned(), "none".to_owned()];
+    assert_eq!(table.column("card").unwrap().data, Data::String(Cow::Owned(card)));
+    assert_eq!(table.column("session").unwrap().data, Data::I64(Cow::Borrowed(&[7, -8])));
+    assert_eq!(table.columns().len(), 3);
+    let text = br#"{"tensor":[[1],[2]],"session":[1.5,2]}"#;
+    let decoded = decode(text, &floats(), &companions).unwrap();
+    let table = decoded.table();
+    assert_eq!(table.column("session").unwrap().data, Data::F64(Cow::Borrowed(&[1.5, 2.0])));
+    let misfit =
+        decode(br#"[{"tensor":[1],"card":"a"},{"tensor":[1],"card":2}]"#, &floats(), &companions);
+    assert_eq!(misfit.map(|_| ()).unwrap_err().column.as_deref(), Some("card"));
 }

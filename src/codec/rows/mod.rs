@@ -13,7 +13,7 @@ pub(super) use error::COLUMN_MAX;
 pub(super) use tree::{Cells, Generation, Member, Source, Value, answer};
 
 use super::literal;
-use crate::pipeline::Record;
+use crate::pipeline::{Finding, Record};
 use crate::tensor::Table;
 
 /// Bytes of an element without its cells, and of one cell with its comma: what to reserve.
@@ -43,7 +43,7 @@ pub fn write_rows(
     pieces.group(&members);
     let Pieces { done, fixed: last } = pieces;
     let fixed = done.iter().map(|(fixed, _)| fixed.len()).sum::<usize>() + last.len();
-    let values: usize = done.iter().map(|(_, cells)| cells.row_elements()).sum();
+    let values: usize = done.iter().map(|(_, varying)| varying.row_elements()).sum();
     let row_bytes = values.saturating_mul(VALUE_BYTES).saturating_add(fixed.max(FRAME_BYTES));
     let mut out = Vec::with_capacity(row_bytes.saturating_mul(input.rows()));
     out.push(b'[');
@@ -51,9 +51,12 @@ pub fn write_rows(
         if 0 < row {
             out.push(b',');
         }
-        for (fixed, cells) in &done {
+        for (fixed, varying) in &done {
             out.extend_from_slice(fixed);
-            write_cell(&mut out, cells, row);
+            match varying {
+                Varying::Cells(cells) => write_cell(&mut out, cells, row),
+                Varying::Failures(findings) => write_failures(&mut out, findings, row),
+            }
         }
         out.extend_from_slice(&last);
     }
@@ -72,11 +75,32 @@ fn write_cell(out: &mut Vec<u8>, cells: &Cells<'_>, row: usize) {
     out.push(b']');
 }
 
+/// The expressions that failed in a row.
+fn write_failures(out: &mut Vec<u8>, findings: &[Finding], row: usize) {
+    let failed: Vec<&Finding> = findings.iter().filter(|finding| finding.failed[row]).collect();
+    literal::list(out, &failed, |out, finding| literal::json(out, &finding.text));
+}
+
+/// What each row has a value of its own for.
+enum Varying<'m> {
+    Cells(&'m Cells<'m>),
+    Failures(&'m [Finding]),
+}
+
+impl Varying<'_> {
+    fn row_elements(&self) -> usize {
+        match self {
+            Varying::Cells(cells) => cells.row_elements(),
+            Varying::Failures(findings) => findings.len(),
+        }
+    }
+}
+
 /// An element's text in pieces: what is the same on each row is written once.
 struct Pieces<'m> {
-    /// Text, and the cells that follow it.
-    done: Vec<(Vec<u8>, &'m Cells<'m>)>,
-    /// Text after the last cells.
+    /// Text, and what follows it in each row.
+    done: Vec<(Vec<u8>, Varying<'m>)>,
+    /// Text after the last of those.
     fixed: Vec<u8>,
 }
 
@@ -98,12 +122,11 @@ impl<'m> Pieces<'m> {
         let out = &mut self.fixed;
         match value {
             Value::Group(members) => self.group(members),
-            Value::Cells(cells) => self.done.push((std::mem::take(out), cells)),
-            Value::Count(count) => literal::json(out, count),
+            Value::Cells(cells) => self.done.push((std::mem::take(out), Varying::Cells(cells))),
             Value::Dropped => out.extend_from_slice(b"[]"),
             Value::Elapsed(elapsed) => literal::list(out, elapsed, literal::json),
-            Value::Failures(failures) => {
-                literal::list(out, failures, |out, failure| literal::json(out, &failure.expression))
+            Value::Failures(findings) => {
+                self.done.push((std::mem::take(out), Varying::Failures(findings)));
             }
             Value::Text(text) => literal::json(out, text),
             Value::Time(time) => literal::json(out, time),

@@ -1,7 +1,7 @@
 //! Answers row by row, against the original's own, and every part that a query can ask for.
 
 use super::*;
-use crate::pipeline::CheckFailure;
+use crate::pipeline::Finding;
 use crate::tensor::{Column, Data, NamedTensor, RowShape, Tensor};
 use std::borrow::Cow;
 
@@ -11,7 +11,9 @@ fn named<'a>(name: &str, shape: &[usize], data: Data<'a>) -> NamedTensor<'a> {
 
 fn record(outputs: Vec<NamedTensor<'_>>) -> Record<'_> {
     Record {
-        check_failures: vec![],
+        findings: vec![],
+        chosen: None,
+        shadows: vec![],
         elapsed_ns: vec![532_259, 423_392_945],
         model_name: "aloha".into(),
         model_version: String::new(),
@@ -77,16 +79,21 @@ fn rows_are_flat_scalars_stay_scalar_and_anomalies_are_counted() {
         named("boxes", &[4, 2], Data::F64(Cow::Borrowed(&[0.5; 8]))),
         named("class", &[2], Data::I64(Cow::Borrowed(&[1, 2]))),
     ]);
-    record.check_failures = vec![CheckFailure { expression: "a < 1".into() }];
+    let finding = |name: &str, failed: [bool; 2]| Finding {
+        name: name.into(),
+        text: "a < 1".into(),
+        failed: failed.to_vec(),
+    };
+    record.findings = vec![finding("low", [false, true]), finding("odd", [false, true])];
     let dataset = Dataset::parse(Some("dataset.exclude=metadata&dataset.exclude=time")).unwrap();
     let rows = write_rows(&record, &input.unwrap(), "", &dataset).unwrap();
     assert_eq!(
         String::from_utf8(rows).unwrap(),
         concat!(
             r#"[{"in":{"id":7,"text":"a","image":[1,2]},"#,
-            r#""out":{"boxes":[0.5,0.5,0.5,0.5],"class":[1]},"anomaly":{"count":1}},"#,
+            r#""out":{"boxes":[0.5,0.5,0.5,0.5],"class":[1]},"anomaly":{"count":0,"low":false,"odd":false}},"#,
             r#"{"in":{"id":8,"text":"\"","image":[3,4]},"#,
-            r#""out":{"boxes":[0.5,0.5,0.5,0.5],"class":[2]},"anomaly":{"count":1}}]"#
+            r#""out":{"boxes":[0.5,0.5,0.5,0.5],"class":[2]},"anomaly":{"count":2,"low":true,"odd":true}}]"#
         )
     );
 }

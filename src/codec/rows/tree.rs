@@ -2,7 +2,7 @@
 
 use super::error::AnswerError;
 use crate::codec::literal;
-use crate::pipeline::{CheckFailure, Record};
+use crate::pipeline::{Finding, ModelKey, Record};
 use crate::tensor::{Column, Data, NamedTensor, RowShape, Table};
 use std::borrow::Cow;
 
@@ -18,13 +18,12 @@ pub(in crate::codec) struct Member<'a> {
 pub(in crate::codec) enum Value<'a> {
     Group(Vec<Member<'a>>),
     Cells(Cells<'a>),
-    /// How many validations found something.
-    Count(u32),
     /// The columns left out: none of an answer; in the original's logs, large ones may be.
     Dropped,
     /// Nanoseconds.
     Elapsed(&'a [u64]),
-    Failures(&'a [CheckFailure]),
+    /// The expressions of those that failed in the row.
+    Failures(&'a [Finding]),
     Text(Cow<'a, str>),
     /// Milliseconds since the Unix epoch.
     Time(i64),
@@ -77,14 +76,12 @@ pub(in crate::codec) fn answer<'a>(
     generation: Generation,
 ) -> Result<Vec<Member<'a>>, AnswerError> {
     let outputs = record.outputs.iter().map(|output| model_cells(output, input.rows()));
-    let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
+    let mut outputs = outputs.collect::<Result<Vec<_>, _>>()?;
+    outputs.extend(record.chosen.as_ref().map(|chosen| model_split(chosen)));
     let validations = match generation {
-        Generation::CheckFailures => {
-            member("check_failures", Value::Failures(&record.check_failures))
-        }
+        Generation::CheckFailures => member("check_failures", Value::Failures(&record.findings)),
         Generation::Anomaly => {
-            let count = u32::try_from(record.check_failures.len()).unwrap_or(u32::MAX);
-            member("anomaly", Value::Group(vec![member("count", Value::Count(count))]))
+            member("anomaly", Value::Group(anomalies(&record.findings, input.rows())))
         }
     };
     let metadata = vec![
@@ -94,13 +91,49 @@ pub(in crate::codec) fn answer<'a>(
         member("dropped", Value::Dropped),
         member("partition", Value::Text(Cow::Borrowed(partition))),
     ];
-    Ok(vec![
+    let mut members = vec![
         member("time", Value::Time(i64::try_from(record.time_ms).unwrap_or(i64::MAX))),
         member("in", Value::Group(input.columns().iter().map(request_cells).collect())),
         member("out", Value::Group(outputs)),
-        validations,
-        member("metadata", Value::Group(metadata)),
-    ])
+    ];
+    for shadow in &record.shadows {
+        let outputs = shadow.outputs.iter().map(|output| model_cells(output, input.rows()));
+        let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
+        let name = Cow::Owned(format!("out_{}", shadow.model_name));
+        members.push(Member { name, value: Value::Group(outputs) });
+    }
+    members.push(validations);
+    members.push(member("metadata", Value::Group(metadata)));
+    Ok(members)
+}
+
+/// How many validations failed in each row, and each by its name.
+fn anomalies(findings: &[Finding], rows: usize) -> Vec<Member<'_>> {
+    let count = |row: usize| findings.iter().filter(|finding| finding.failed[row]).count();
+    let counts = (0..rows).map(|row| u32::try_from(count(row)).unwrap_or(u32::MAX)).collect();
+    let cells = |data| Value::Cells(Cells { data, row_shape: Vec::new(), source: Source::Model });
+    let mut members = vec![member("count", cells(Data::U32(Cow::Owned(counts))))];
+    members.extend(findings.iter().map(|finding| {
+        member(&finding.name, cells(Data::Bool(Cow::Borrowed(finding.failed.as_slice()))))
+    }));
+    members
+}
+
+/// The model that each row went to, in the original's form: JSON within a list of one string.
+fn model_split(chosen: &[ModelKey]) -> Member<'_> {
+    let text = |key: &ModelKey| {
+        let mut text = b"{\"name\":".to_vec();
+        literal::json(&mut text, &key.name);
+        text.extend_from_slice(b",\"version\":");
+        literal::json(&mut text, &key.version);
+        text.extend_from_slice(b",\"sha\":");
+        literal::json(&mut text, &key.sha.hex());
+        text.push(b'}');
+        String::from_utf8_lossy(&text).into_owned()
+    };
+    let data = Data::String(Cow::Owned(chosen.iter().map(text).collect()));
+    let cells = Cells { data, row_shape: vec![1], source: Source::Model };
+    member("_model_split", Value::Cells(cells))
 }
 
 fn member<'a>(name: &'a str, value: Value<'a>) -> Member<'a> {

@@ -26,6 +26,10 @@ const SECRET_FILE_BYTES_MAX: u64 = 64 << 10;
 pub(super) struct Environment {
     pub(super) variables: BTreeMap<String, String>,
     pub(super) problems: Vec<String>,
+    /// What is odd and keeps nothing from starting.
+    pub(super) warnings: Vec<String>,
+    /// Whether nothing is to be made or written, the persistent directory neither.
+    looks_only: bool,
 }
 
 impl Environment {
@@ -33,7 +37,13 @@ impl Environment {
         // Compose and Kubernetes pass an empty text for what was left out.
         let variables =
             variables.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
-        Environment { variables, problems: Vec::new() }
+        let (problems, warnings) = (Vec::new(), Vec::new());
+        Environment { variables, problems, warnings, looks_only: false }
+    }
+
+    /// The same for one who only wants to know.
+    pub(super) fn looking_only(self) -> Environment {
+        Environment { looks_only: true, ..self }
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {
@@ -220,12 +230,15 @@ impl Environment {
     }
 
     pub(super) fn persist(&mut self) -> Option<PathBuf> {
-        let chosen = persist::choose(
-            self.text("POTOROO_PERSIST").map(PathBuf::from),
-            self.text("XDG_STATE_HOME").map(PathBuf::from),
-            self.text("HOME").map(PathBuf::from),
-        );
-        match chosen {
+        let path = |name| self.text(name).map(PathBuf::from);
+        let (asked, state_home, home) =
+            (path("POTOROO_PERSIST"), path("XDG_STATE_HOME"), path("HOME"));
+        if self.looks_only {
+            let candidates = persist::candidates(asked, state_home, home);
+            let usable = candidates.iter().find(|path| path.is_dir() && persist::is_usable(path));
+            return usable.or(candidates.first()).cloned();
+        }
+        match persist::choose(asked, state_home, home) {
             Ok(directory) => Some(directory),
             Err(error) => {
                 self.problems.push(crate::exit::chain(&error));

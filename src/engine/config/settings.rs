@@ -109,4 +109,51 @@ pub const SETTINGS: &[Setting] = &[
         default: "(none)",
         meaning: "The private key of `POTOROO_TLS_CERT`, a PEM file.",
     },
+    Setting {
+        name: "POTOROO_CA_FILE",
+        default: "(none)",
+        meaning: "A PEM file with the certificates of further authorities: they are trusted beside \
+                  the built-in ones, by registry, token service and proxy.",
+    },
+    Setting {
+        name: "SSL_CERT_FILE",
+        default: "(none)",
+        meaning: "The same where `POTOROO_CA_FILE` is not set; one that cannot be used is told and \
+                  left out.",
+    },
+    Setting {
+        name: "HTTPS_PROXY",
+        default: "(none)",
+        meaning: "The proxy for hosts with TLS, `http://user:password@host:port`. This and the \
+                  next three may be written in small letters; loopback is never asked by a proxy.",
+    },
+    Setting {
+        name: "HTTP_PROXY",
+        default: "(none)",
+        meaning: "The proxy for hosts without TLS; it is asked to `CONNECT` too.",
+    },
+    Setting {
+        name: "ALL_PROXY",
+        default: "(none)",
+        meaning: "The proxy for hosts that have none by the two before.",
+    },
+    Setting {
+        name: "NO_PROXY",
+        default: "(none)",
+        meaning: "What is reached without a proxy, with commas between: `host` with all below it, \
+                  `.domain`, `*.domain`, an address, `address/bits`, each but the last with `:port` \
+                  if wanted, or `*`.",
+    },
+    Setting {
+        name: "REGISTRY_AUTH_FILE",
+        default: "(none)",
+        meaning: "A file of logins as podman keeps it. The first login for the registry is used \
+                  where `OCI_USERNAME` and `OCI_PASSWORD` are not set.",
+    },
+    Setting {
+        name: "DOCKER_CONFIG",
+        default: "$HOME/.docker",
+        meaning: "The directory of docker's `config.json`, or of a `.dockerconfigjson`, which is \
+                  looked at next; the last is `$XDG_RUNTIME_DIR/containers/auth.json`.",
+    },
 ];

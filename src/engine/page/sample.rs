@@ -149,7 +149,7 @@ mod tests {
         for (inputs, wanted) in cases {
             let row = row(&inputs).unwrap();
             assert_eq!(row, wanted);
-            let read = codec::decode(InputFormat::PandasRecords, row.into_bytes(), &inputs);
+            let read = codec::decode(InputFormat::PandasRecords, row.into_bytes(), &inputs, &[]);
             assert_eq!(read.unwrap().table().rows(), 1, "{wanted}");
         }
     }

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use ureq::Timeout;
 
-use super::{REDIRECTS_MAX, Timeouts};
+use super::distrust::{Verdict, verdict};
+use super::proxy::Proxy;
+use super::{Distrust, REDIRECTS_MAX, Timeouts, TlsFault};
+use crate::clock::{Clock, DeviceClock};
 use crate::oci::excerpt;
 
 /// Why a request got no answer, or an answer did not end.
@@ -37,28 +40,30 @@ pub enum Error {
         limit: Duration,
     },
     /// The certificate of the host is not one we trust.
-    #[error("the TLS certificate of {host} is not trusted")]
+    #[error("the TLS certificate of {host} {distrust}")]
     Untrusted {
         /// The host and port.
         host: String,
         /// What is wrong with the certificate.
-        source: io::Error,
+        distrust: Distrust,
     },
-    /// TLS failed for another reason: a version, a plain-text server.
-    #[error("no TLS connection with {host}")]
+    /// There is no TLS connection, whatever the certificate.
+    #[error("no TLS connection with {host}: {fault}")]
     Tls {
         /// The host and port.
         host: String,
-        /// What the TLS library said.
-        source: io::Error,
+        /// Why not.
+        fault: TlsFault,
     },
-    /// The proxy would not connect us.
-    #[error("the proxy did not connect to {host}: {why}")]
+    /// The proxy does not connect us.
+    #[error("{}", fault.sentence(proxy, host))]
     Proxy {
-        /// The host and port.
+        /// The proxy's host and port; never its user and password.
+        proxy: String,
+        /// The host and port behind it.
         host: String,
-        /// What it said, shortened.
-        why: String,
+        /// Why not.
+        fault: ProxyFault,
     },
     /// The connection failed or ended too early.
     #[error("the connection with {host} broke")]
@@ -102,6 +107,65 @@ pub enum Error {
     },
 }
 
+/// Why a proxy does not connect us.
+#[derive(Debug)]
+pub enum ProxyFault {
+    /// It wants a user and password, or others than these: status 407, or 401, as tinyproxy has it.
+    Login,
+    /// It is not allowed to (status 403).
+    Denied,
+    /// It answered with another status, or not as a proxy does.
+    Said(String),
+    /// It was not reached itself, or did not get through in time.
+    Lost(Box<Error>),
+}
+
+impl ProxyFault {
+    /// From the words of the client below, which have the status in them and nothing else.
+    fn from_words(words: &str) -> Self {
+        let status = words.strip_prefix("proxy server responded ").and_then(|it| it.get(..3));
+        match status {
+            Some("407" | "401") => Self::Login,
+            Some("403") => Self::Denied,
+            Some(status) => Self::Said(format!("it answers with status {status}")),
+            None => Self::Said(excerpt(words)),
+        }
+    }
+
+    fn sentence(&self, proxy: &str, host: &str) -> String {
+        match self {
+            Self::Login => {
+                format!("the proxy {proxy} wants another login to connect to {host}")
+            }
+            Self::Denied => {
+                format!("the proxy {proxy} does not allow connections to {host} (status 403)")
+            }
+            Self::Said(words) => format!("the proxy {proxy} does not connect to {host}: {words}"),
+            Self::Lost(error) => format!("the proxy {proxy} does not connect to {host}: {error}"),
+        }
+    }
+
+    const fn hint(&self) -> &'static str {
+        match self {
+            Self::Login => {
+                "write user and password into the proxy's URL, percent-encoded: \
+                 HTTPS_PROXY=http://user:password@host:port"
+            }
+            Self::Denied => {
+                "have the host and port allowed at the proxy, or name the host in NO_PROXY if it \
+                 is reached without"
+            }
+            Self::Said(_) => {
+                "check host and port, and that the proxy may reach them; a host that is reached \
+                 without a proxy is named in NO_PROXY"
+            }
+            Self::Lost(_) => {
+                "check HTTPS_PROXY; a host that is reached without a proxy is named in NO_PROXY"
+            }
+        }
+    }
+}
+
 /// What was waited for when the time was over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
@@ -130,6 +194,61 @@ impl fmt::Display for Wait {
 }
 
 impl Error {
+    /// What a person does next, where the error itself tells more than that there is no answer.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Untrusted { distrust, .. } => Some(distrust.hint()),
+            Self::Tls { fault, .. } => Some(fault.hint()),
+            Self::Proxy { fault, .. } => Some(fault.hint()),
+            Self::UnknownHost { .. }
+            | Self::Refused { .. }
+            | Self::TimedOut { .. }
+            | Self::Broken { .. }
+            | Self::NotHttp { .. }
+            | Self::TooManyRedirects { .. }
+            | Self::NoLocation { .. }
+            | Self::Location { .. } => None,
+        }
+    }
+
+    /// The same error of a request that went through a proxy: before there is a connection, it
+    /// is the proxy that was not found, not reached or too slow.
+    ///
+    /// With a proxy that speaks TLS itself, it is not known whose certificate was refused.
+    pub(super) fn behind(self, proxy: &Proxy) -> Self {
+        let name = proxy.name.as_str();
+        let either = |host: String| {
+            if proxy.is_tls { format!("{host} or its proxy {name}") } else { host }
+        };
+        let (host, fault) = match self {
+            Self::Untrusted { host, distrust } => {
+                return Self::Untrusted { host: either(host), distrust };
+            }
+            Self::Tls { host, fault } => return Self::Tls { host: either(host), fault },
+            Self::Proxy { host, fault, .. } => (host, fault),
+            Self::UnknownHost { host } => {
+                let host_of_proxy = name.to_owned();
+                (host, ProxyFault::Lost(Box::new(Self::UnknownHost { host: host_of_proxy })))
+            }
+            Self::Refused { host, source } => {
+                let host_of_proxy = name.to_owned();
+                (host, ProxyFault::Lost(Box::new(Self::Refused { host: host_of_proxy, source })))
+            }
+            Self::TimedOut { host, wait: wait @ (Wait::Resolve | Wait::Connect), limit } => {
+                let lost = Self::TimedOut { host: name.to_owned(), wait, limit };
+                (host, ProxyFault::Lost(Box::new(lost)))
+            }
+            other @ (Self::TimedOut { .. }
+            | Self::Broken { .. }
+            | Self::NotHttp { .. }
+            | Self::TooManyRedirects { .. }
+            | Self::NoLocation { .. }
+            | Self::Location { .. }) => return other,
+        };
+        Self::Proxy { proxy: name.to_owned(), host, fault }
+    }
+
     /// The error behind one that the reader of an [`Answer`](super::Answer) gave.
     #[must_use]
     pub fn while_reading(host: &str, error: io::Error, timeouts: &Timeouts) -> Self {
@@ -147,25 +266,27 @@ impl Error {
             ureq::Error::HostNotFound => Self::UnknownHost { host },
             ureq::Error::Io(source) => Self::from_io(host, source),
             ureq::Error::Rustls(source) => Self::from_io(host, io::Error::other(source)),
-            ureq::Error::ConnectProxyFailed(why) => Self::Proxy { host, why: excerpt(&why) },
+            // Which proxy it was is known to who made the request.
+            ureq::Error::ConnectProxyFailed(words) => {
+                Self::Proxy { proxy: String::new(), host, fault: ProxyFault::from_words(&words) }
+            }
             other => Self::NotHttp { host, why: excerpt(&other.to_string()) },
         }
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is open, most mean the same")]
     fn from_io(host: String, source: io::Error) -> Self {
-        let text = source.to_string();
-        // The resolver and the TLS library come through as text: their types are not ours to name.
-        if text.contains("failed to lookup address") {
+        let source = match verdict(source, DeviceClock.since_epoch()) {
+            Ok(Verdict::Certificate(distrust)) => return Self::Untrusted { host, distrust },
+            Ok(Verdict::Fault(fault)) => return Self::Tls { host, fault },
+            Err(source) => source,
+        };
+        // The resolver comes through as text: its type is not ours to name.
+        if source.to_string().contains("failed to lookup address") {
             return Self::UnknownHost { host };
-        }
-        if text.contains("invalid peer certificate") {
-            return Self::Untrusted { host, source };
         }
         match source.kind() {
             io::ErrorKind::ConnectionRefused => Self::Refused { host, source },
-            io::ErrorKind::InvalidData => Self::Tls { host, source },
-            io::ErrorKind::Other if source.get_ref().is_some() => Self::Tls { host, source },
             _ => Self::Broken { host, source },
         }
     }
@@ -185,58 +306,4 @@ fn waited(timeout: Timeout, timeouts: &Timeouts) -> (Wait, Duration) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::TcpListener;
-    use std::time::Duration;
-
-    use ureq::http::Method;
-
-    use crate::http::client::{Call, Client, Error, Patience, Timeouts, Wait};
-
-    fn fetch(uri: &str, timeouts: Timeouts) -> Error {
-        let call = Call {
-            method: Method::GET,
-            uri: &uri.parse().unwrap(),
-            headers: &[],
-            authorization: None,
-            patience: Patience::Answer,
-        };
-        Client::new(timeouts).fetch(&call).unwrap_err()
-    }
-
-    #[test]
-    fn a_port_where_nothing_listens_refuses() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
-        let error = fetch(&format!("http://{address}/"), Timeouts::EDGE);
-        assert!(matches!(error, Error::Refused { host, .. } if host == address.to_string()));
-    }
-
-    #[test]
-    fn a_host_that_says_nothing_is_given_up() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let uri = format!("http://{}/", listener.local_addr().unwrap());
-        let stall = Duration::from_millis(50);
-        let error = fetch(&uri, Timeouts { stall, ..Timeouts::EDGE });
-        assert!(
-            matches!(error, Error::TimedOut { wait: Wait::Read, limit, .. } if limit == stall),
-            "{error:?}"
-        );
-    }
-
-    #[test]
-    fn a_server_without_tls_is_told_from_an_untrusted_one() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let uri = format!("https://{}/", listener.local_addr().unwrap());
-        let server = std::thread::spawn(move || {
-            use std::io::{Read, Write};
-            let (mut stream, _) = listener.accept().unwrap();
-            let _ = stream.read(&mut [0; 64]).unwrap();
-            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
-        });
-        let error = fetch(&uri, Timeouts::EDGE);
-        server.join().unwrap();
-        assert!(matches!(error, Error::Tls { .. }), "{error:?}");
-    }
-}
+mod tests;

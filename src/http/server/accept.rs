@@ -1,18 +1,19 @@
 //! The door: accepts connections, gives each a thread, and outlives every error on the way.
 
 use crate::logging::AT_SERVE;
-use std::io::{self, Read, Write};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Service;
 use super::body::Budget;
 use super::connection;
-use super::limits::{HEAD_BYTES_MIN, Limits};
+use super::limits::{CONNECTIONS_MAX, HEAD_BYTES_MIN, Limits};
+use super::porter::Porter;
 use super::refusal::Refusal;
 use super::table::{Admission, Seat, Table};
 use super::tls::Tls;
@@ -27,21 +28,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// One line in the log for all that went wrong at the door in this time.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
-/// Refused connections kept until the client has read why: a burst from one machine's browser
-/// or load generator.
-const REFUSED_MAX: usize = 64;
+/// Connections that the kernel completes and keeps until we come: twice as many as have a place,
+/// since the door waits up to [`SEAT_PATIENCE`] for one newcomer. Beyond it a client's
+/// first packet is dropped and sent again a second later. The kernel's `somaxconn` bounds it too.
+const BACKLOG: u16 = 1024;
 
-/// How long each of them is kept.
-const REFUSED_KEPT: Duration = Duration::from_secs(1);
-
-/// How often they are looked at while there are any.
-const REFUSED_LOOK: Duration = Duration::from_millis(50);
-
-/// Stack of the thread that keeps them: one buffer and a list.
-const REFUSED_STACK_BYTES: usize = 128 * 1024;
-
-/// Bytes taken at once from a refused connection.
-const REFUSED_BYTES: usize = 4096;
+const _: () = assert!(BACKLOG as usize >= CONNECTIONS_MAX, "a burst for all places is taken in");
 
 /// How long waking the accept call by a connection to ourselves may take, where that is needed.
 const WAKE_DEADLINE: Duration = Duration::from_millis(50);
@@ -57,7 +49,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    fn new(limits: Limits, table: Arc<Table>, tls: Option<Tls>) -> Arc<Shared> {
+    pub(super) fn new(limits: Limits, table: Arc<Table>, tls: Option<Tls>) -> Arc<Shared> {
         let bodies = Budget::new(limits.bodies_bytes_max);
         Arc::new(Shared { limits, table, bodies, tls })
     }
@@ -69,7 +61,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     shared: Arc<Shared>,
-    refused: SyncSender<Refused>,
+    porter: Porter,
 }
 
 impl Server {
@@ -85,22 +77,18 @@ impl Server {
         assert!(limits.head_bytes_max >= HEAD_BYTES_MIN, "a line of framing must fit the buffer");
         assert!(limits.body_rate_min >= 1, "a rate of zero never ends");
         assert!(limits.requests_per_connection_max >= 1, "a connection is for a request");
-        let listener = TcpListener::bind(address)?;
+        let listener = listen(address)?;
         let address = listener.local_addr()?;
         let table = Arc::new(Table::new(&limits));
-        let (refused, receiver) = mpsc::sync_channel(REFUSED_MAX);
-        thread::Builder::new()
-            .name("http-refused".to_owned())
-            .stack_size(REFUSED_STACK_BYTES)
-            .spawn(move || keep_refused(&receiver))?;
-        Ok(Server { listener, address, shared: Shared::new(limits, table, None), refused })
+        let shared = Shared::new(limits, table, None);
+        Ok(Server { listener, address, shared, porter: Porter::start()? })
     }
 
     /// The same server, speaking TLS and nothing else.
     ///
     /// Each handshake is on its connection's own thread, within [`Limits::head_deadline`]. A
-    /// client that asks in plain HTTP gets a plain answer of status 400; one that is refused for
-    /// want of room gets an alert, since no answer could be read.
+    /// client that asks in plain HTTP gets a plain answer of status 400. Of those that are refused
+    /// for want of room a few at a time are told so in TLS, and the others get an alert.
     #[must_use]
     pub fn with_tls(self, tls: Tls) -> Server {
         let (limits, table) = (self.shared.limits.clone(), Arc::clone(&self.shared.table));
@@ -157,13 +145,14 @@ impl Server {
             Admission::Full(socket) => {
                 let refusal = Refusal::AtCapacity { limit: self.shared.limits.connections_max };
                 complaints.note("a connection was refused", &refusal);
-                self.refuse(socket, refusal, service.as_ref());
+                self.porter.refuse(&self.shared, socket, refusal, service.as_ref());
             }
             Admission::Seated(seat) => {
                 let socket = Arc::clone(&seat.slot().socket);
                 if let Err(error) = self.start(seat, service) {
                     complaints.note("a connection got no thread and was refused", &error);
-                    self.refuse(socket, Refusal::NoThread, service.as_ref());
+                    let refusal = Refusal::NoThread;
+                    self.porter.refuse(&self.shared, socket, refusal, service.as_ref());
                 }
             }
         }
@@ -177,59 +166,26 @@ impl Server {
             .spawn(move || connection::serve(&shared, &seat, service.as_ref()))
             .map(drop)
     }
-
-    /// Answers at once without waiting for the socket, and leaves the rest to [`keep_refused`].
-    fn refuse(&self, socket: Arc<TcpStream>, refusal: Refusal, service: &dyn Service) {
-        let answer = connection::last_answer(&self.shared, service, refusal);
-        if socket.set_nonblocking(true).is_err() || !has_more(&socket) {
-            return;
-        }
-        let mut stream: &TcpStream = &socket;
-        // The send buffer of a fresh socket is empty; an answer that it does not take is lost.
-        let written = stream.write_all(&answer).and_then(|()| stream.shutdown(Shutdown::Write));
-        if written.is_ok() {
-            // A full queue only means that this client may see a reset instead of the reason.
-            let _ = self.refused.try_send(Refused { socket, since: Instant::now() });
-        }
-    }
 }
 
-/// A connection that was answered without a thread, and must not be reset before that is read.
-#[derive(Debug)]
-struct Refused {
-    socket: Arc<TcpStream>,
-    since: Instant,
-}
-
-/// Takes in what refused clients still send, until they leave or have had their time.
-fn keep_refused(receiver: &Receiver<Refused>) {
-    let mut kept: Vec<Refused> = Vec::new();
-    loop {
-        let next = match kept.is_empty() {
-            true => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            false => receiver.recv_timeout(REFUSED_LOOK),
-        };
-        match next {
-            Ok(refused) => {
-                if kept.len() == REFUSED_MAX {
-                    kept.remove(0);
-                }
-                kept.push(refused);
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
+/// As the standard library listens, but for the longer queue.
+fn listen(address: impl ToSocketAddrs) -> io::Result<TcpListener> {
+    let listen_at = |address: SocketAddr| -> io::Result<TcpListener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        // A restart must not wait until the connections of the last run are forgotten.
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG.into())?;
+        Ok(socket.into())
+    };
+    let mut failed = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+    for address in address.to_socket_addrs()? {
+        match listen_at(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = error,
         }
-        kept.retain(|one| one.since.elapsed() < REFUSED_KEPT && has_more(&one.socket));
     }
-}
-
-/// Takes in what a nonblocking socket has; false when the client is gone.
-fn has_more(mut socket: &TcpStream) -> bool {
-    let mut taken = [0; REFUSED_BYTES];
-    match socket.read(&mut taken) {
-        Ok(count) => count > 0,
-        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-    }
+    Err(failed)
 }
 
 /// Tells the log what goes wrong at the door, without letting clients fill it.

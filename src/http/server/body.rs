@@ -100,6 +100,11 @@ impl Budget {
         taken.map(drop).map_err(|_| BodyError::Busy { limit_bytes: self.bytes_max })
     }
 
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn is_whole(&self) -> bool {
+        self.used.load(Ordering::Acquire) == 0
+    }
+
     fn give_back(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::AcqRel);
     }

@@ -15,7 +15,6 @@ use super::refusal::Refusal;
 use super::request::Request;
 use super::response::{Ending, Response};
 use super::table::{Phase, Seat, Slot};
-use super::tls::ALERT;
 use super::wire::Wire;
 
 /// Memory for an answer's head, which is kept between requests: the usual one fits.
@@ -24,7 +23,9 @@ const ANSWER_HEAD_BYTES: usize = 512;
 /// Serves one connection on its own thread; an error means that the client has left.
 pub(super) fn serve(shared: &Shared, seat: &Seat, service: &dyn Service) {
     let slot = seat.slot();
-    if let Err(error) = Connection::converse(shared, seat, &slot, service) {
+    let ended = Wire::new(&slot.socket, &shared.limits)
+        .and_then(|wire| Connection::converse(shared, seat, &slot, service, wire));
+    if let Err(error) = ended {
         log::trace!(target: AT_SERVE, "msg={:?}", format!("a connection ended before its answer was taken: {error}"));
     }
 }
@@ -40,7 +41,7 @@ enum After {
     Linger,
 }
 
-struct Connection<'c> {
+pub(super) struct Connection<'c> {
     shared: &'c Shared,
     seat: &'c Seat,
     slot: &'c Slot,
@@ -52,13 +53,13 @@ struct Connection<'c> {
 }
 
 impl<'c> Connection<'c> {
-    fn converse(
+    pub(super) fn converse(
         shared: &'c Shared,
         seat: &'c Seat,
         slot: &'c Slot,
         service: &'c dyn Service,
+        wire: Wire<'c>,
     ) -> io::Result<()> {
-        let wire = Wire::new(&slot.socket, &shared.limits)?;
         let out = Vec::with_capacity(ANSWER_HEAD_BYTES);
         let requests_left = shared.limits.requests_per_connection_max;
         let mut connection = Connection { shared, seat, slot, service, wire, out, requests_left };
@@ -190,11 +191,7 @@ fn refusal_response(service: &dyn Service, refusal: Refusal) -> Response {
 }
 
 /// A refusal as the bytes of the only answer on its connection.
-pub(super) fn last_answer(shared: &Shared, service: &dyn Service, refusal: Refusal) -> Vec<u8> {
-    if shared.tls.is_some() {
-        // Without a handshake the client can read no answer, only this.
-        return ALERT.to_vec();
-    }
+pub(super) fn last_answer(service: &dyn Service, refusal: Refusal) -> Vec<u8> {
     let response = refusal_response(service, refusal);
     let mut bytes = Vec::new();
     response.write_head(Ending::Close, &mut bytes);

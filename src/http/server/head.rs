@@ -196,7 +196,12 @@ fn split_target<'h>(method: &str, target: &'h str) -> Result<(&'h str, Option<&'
         Some((scheme, rest))
             if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") =>
         {
-            rest.find(['/', '?']).map_or("", |at| &rest[at..])
+            let (authority, rooted) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+            // RFC 9110 section 4.2: a URI without a host is invalid, and a user has no place in it.
+            if !is_authority(authority.as_bytes()) {
+                return refused("the target names no host: begin it with a slash");
+            }
+            rooted
         }
         Some(_) | None => return refused("the target is no path: begin it with a slash"),
     };
@@ -233,12 +238,32 @@ fn check_host(fields: &[httparse::Header<'_>], version: Version) -> Result<(), R
             Version::Http11 => refused("Host is missing: send the name you call the server by"),
         };
     };
-    let is_host_byte =
-        |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
-    if hosts.next().is_some() || !host.iter().all(is_host_byte) {
+    // A target without an authority, such as a URN's, comes with an empty one.
+    if hosts.next().is_some() || !(host.is_empty() || is_authority(host)) {
         return refused("Host is not one name with an optional port: send exactly one");
     }
     Ok(())
+}
+
+/// A host and an optional port (RFC 3986 section 3.2), of which only the port may be empty.
+fn is_authority(text: &[u8]) -> bool {
+    let (host, rest) = match text.strip_prefix(b"[") {
+        Some(literal) => match literal.iter().position(|byte| *byte == b']') {
+            Some(end) => (&literal[..end], &literal[end + 1..]),
+            None => return false,
+        },
+        None => text.split_at(text.iter().position(|byte| *byte == b':').unwrap_or(text.len())),
+    };
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(byte);
+    let is_host = match text.starts_with(b"[") {
+        true => host.iter().all(|byte| is_name(byte) || *byte == b':'),
+        false => host.iter().all(is_name),
+    };
+    let is_port = match rest.split_first() {
+        Some((colon, port)) => *colon == b':' && port.iter().all(u8::is_ascii_digit),
+        None => true,
+    };
+    !host.is_empty() && is_host && is_port
 }
 
 /// How the body is delimited (RFC 9112 section 6.3). Whatever two readers could understand in

@@ -6,6 +6,7 @@
 mod limits;
 
 mod accept;
+mod porter;
 mod table;
 
 mod connection;
@@ -23,6 +24,10 @@ mod tls;
 mod wire;
 
 mod key;
+
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod trial;
 
 pub use accept::{Handle, Server};
 pub use body::BodyError;

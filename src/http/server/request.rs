@@ -19,6 +19,11 @@ impl<'a, 'w> Request<'a, 'w> {
         Request { head, body, peer }
     }
 
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn head(&self) -> &Head<'a> {
+        self.head
+    }
+
     pub(super) fn finish(self) -> Outcome {
         self.body.finish()
     }

@@ -7,18 +7,25 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 use super::tls::{HANDSHAKE, Session};
+#[cfg(any(test, fuzzing))]
+use super::trial::Script;
 
 /// The socket alone, or the socket under TLS.
 #[derive(Debug)]
 pub(super) enum Stream<'s> {
     Plain(&'s TcpStream),
     Tls(&'s TcpStream, Session),
+    /// Bytes from a script; the socket is there for its options alone.
+    #[cfg(any(test, fuzzing))]
+    Scripted(&'s TcpStream, &'s Script),
 }
 
 impl<'s> Stream<'s> {
     pub(super) fn socket(&self) -> &'s TcpStream {
         match self {
             Stream::Plain(socket) | Stream::Tls(socket, _) => socket,
+            #[cfg(any(test, fuzzing))]
+            Stream::Scripted(socket, _) => socket,
         }
     }
 
@@ -41,6 +48,8 @@ impl<'s> Stream<'s> {
         match self {
             Stream::Plain(_) => false,
             Stream::Tls(_, session) => session.is_handshaking(),
+            #[cfg(any(test, fuzzing))]
+            Stream::Scripted(..) => false,
         }
     }
 
@@ -49,6 +58,8 @@ impl<'s> Stream<'s> {
         match self {
             Stream::Plain(_) => Ok(0),
             Stream::Tls(socket, session) => session.turn(socket),
+            #[cfg(any(test, fuzzing))]
+            Stream::Scripted(..) => Ok(0),
         }
     }
 
@@ -57,6 +68,8 @@ impl<'s> Stream<'s> {
         match self {
             Stream::Plain(socket) => socket.read(into),
             Stream::Tls(socket, session) => session.read(socket, into),
+            #[cfg(any(test, fuzzing))]
+            Stream::Scripted(_, script) => Ok(script.read(into)),
         }
     }
 
@@ -74,6 +87,12 @@ impl<'s> Stream<'s> {
                 IoSlice::advance_slices(slices, taken);
                 session.flush(socket)
             }
+            #[cfg(any(test, fuzzing))]
+            Stream::Scripted(_, script) => {
+                let count = script.write(slices);
+                IoSlice::advance_slices(slices, count);
+                Ok(count)
+            }
         }
     }
 
@@ -82,6 +101,8 @@ impl<'s> Stream<'s> {
         match self {
             Stream::Plain(_) => false,
             Stream::Tls(_, session) => session.owes(),
+            #[cfg(any(test, fuzzing))]
+            Stream::Scripted(..) => false,
         }
     }
 

@@ -15,6 +15,7 @@ mod descriptors;
 mod heads;
 mod keys;
 mod life;
+mod scripts;
 mod slow;
 mod tls;
 

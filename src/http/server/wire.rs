@@ -39,9 +39,13 @@ impl<'s> Wire<'s> {
     pub(super) fn new(socket: &'s TcpStream, limits: &Limits) -> io::Result<Wire<'s>> {
         socket.set_nodelay(true)?;
         socket.set_write_timeout(Some((limits.grace / WRITE_SLICES).max(TIMEOUT_MIN)))?;
+        Ok(Wire::over(Stream::Plain(socket), limits))
+    }
+
+    /// The same over a stream whose socket has its options.
+    pub(super) fn over(stream: Stream<'s>, limits: &Limits) -> Wire<'s> {
         let buffer = vec![0; limits.head_bytes_max];
-        let stream = Stream::Plain(socket);
-        Ok(Wire { stream, timeout: Duration::MAX, buffer, start: 0, end: 0 })
+        Wire { stream, timeout: Duration::MAX, buffer, start: 0, end: 0 }
     }
 
     /// Shakes hands over TLS; false when the client does not speak it, which reads plain answers.

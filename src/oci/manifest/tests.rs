@@ -165,6 +165,17 @@ fn each_broken_layer_is_refused_with_its_number() {
 }
 
 #[test]
+fn a_blob_that_is_named_twice_has_one_size() {
+    let mut other = blob("model");
+    let twice = parse(&with("layers", json!([blob("model"), other]))).unwrap();
+    assert_eq!(twice.layers.len(), 2);
+    other["size"] = json!(6);
+    let digest = Digest::of(b"model");
+    let expected = ManifestError::TwoSizes { digest, first: 5, second: 6 };
+    assert_eq!(parse(&with("layers", json!([blob("model"), other]))), Err(expected));
+}
+
+#[test]
 fn embedded_data_that_are_the_blob_are_kept() {
     let mut value = plain();
     value["config"]["data"] = json!("e30=");

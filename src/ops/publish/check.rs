@@ -3,8 +3,10 @@
 use super::recipe::{ModelRecipe, Recipe};
 use crate::exit::{Exit, Failure};
 use crate::oci::{Digest, Hasher};
-use crate::pipeline::{Definition, ModelEntry, ModelKey, RUNTIME_ONNX, Step, derived_version};
-use crate::runtime::{Chain, Link, Model, Pool, RunError};
+use crate::pipeline::{
+    Definition, KnownAnswers, ModelEntry, ModelKey, RUNTIME_ONNX, derived_version,
+};
+use crate::runtime::{Flow, Model, Pool, RunError};
 use crate::tensor::Port;
 use std::fs::File;
 use std::io::Read;
@@ -27,7 +29,10 @@ pub struct CheckedModel {
 }
 
 /// Loads every model, runs a row of zeros through the steps, and derives the versions.
-pub(super) fn check(recipe: &Recipe) -> Result<(Definition, Vec<CheckedModel>), Failure> {
+pub(super) fn check(
+    recipe: &Recipe,
+    known: Option<KnownAnswers>,
+) -> Result<(Definition, Vec<CheckedModel>), Failure> {
     let mut checked = Vec::new();
     let mut loaded = Vec::new();
     for model in &recipe.models {
@@ -35,25 +40,28 @@ pub(super) fn check(recipe: &Recipe) -> Result<(Definition, Vec<CheckedModel>), 
         checked.push(model);
         loaded.push(Arc::new(runnable));
     }
-    let link =
-        |place: &usize| Link::new(loaded[*place].clone(), &checked[*place].entry.tensor_fields);
-    let chain = Chain::new(recipe.steps.iter().map(link).collect())
-        .ok_or_else(|| Failure::new(Exit::Usage, "the pipeline has no step"))?;
-    try_steps(&chain)?;
-    let steps = recipe
-        .steps
-        .iter()
-        .map(|place| Step::ModelInference(vec![checked[*place].entry.key.clone()]))
-        .collect();
+    let keys: Vec<ModelKey> = checked.iter().map(|model| model.entry.key.clone()).collect();
     let mut definition = Definition {
         name: recipe.name.clone(),
         version: String::new(),
-        steps,
+        steps: recipe.steps.iter().flat_map(|step| step.published(&keys)).collect(),
         models: checked.iter().map(|model| model.entry.clone()).collect(),
-        inputs: chain.inputs().to_vec(),
-        outputs: chain.outputs().to_vec(),
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+        known_answers: None,
         created: recipe.created.clone(),
     };
+    let place = |key: &ModelKey| keys.iter().position(|known| known == key);
+    let flow = Flow::new(&definition, |key| loaded[place(key).unwrap_or_default()].clone())
+        .map_err(|error| {
+            Failure::new(Exit::Usage, error).hint("nothing was published; correct the pipeline")
+        })?;
+    let pool = Pool::start(1).map_err(|error| Failure::new(Exit::Failed, error))?;
+    try_steps(&flow, &pool)?;
+    definition.known_answers =
+        known.map(|known| super::known::prove(&flow, &pool, known)).transpose()?;
+    definition.inputs = flow.inputs().to_vec();
+    definition.outputs = flow.outputs().to_vec();
     definition.version = match &recipe.version {
         Some(version) => version.clone(),
         None => derived_version(&Digest::of(&definition.to_json())),
@@ -107,9 +115,8 @@ enum CheckError {
 
 /// One row of zeros through all steps. A model may refuse zeros and be sound, but a step that
 /// does not fit the one before it, or a panic, is a fault in any case.
-fn try_steps(chain: &Chain) -> Result<(), Failure> {
-    let pool = Pool::start(1).map_err(|error| Failure::new(Exit::Failed, error))?;
-    match chain.warm_up(&pool) {
+fn try_steps(flow: &Flow, pool: &Pool) -> Result<(), Failure> {
+    match flow.warm_up(pool) {
         Ok(_) | Err(RunError::Uneven { .. }) => Ok(()),
         Err(error @ RunError::Refused(_)) => {
             log::warn!(

@@ -103,6 +103,7 @@ mod tests {
     #[test]
     fn the_commands_have_the_contracts_form() {
         let order = Order {
+            known_answers: None,
             file: "fraud.yaml".into(),
             name: None,
             engine_url: Some("sample-registry.com/engine:v1".into()),
@@ -111,6 +112,8 @@ mod tests {
                 prefix: String::new(),
                 credentials: None,
                 plain_http: Vec::new(),
+                tls_only: Vec::new(),
+                surroundings: Default::default(),
             },
         };
         let handout = Handout::new(&order, "sample-registry.com/pipelines/fraud:v");
@@ -140,6 +143,7 @@ mod tests {
     #[test]
     fn a_layout_is_mounted_read_only() {
         let order = Order {
+            known_answers: None,
             file: "fraud.yaml".into(),
             name: None,
             engine_url: None,

@@ -7,8 +7,10 @@
 mod artifact;
 mod check;
 mod handout;
+mod known;
 mod recipe;
 
+use super::surroundings::Surroundings;
 use crate::exit::{Exit, Failure};
 use crate::http::client::Timeouts;
 use crate::logging::AT_PUBLISH;
@@ -26,6 +28,8 @@ pub struct Order {
     pub file: PathBuf,
     /// The pipeline's name, instead of the one in the file or the ONNX file's own.
     pub name: Option<String>,
+    /// A file of known answers that the engine is to prove at its start.
+    pub known_answers: Option<PathBuf>,
     /// Where it goes.
     pub target: Target,
     /// The engine image for the commands that are handed out.
@@ -45,6 +49,10 @@ pub enum Target {
         credentials: Option<Credentials>,
         /// Registries that may be spoken to without TLS.
         plain_http: Vec<RegistryHost>,
+        /// Registries that are spoken to by TLS alone, though they are on this machine.
+        tls_only: Vec<RegistryHost>,
+        /// Proxies, trust roots, and the logins of other tools.
+        surroundings: Box<Surroundings>,
     },
     /// An OCI image layout in this directory, made when it is not there.
     Layout(PathBuf),
@@ -75,7 +83,8 @@ pub fn publish(order: &Order) -> Result<Published, Failure> {
     let recipe = recipe::read(&order.file, order.name.as_deref()).map_err(|error| {
         Failure::new(Exit::Usage, error).hint("correct the file and publish again")
     })?;
-    let (definition, models) = check::check(&recipe)?;
+    let known = order.known_answers.as_deref().map(known::read).transpose()?;
+    let (definition, models) = check::check(&recipe, known)?;
     let artifact =
         artifact::build(&definition, &models).map_err(|error| Failure::new(Exit::Failed, error))?;
     let tag: Tag = definition.version.parse().map_err(|error| {
@@ -83,7 +92,7 @@ pub fn publish(order: &Order) -> Result<Published, Failure> {
     })?;
     let pipeline_url = match &order.target {
         Target::Layout(directory) => into_layout(&artifact, directory, &tag)?,
-        Target::Registry { host, prefix, credentials, plain_http } => {
+        Target::Registry { host, prefix, credentials, plain_http, tls_only, surroundings } => {
             let repository = [prefix.trim_matches('/'), "pipelines", &definition.name]
                 .into_iter()
                 .filter(|part| !part.is_empty())
@@ -94,9 +103,13 @@ pub fn publish(order: &Order) -> Result<Published, Failure> {
                     Failure::new(Exit::Usage, error)
                         .hint("check --registry and the pipeline's name")
                 })?;
-            let transport = Transport::new(Timeouts::EDGE, plain_http.clone());
+            let transport = Transport::new(Timeouts::EDGE, plain_http.clone())
+                .through(&surroundings.network)
+                .with_tls(tls_only.clone());
             let Reference { registry, repository, .. } = reference.clone();
-            let remote = Remote::new(transport, registry, repository, credentials.clone());
+            let credentials =
+                credentials.clone().or_else(|| surroundings.login(&registry, &repository));
+            let remote = Remote::new(transport, registry, repository, credentials);
             into_registry(&artifact, &remote, &reference.version)?;
             reference.to_string()
         }

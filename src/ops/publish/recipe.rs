@@ -1,9 +1,14 @@
 //! The pipeline file that a person writes, YAML or JSON, and the recipe that is read from it.
 
-use crate::pipeline::{MODELS_MAX, STEPS_MAX};
+use crate::pipeline::{MODELS_MAX, STEPS_MAX, SyntaxError};
 use serde::Deserialize;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+
+mod steps;
+
+pub(super) use steps::StepRecipe;
+use steps::{StepWire, ValidationWire};
 
 /// A pipeline file. The largest that makes sense lists some dozens of models.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -19,8 +24,8 @@ pub(super) struct Recipe {
     pub(super) version: Option<String>,
     pub(super) created: Option<String>,
     pub(super) models: Vec<ModelRecipe>,
-    /// The models' places in `models`, in the order in which they run.
-    pub(super) steps: Vec<usize>,
+    /// What happens in turn.
+    pub(super) steps: Vec<StepRecipe>,
 }
 
 #[derive(Debug)]
@@ -57,6 +62,24 @@ pub(super) enum RecipeError {
     Count { what: &'static str, found: usize, max: usize },
     #[error("two models are called `{0}`: give each its own name")]
     SameName(String),
+    #[error(
+        "step {step} is none of `model`, `split`, `route` and `columns`, or several of them: write \
+         one of these keys in each step"
+    )]
+    StepKind { step: usize },
+    #[error("step {step} has `challengers` without the `model` that they challenge")]
+    Challengers { step: usize },
+    #[error(
+        "the validation `{name}` needs `must_hold: EXPRESSION` or `anomaly: EXPRESSION`, one of them"
+    )]
+    ValidationSense { name: String },
+    #[error("the validation `{name}`, `{text}`, cannot be read")]
+    Validation {
+        name: String,
+        text: String,
+        #[source]
+        source: SyntaxError,
+    },
     #[error("step {step} names the model `{model}`, which `models` does not list")]
     UnknownModel { step: usize, model: String },
     #[error("the model `{0}` is in no step: use it or leave it out")]
@@ -73,6 +96,8 @@ struct FileWire {
     created: Option<String>,
     models: Vec<ModelWire>,
     steps: Vec<StepWire>,
+    #[serde(default)]
+    validations: Vec<ValidationWire>,
 }
 
 #[derive(Deserialize)]
@@ -83,12 +108,6 @@ struct ModelWire {
     version: Option<String>,
     #[serde(default)]
     tensor_fields: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StepWire {
-    model: String,
 }
 
 /// Reads a pipeline file, or makes the recipe for a single ONNX file.
@@ -117,8 +136,9 @@ fn single(path: &Path) -> FileWire {
         version: None,
         tensor_fields: Vec::new(),
     };
-    let steps = vec![StepWire { model: name.clone() }];
-    FileWire { name, version: None, created: None, models: vec![model], steps }
+    let steps = vec![StepWire::of_model(&name)];
+    let (models, validations) = (vec![model], Vec::new());
+    FileWire { name, version: None, created: None, models, steps, validations }
 }
 
 fn text(path: &Path) -> Result<String, RecipeError> {
@@ -156,15 +176,13 @@ fn resolve(wire: FileWire, root: &Path, name: Option<&str>) -> Result<Recipe, Re
         models.push(ModelRecipe { name, path, version, tensor_fields });
     }
     let mut steps = Vec::new();
+    let place = |name: &str| models.iter().position(|model| model.name == name);
     for (index, step) in wire.steps.into_iter().enumerate() {
-        match models.iter().position(|model| model.name == step.model) {
-            Some(place) => steps.push(place),
-            None => {
-                return Err(RecipeError::UnknownModel { step: index + 1, model: step.model });
-            }
-        }
+        steps.push(steps::resolve(step, index + 1, place)?);
     }
-    if let Some(unused) = (0..models.len()).find(|place| !steps.contains(place)) {
+    steps.extend(steps::check(wire.validations)?);
+    let used: Vec<usize> = steps.iter().flat_map(StepRecipe::places).collect();
+    if let Some(unused) = (0..models.len()).find(|place| !used.contains(place)) {
         return Err(RecipeError::UnusedModel(models.swap_remove(unused).name));
     }
     Ok(Recipe { name, version: wire.version, created: wire.created, models, steps })
@@ -182,62 +200,4 @@ fn checked_name(what: &'static str, name: &str) -> Result<(), RecipeError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn recipe(text: &str) -> Result<Recipe, String> {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("m.onnx"), "").unwrap();
-        let path = directory.path().join("pipeline.yaml");
-        std::fs::write(&path, text).unwrap();
-        read(&path, None).map_err(|error| crate::exit::chain(&error))
-    }
-
-    #[test]
-    fn a_pipeline_file_is_read() {
-        let text = "name: fraud\nmodels:\n  - name: a\n    path: m.onnx\n  - name: b\n    \
-                    path: m.onnx\n    tensor_fields: [x]\nsteps:\n  - model: b\n  - model: a\n";
-        let recipe = recipe(text).unwrap();
-        assert_eq!(recipe.steps, [1, 0]);
-        assert_eq!(recipe.models[1].tensor_fields, ["x"]);
-    }
-
-    #[test]
-    fn each_fault_of_a_pipeline_file_has_its_sentence() {
-        let model = "models: [{name: a, path: m.onnx}]";
-        let cases = [
-            (format!("name: Fraud\n{model}\nsteps: [{{model: a}}]"), "`Fraud` cannot be the name"),
-            (format!("name: f\n{model}\nsteps: []"), "0 steps"),
-            (format!("name: f\n{model}\nsteps: [{{model: b}}]"), "step 1 names the model `b`"),
-            (format!("name: f\n{model}\nstep: [{{model: a}}]"), "step"),
-            ("name: f\nmodels: [{name: a, path: x.onnx}]\nsteps: [{model: a}]".into(), "not there"),
-            (
-                "name: f\nmodels: [{name: a, path: m.onnx}, {name: a, path: m.onnx}]\nsteps: \
-                 [{model: a}]"
-                    .into(),
-                "two models are called `a`",
-            ),
-            (
-                "name: f\nmodels: [{name: a, path: m.onnx}, {name: b, path: m.onnx}]\nsteps: \
-                 [{model: a}]"
-                    .into(),
-                "`b` is in no step",
-            ),
-            ("- 1".into(), "no pipeline file"),
-        ];
-        for (text, part) in cases {
-            let error = recipe(&text).map(|_| ()).unwrap_err();
-            assert!(error.contains(part), "{text}\ngave: {error}");
-        }
-    }
-
-    #[test]
-    fn an_onnx_file_alone_is_a_pipeline_of_one_step() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("Fraud_MLP.onnx");
-        std::fs::write(&path, "").unwrap();
-        let recipe = read(&path, None).unwrap();
-        assert_eq!((recipe.name.as_str(), recipe.steps.len()), ("fraud-mlp", 1));
-        assert_eq!(recipe.models[0].path, path);
-    }
-}
+mod tests;

@@ -45,15 +45,29 @@ impl Index {
 
     /// Gives the tag to one manifest and takes it from every other.
     ///
-    /// A manifest that loses its last tag keeps no entry: it is then only a blob.
-    pub(super) fn tag(&mut self, tag: &Tag, manifest: &Descriptor) {
-        let entry = manifest.clone().with_annotation(REF_NAME, tag.as_str());
-        let Some(Value::Array(entries)) = self.0.get_mut("manifests") else { return };
+    /// A manifest that loses its last tag keeps no entry: it is then only a blob. Tells whether
+    /// anything changed: a start of the same pipeline writes nothing.
+    pub(super) fn tag(&mut self, tag: &Tag, manifest: &Descriptor) -> bool {
+        let entry = json!(manifest.clone().with_annotation(REF_NAME, tag.as_str()));
+        let entries = self.entries_mut();
+        if entries.iter().filter(|entry| has_tag(entry, tag)).eq([&entry]) {
+            return false;
+        }
         entries.retain(|entry| !has_tag(entry, tag));
-        entries.push(json!(entry));
+        entries.push(entry);
+        true
     }
 
-    fn entries(&self) -> &[Value] {
+    pub(super) fn entries_mut(&mut self) -> &mut Vec<Value> {
+        let entries = self.0.entry("manifests").or_insert_with(|| json!([]));
+        if !entries.is_array() {
+            *entries = json!([]);
+        }
+        #[expect(clippy::expect_used, reason = "it was made a list two lines above")]
+        entries.as_array_mut().expect("a list")
+    }
+
+    pub(super) fn entries(&self) -> &[Value] {
         self.0.get("manifests").and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 }

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{INDEX, Layout, MARKER};
-use crate::oci::{Descriptor, Digest, Manifest, Tag, Version, media_type};
+use crate::oci::{Descriptor, Digest, Manifest, Tag, Version, architecture, media_type};
+use crate::registry::partial::Partial;
 use crate::registry::{Error, INDEX_BYTES_MAX, LayoutFault, Pushed};
 
 fn layout() -> (TempDir, Layout) {
@@ -170,4 +171,52 @@ fn an_index_over_the_limit_is_refused() {
     let bytes = vec![b' '; usize::try_from(INDEX_BYTES_MAX).unwrap() + 1];
     fs::write(layout.root.join(INDEX), bytes).unwrap();
     assert!(matches!(layout.manifest(&by_tag("v1")), Err(Error::Disk(_))));
+}
+
+#[test]
+fn what_a_killed_writer_left_is_taken_away_by_the_next_writer_and_not_by_a_reader() {
+    let (_dir, layout) = layout();
+    let litter = ["", "blobs/sha256"]
+        .map(|directory| layout.root.join(directory).join(".0123456789abcdef.unfinished"));
+    for path in &litter {
+        fs::write(path, b"half").unwrap();
+    }
+    Layout::open(&layout.root).unwrap();
+    assert!(litter.iter().all(|path| path.exists()));
+    Layout::create(&layout.root).unwrap();
+    assert!(litter.iter().all(|path| !path.exists()));
+}
+
+#[test]
+fn a_part_that_is_being_fetched_is_not_discarded() {
+    let (_dir, layout) = layout();
+    let hello = blob(b"hello");
+    let mut partial = Partial::open(&layout, &hello).unwrap();
+    partial.write(b"hello").unwrap();
+    layout.discard_partial(&hello.digest).unwrap();
+    assert_eq!(layout.partial_bytes(&hello.digest).unwrap(), 5);
+    drop(partial);
+    layout.discard_partial(&hello.digest).unwrap();
+    assert_eq!(layout.partial_bytes(&hello.digest).unwrap(), 0);
+}
+
+#[test]
+fn an_index_is_followed_to_the_manifest_for_this_device() {
+    let (_dir, layout) = layout();
+    let entry = |bytes: &[u8], architecture: &str| {
+        let mut entry = json!(Descriptor::of(media_type::MANIFEST, bytes));
+        entry["platform"] = json!({ "os": "linux", "architecture": architecture });
+        entry
+    };
+    let (ours, other) = (manifest(b"ours"), manifest(b"other"));
+    let ours_entry = layout.put_manifest(&tag("ours"), &ours).unwrap();
+    let list = [entry(&other, "pdp11"), entry(&ours, architecture())];
+    let list = json!({ "schemaVersion": 2, "manifests": list }).to_string().into_bytes();
+    let list_entry = Descriptor::of(media_type::INDEX, &list);
+    layout.put_blob_from(&list_entry, &mut list.as_slice()).unwrap();
+    let fetched = layout.manifest(&Version::Digest(list_entry.digest)).unwrap();
+    assert_eq!((fetched.digest, fetched.bytes), (ours_entry.digest, ours));
+    fs::remove_file(layout.blob_path(&ours_entry.digest)).unwrap();
+    let error = layout.manifest(&Version::Digest(list_entry.digest)).unwrap_err();
+    assert!(matches!(error, Error::UnknownBlob { digest, .. } if digest == ours_entry.digest));
 }

@@ -95,17 +95,33 @@ fn connections_that_are_reset() {
             client.send(one_row());
         }
         if round % 3 > 1 {
-            // Closing with an unread answer is what makes it a reset.
             assert_ne!(client.socket().peek(&mut [0]).unwrap(), 0);
         }
+        // Not to linger makes closing a reset: before a request, behind it, and behind its answer.
+        let socket = socket2::SockRef::from(client.socket());
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
     }
+    subject.is_well();
+}
+
+/// Each announces the largest body there may be, and sends a little of it.
+#[test]
+fn large_bodies_announced_in_all_places() {
+    let subject = Subject::start();
+    let length = potoroo::http::server::BODY_BYTES_MAX;
+    let mut clients: Vec<Client> = (0..CONNECTIONS - 1).map(|_| subject.connect()).collect();
+    for client in &mut clients {
+        client.send(infer(&format!("Content-Length: {length}\r\n"), "[1"));
+    }
+    subject.until("all are served", |subject| subject.connections() == CONNECTIONS - 1);
+    subject.serves();
+    drop(clients);
     subject.is_well();
 }
 
 #[test]
 fn threads_that_run_out() {
     use crate::support::process::run;
-    use std::process::Command;
     let subject = Subject::start();
     // Address space for a few more stacks, and then for small things only.
     let bytes = (subject.status("VmSize") << 10) + (3 << 20);

@@ -37,7 +37,7 @@ fn http_2_by_prior_knowledge_and_by_upgrade() {
     let subject = Subject::start();
     let url = subject.engine.url("/healthz");
     let prior = ["-sS", "--max-time", "5", "--http2-prior-knowledge", &url];
-    let refused = run(std::process::Command::new("curl").args(prior));
+    let refused = run(Command::new("curl").args(prior));
     assert!(refused.code() != 0 && refused.code() != 28, "refused, not timed out: {refused:?}");
     assert_eq!(subject.engine.curl("/healthz", &["--http2"]).status, 200);
     let upgrade =

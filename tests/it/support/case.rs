@@ -1,6 +1,6 @@
 //! A model with inputs and another runtime's outputs, as `tests/fixtures/ml/case.py` writes them.
 
-use potoroo::runtime::{Chain, Deadline, Link, LoadError, Model, Pool, RunError};
+use potoroo::runtime::{Deadline, Flow, LoadError, Model, Pool, RunError};
 use potoroo::tensor::{Column, Data, ElementType, NamedTensor, RowShape, Table, Tensor};
 use serde::Deserialize;
 use serde_json::Value;
@@ -61,15 +61,15 @@ impl Case {
     /// How far the farthest output is from the other runtime's; an error says why there is none.
     pub fn difference(&self, pool: &Pool) -> Result<f64, String> {
         let model = Model::load(&self.model).map_err(|error| chain(&error))?;
-        let chain_of_one = Chain::new(vec![Link::new(Arc::new(model), &[])]).unwrap();
+        let flow = Flow::of_model(Arc::new(model));
         let rows = self.inputs[0].1.shape()[0];
         let all: Vec<usize> = (0..rows).collect();
-        let mut worst = self.compare(pool, &chain_of_one, &all)?;
+        let mut worst = self.compare(pool, &flow, &all)?;
         if self.outputs.iter().all(|(_, tensor)| tensor.shape().first() == Some(&rows)) {
             // The first row alone, and so many that they run in parts: other code does that.
-            worst = worst.max(self.compare(pool, &chain_of_one, &all[..1])?);
+            worst = worst.max(self.compare(pool, &flow, &all[..1])?);
             let many: Vec<usize> = (0..MANY_ROWS).map(|row| row * 7 % rows).collect();
-            worst = worst.max(self.compare(pool, &chain_of_one, &many)?);
+            worst = worst.max(self.compare(pool, &flow, &many)?);
         }
         Ok(worst)
     }
@@ -87,9 +87,9 @@ impl Case {
             Err(LoadError::Broke(text)) => return Some(text),
             Err(_) => return None,
         };
-        let chain_of_one = Chain::new(vec![Link::new(Arc::new(model), &[])]).unwrap();
+        let flow = Flow::of_model(Arc::new(model));
         let rows: Vec<usize> = (0..self.inputs[0].1.shape()[0]).collect();
-        match chain_of_one.run(pool, &self.table(&rows), Deadline::NONE) {
+        match flow.run(pool, &self.table(&rows), Deadline::NONE) {
             Err(RunError::Broke(text)) => Some(text),
             Ok(_) | Err(_) => None,
         }
@@ -105,9 +105,9 @@ impl Case {
     }
 
     /// Asks for these rows of the case.
-    fn compare(&self, pool: &Pool, chain_of_one: &Chain, rows: &[usize]) -> Result<f64, String> {
+    fn compare(&self, pool: &Pool, flow: &Flow, rows: &[usize]) -> Result<f64, String> {
         let table = self.table(rows);
-        let outcome = chain_of_one.run(pool, &table, Deadline::NONE);
+        let outcome = flow.run(pool, &table, Deadline::NONE);
         let outputs = outcome.map_err(|error| chain(&error))?.outputs;
         if outputs.len() != self.outputs.len() {
             return Err(format!("{} outputs, not {}", outputs.len(), self.outputs.len()));

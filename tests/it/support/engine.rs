@@ -3,7 +3,7 @@
 use super::ops::publish_layout;
 use super::process::{Ended, Running, run};
 use super::{fixture, python};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -12,12 +12,18 @@ pub struct Engine {
     pub process: Running,
     /// `127.0.0.1:port`.
     pub address: String,
-    _home: TempDir,
+    _home: Option<TempDir>,
+}
+
+/// The engine under test: the one that was built with the tests, or that `POTOROO_ENGINE` names.
+pub fn path() -> PathBuf {
+    let named = std::env::var_os("POTOROO_ENGINE");
+    named.map_or_else(|| env!("CARGO_BIN_EXE_potoroo-engine").into(), PathBuf::from)
 }
 
 /// The engine's command with an environment of its own, keeping models in `persist`.
 pub fn command(persist: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_potoroo-engine"));
+    let mut command = Command::new(path());
     command
         .env_clear()
         .env("POTOROO_LISTEN", "127.0.0.1:0")
@@ -36,7 +42,17 @@ impl Engine {
     /// The same after these words of a shell, such as `ulimit -n 64`.
     pub fn start_after(words: &str, variables: &[(&str, &str)]) -> Engine {
         let home = tempfile::tempdir().unwrap();
-        let plain = command(home.path());
+        let started = Engine::start_in_after(home.path(), words, variables);
+        Engine { _home: Some(home), ..started }
+    }
+
+    /// The same with a persistent directory that outlives it.
+    pub fn start_in(home: &Path, variables: &[(&str, &str)]) -> Engine {
+        Engine::start_in_after(home, "true", variables)
+    }
+
+    fn start_in_after(home: &Path, words: &str, variables: &[(&str, &str)]) -> Engine {
+        let plain = command(home);
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{words} && exec \"$0\"")]).arg(plain.get_program());
         let own = plain.get_envs().filter_map(|(name, value)| Some((name, value?)));
@@ -45,7 +61,7 @@ impl Engine {
         let line = process.line_with("msg=ready");
         let address = line.split_whitespace().find_map(|word| word.strip_prefix("listen="));
         let address = address.unwrap_or_else(|| panic!("no address in {line}")).to_owned();
-        Engine { process, address, _home: home }
+        Engine { process, address, _home: None }
     }
 
     /// Publishes a fixture (a pipeline file or a model) into a layout and serves it.

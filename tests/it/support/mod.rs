@@ -2,16 +2,22 @@
 
 pub mod browser;
 pub mod case;
+pub mod certificates;
+pub mod edge;
 pub mod engine;
+pub mod fault_proxy;
+pub mod front;
 pub mod layout;
 pub mod ops;
 pub mod process;
+pub mod proxy;
 pub mod python;
 pub mod registry;
 pub mod scripted;
+pub mod tls_front;
 pub mod token_server;
 
-mod listener;
+pub mod listener;
 
 use std::path::PathBuf;
 

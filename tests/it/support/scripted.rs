@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::listener::{Listener, header};
 
 /// What to do with one request.
+#[derive(Clone)]
 pub(crate) enum Step {
     /// Send these bytes, then close.
     Answer(Vec<u8>),
@@ -23,12 +24,20 @@ pub(crate) struct Scripted {
 impl Scripted {
     pub(crate) fn start(steps: impl IntoIterator<Item = Step>) -> Self {
         let mut steps = steps.into_iter().collect::<Vec<_>>().into_iter();
+        Self::answering(move |_| {
+            steps.next().unwrap_or_else(|| answer(500, &[], b"the script is over"))
+        })
+    }
+
+    /// A server that asks what to do with each request, by its target.
+    pub(crate) fn answering(mut step: impl FnMut(&str) -> Step + Send + 'static) -> Self {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&requests);
         let mut open = Vec::new();
         let listener = Listener::start(move |mut stream, request| {
+            let target = request.split(' ').nth(1).unwrap_or_default().to_owned();
             heard.lock().unwrap().push(request);
-            match steps.next().unwrap_or_else(|| answer(500, &[], b"the script is over")) {
+            match step(&target) {
                 Step::Answer(bytes) => {
                     // A client that has read enough may be gone.
                     let _ = stream.write_all(&bytes);

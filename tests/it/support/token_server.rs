@@ -69,6 +69,11 @@ impl TokenServer {
         Self { listener, certificate: cert.pem(), scopes }
     }
 
+    /// Where it listens.
+    pub(crate) const fn address(&self) -> std::net::SocketAddr {
+        self.listener.address()
+    }
+
     /// The address that the registry names in its challenge.
     pub(crate) fn realm(&self) -> String {
         format!("http://{}/token", self.listener.address())

@@ -23,7 +23,7 @@ fn sound() -> Vec<u8> {
 
 fn refused(file: Vec<u8>) -> Misfit {
     let port = Port { name: "tensor".into(), element: ElementType::I64, dimensions: vec![] };
-    decode(Container::File, file, &[port]).unwrap_err()
+    decode(Container::File, file, &[port], &[]).unwrap_err()
 }
 
 /// The bytes of the file's only block as the footer has them.

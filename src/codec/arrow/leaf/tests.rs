@@ -72,7 +72,7 @@ fn byte_strings_are_lent_from_the_body_itself() {
         let body = body(Container::File, None, &[one(array)]);
         let allocation = body.as_ptr_range();
         let port = Port { name: "x".into(), element: ElementType::U8, dimensions: vec![] };
-        let decoded = decode(Container::File, body, &[port]).unwrap();
+        let decoded = decode(Container::File, body, &[port], &[]).unwrap();
         let table = decoded.table();
         let Data::U8(Cow::Borrowed(bytes)) = &table.columns()[0].data else { panic!("{table:?}") };
         let lent = bytes.as_ptr_range();

@@ -38,7 +38,7 @@ fn values_are_lent_from_the_body_itself() {
     let body = stream(&[numbers(&[1, 2, 3])]);
     let allocation = body.as_ptr_range();
     let port = Port { name: "tensor".into(), element: ElementType::I64, dimensions: vec![] };
-    let decoded = decode(Container::Stream, body, &[port]).unwrap();
+    let decoded = decode(Container::Stream, body, &[port], &[]).unwrap();
     let table = decoded.table();
     let Data::I64(Cow::Borrowed(values)) = &table.columns()[0].data else { panic!("{table:?}") };
     assert!(allocation.contains(&values.as_ptr().cast()));

@@ -9,19 +9,19 @@ use std::borrow::Cow;
 #[test]
 fn the_outer_list_of_each_column_is_its_rows() {
     let text = " {\"tensor\" : [ [1.5,2, -3e0],\n[4,5,6] ] } ";
-    let decoded = decode(text.as_bytes(), &floats()).unwrap();
+    let decoded = decode(text.as_bytes(), &floats(), &[]).unwrap();
     let table = decoded.table();
     let column = table.column("tensor").unwrap();
     assert_eq!((table.rows(), &column.row_shape), (2, &RowShape::Flat(3)));
     assert_eq!(column.data, Data::F32(Cow::Borrowed(&[1.5, 2.0, -3.0, 4.0, 5.0, 6.0])));
-    let decoded = decode(br#"{"tensor":[1,2,3]}"#, &floats()).unwrap();
+    let decoded = decode(br#"{"tensor":[1,2,3]}"#, &floats(), &[]).unwrap();
     assert_eq!((decoded.table().rows(), decoded.table().columns()[0].data.len()), (3, 3));
 }
 
 #[test]
 fn columns_come_in_any_order_among_others() {
     let text = r#"{"x":{"y":[null]},"b":["é","\n"],"z":7,"a":[[[1],[2]],[[3],[4]]]}"#;
-    let decoded = decode(text.as_bytes(), &two()).unwrap();
+    let decoded = decode(text.as_bytes(), &two(), &[]).unwrap();
     let table = decoded.table();
     let [first, second] = table.columns() else { panic!("{table:?}") };
     assert_eq!((first.name.as_str(), &first.row_shape), ("b", &RowShape::Told(vec![])));
@@ -31,7 +31,7 @@ fn columns_come_in_any_order_among_others() {
 
 #[test]
 fn an_only_column_stands_for_an_only_input_under_its_own_name() {
-    let decoded = decode(br#"{"d\u0061ta":[[1],[2]]}"#, &floats()).unwrap();
+    let decoded = decode(br#"{"d\u0061ta":[[1],[2]]}"#, &floats(), &[]).unwrap();
     assert_eq!(decoded.table().columns()[0].name, "data");
     assert_eq!(refused(r#"{"x":[1],"y":[1]}"#, &floats()).kind, MisfitKind::MissingColumn);
 }
@@ -44,12 +44,12 @@ fn strings_for_bytes_are_base64_in_either_form() {
         r#"[{"image":"AP8Q"},{"image":"\/wAB"}]"#,
         r#"[{"image":[0,255,16]},{"image":"/wAB"}]"#,
     ] {
-        let decoded = decode(text.as_bytes(), &inputs).unwrap();
+        let decoded = decode(text.as_bytes(), &inputs, &[]).unwrap();
         let table = decoded.table();
         assert_eq!(table.columns()[0].row_shape, RowShape::Flat(3), "{text}");
         assert_eq!(table.columns()[0].data, Data::U8(Cow::Borrowed(&[0, 255, 16, 255, 0, 1])));
     }
-    let nested = decode(br#"{"image":[["AP8Q","/wAB"]]}"#, &inputs).unwrap();
+    let nested = decode(br#"{"image":[["AP8Q","/wAB"]]}"#, &inputs, &[]).unwrap();
     assert_eq!(nested.table().columns()[0].row_shape, RowShape::Told(vec![2, 3]));
     let cases = [
         (r#"["AP8Q","AA"]"#, MisfitKind::WrongShape, "row 1 has 1 values, the first row 3 values"),

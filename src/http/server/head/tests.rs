@@ -19,6 +19,12 @@ fn the_four_forms_of_a_target_come_to_path_and_query() {
         ("GET", "http://a:8/b?c", Some(("/b", Some("c")))),
         ("GET", "HTTPS://a", Some(("/", None))),
         ("GET", "http://a?b", Some(("/", Some("b")))),
+        ("GET", "http://[::1]:8/a", Some(("/a", None))),
+        ("GET", "http:///a", None),
+        ("GET", "http://?a", None),
+        ("GET", "http://:8/a", None),
+        ("GET", "http://user@a/b", None),
+        ("GET", "http://a:b/c", None),
         ("OPTIONS", "*", Some(("*", None))),
         ("GET", "*", None),
         ("CONNECT", "a:443", None),
@@ -32,6 +38,36 @@ fn the_four_forms_of_a_target_come_to_path_and_query() {
         .map(|(method, target, expected)| (target, split_target(method, target).ok(), expected))
         .filter(|(_, found, expected)| found != expected)
         .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn a_host_is_a_name_or_an_address_with_an_optional_port() {
+    let cases = [
+        ("a", true),
+        ("a-b.c_d:8080", true),
+        ("192.0.2.1:80", true),
+        ("a:", true),
+        ("[2001:db8::1]", true),
+        ("[2001:db8::1]:80", true),
+        ("", true),
+        (":80", false),
+        ("a:b", false),
+        ("a:80:80", false),
+        ("2001:db8::1", false),
+        ("[::1", false),
+        ("[::1]80", false),
+        ("[]", false),
+        ("a]", false),
+        ("a b", false),
+        ("a/b", false),
+        ("a@b", false),
+    ];
+    let is_taken = |host: &str| {
+        status_of(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).is_ok()
+    };
+    let wrong: Vec<_> =
+        cases.into_iter().filter(|(host, taken)| is_taken(host) != *taken).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 

@@ -15,6 +15,17 @@ fn a_burst_of_64_keep_alive_clients_is_answered_whole() {
 }
 
 #[test]
+fn a_burst_that_comes_before_we_look_is_kept_by_the_kernel() {
+    // Nobody accepts here. Over the kernel's queue a connection is tried again a second later.
+    let server = Server::bind("127.0.0.1:0", limits()).unwrap();
+    let somaxconn = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+    let count = somaxconn.trim().parse::<usize>().unwrap().min(300);
+    let connect = || TcpStream::connect_timeout(&server.address(), Duration::from_millis(500));
+    let clients: Vec<_> = (0..count).map_while(|_| connect().ok()).collect();
+    assert_eq!(clients.len(), count);
+}
+
+#[test]
 fn more_keep_alive_clients_than_seats_are_served_one_after_another() {
     let server = serve(Limits { connections_max: 4, ..limits() });
     let mut clients = Vec::new();

@@ -24,7 +24,14 @@ fn a_line_that_is_not_to_the_letter_is_refused() {
         ("bare LF", "GET / HTTP/1.1\nHost: a\n\n", 400),
         ("bare LF after CRLF", "GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n", 400),
         ("bare CR", "GET / HTTP/1.1\r\nHost: a\r\nX: y\rz\r\n\r\n", 400),
+        ("CR twice", "GET / HTTP/1.1\r\r\nHost: a\r\n\r\n", 400),
+        ("CR twice after a value", "GET / HTTP/1.1\r\nHost: a\r\r\n\r\n", 400),
+        ("CR in the target", "GET /\ra HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("obs-fold", "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n", 400),
+        ("blank before the first field", "GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400),
+        ("DEL", "GET / HTTP/1.1\r\nHost: a\r\nX: y\x7fz\r\n\r\n", 400),
+        ("tab for a space", "GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("lower-case version", "GET / http/1.1\r\nHost: a\r\n\r\n", 400),
         ("NUL", "GET / HTTP/1.1\r\nHost: a\r\nX: y\0z\r\n\r\n", 400),
         ("space before colon", "GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
         ("no colon", "GET / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n", 400),
@@ -44,6 +51,7 @@ fn a_version_that_is_not_spoken_is_refused() {
         ("HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
         ("HTTP/2.0", "GET / HTTP/2.0\r\n\r\n", 505),
         ("HTTP/0.9", "GET / HTTP/0.9\r\n\r\n", 505),
+        ("HTTP/1.2, which nobody wrote", "GET / HTTP/1.2\r\nHost: a\r\n\r\n", 505),
     ]);
 }
 
@@ -55,6 +63,9 @@ fn a_host_that_is_not_exactly_one_name_is_refused() {
         ("duplicate in 1.0", "GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", 400),
         ("with a path", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),
         ("with a user", "GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", 400),
+        ("without a name", "GET / HTTP/1.1\r\nHost: :80\r\n\r\n", 400),
+        ("with a word for a port", "GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", 400),
+        ("in no target", "GET http:///a HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     ]);
 }
 
@@ -99,6 +110,8 @@ fn a_coding_that_two_readers_could_read_differently_is_refused() {
         ("chunked, gzip", &te("chunked, gzip"), 400),
         ("chunked, chunked", &te("chunked, chunked"), 400),
         ("two fields", &te("chunked\r\nTransfer-Encoding: identity"), 400),
+        ("an empty element", &te(", chunked"), 501),
+        ("with a parameter", &te("chunked;a=b"), 501),
     ]);
 }
 

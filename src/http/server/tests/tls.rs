@@ -248,23 +248,74 @@ fn admitted(identity: &Identity, server: &Running) -> Secure {
         assert!(begun.elapsed() < PATIENCE, "no connection gave way");
         let mut client = identity.client(server);
         let sent = client.0.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        if sent.is_ok() && client.0.read(&mut [0]).is_ok_and(|count| count > 0) {
+        let mut line = *b"HTTP/1.1 000";
+        if sent.is_ok() && client.0.read_exact(&mut line).is_ok() && line.ends_with(b"200") {
             return client;
         }
     }
 }
 
 #[test]
-fn idle_tls_connections_give_way_and_busy_ones_mean_an_alert() {
+fn idle_tls_connections_give_way() {
     let identity = Identity::new();
     let server = identity.serve(Limits { connections_max: 1, ..limits() });
     let mut idle = admitted(&identity, &server);
-    let mut busy = admitted(&identity, &server);
+    drop(admitted(&identity, &server));
     assert!(idle.say("").is_err(), "it gave way, without a goodbye");
+}
+
+/// A server whose one connection has a request that the test holds.
+fn full(identity: &Identity) -> (Running, Secure) {
+    let server = identity.serve(Limits { connections_max: 1, ..limits() });
+    let mut busy = identity.client(&server);
     busy.0.write_all(last("/hold").as_bytes()).unwrap();
+    busy.0.flush().unwrap();
     server.wait_for_request();
-    let error = identity.client(&server).say(last("/")).unwrap_err();
-    assert!(error.to_string().contains("InternalError"), "{error}");
+    (server, busy)
+}
+
+#[test]
+fn at_capacity_a_tls_client_is_told_when_to_come_back() {
+    let identity = Identity::new();
+    let (server, mut busy) = full(&identity);
+    let answer = identity.client(&server).say(last("/")).unwrap();
+    assert!(statuses(&answer) == [503] && answer.contains("\r\nRetry-After: 1\r\n"), "{answer}");
+    let url = format!("https://127.0.0.1:{}/", server.address.port());
+    let certificate = identity.certificate.display().to_string();
+    let curl = Command::new("curl")
+        .args(["-sSi", "--max-time", "20", "--cacert", &certificate, "-d", "body", &url])
+        .output()
+        .unwrap();
+    let answer = String::from_utf8_lossy(&curl.stdout);
+    assert!(curl.status.success() && answer.contains(" 503 "), "{curl:?}");
+    let plain = server.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(statuses(&plain), [503], "in the language of the client");
+    server.gate.send(()).unwrap();
+    assert_eq!(statuses(&busy.say("").unwrap()), [200]);
+}
+
+#[test]
+fn refused_tls_clients_that_say_nothing_hold_up_neither_the_door_nor_each_other() {
+    let identity = Identity::new();
+    let (server, mut busy) = full(&identity);
+    let begun = Instant::now();
+    // The first of them take all handshakes that run at a time; the others get an alert at once.
+    let mut silent: Vec<_> = (0..40).map(|_| server.connect()).collect();
+    let mut alerts = 0;
+    for client in silent.iter_mut().rev() {
+        client.socket().set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let mut alert = [0; 7];
+        if client.stream.read_exact(&mut alert).is_ok() {
+            assert_eq!(alert, super::super::tls::ALERT);
+            alerts += 1;
+        }
+    }
+    assert!(alerts >= 24, "{alerts} of {} were told at once", silent.len());
+    for client in &mut silent {
+        client.socket().set_read_timeout(Some(PATIENCE)).unwrap();
+        assert!(client.has_ended(), "within its time");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     server.gate.send(()).unwrap();
     assert_eq!(statuses(&busy.say("").unwrap()), [200]);
 }
