@@ -19,7 +19,7 @@ use std::time::Duration;
 use support::file;
 
 /// The servers take turns: what else the machine does meets all of them.
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 5;
 
 /// How long each server has the load in one round.
 const ROUND: Duration = Duration::from_secs(2);
@@ -27,7 +27,11 @@ const ROUND: Duration = Duration::from_secs(2);
 /// Before the first round: pools are started, plans made, caches filled.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-const CONNECTIONS: [usize; 2] = [1, 16];
+const CONNECTIONS: [usize; 3] = [1, 16, 64];
+
+/// Where requests wait for a turn, so that there is something to compute together. The engine has
+/// 256 seats.
+const CROWDS: [usize; 3] = [16, 64, 250];
 
 const RECORDS: &str = "application/json; format=pandas-records";
 const ARROW: &str = "application/vnd.apache.arrow.file";
@@ -72,18 +76,34 @@ fn main() {
         let home = tempfile::tempdir().unwrap();
         let servers = servers::all(&engine, model, home.path());
         for workload in workloads {
-            let request = request(model, workload, &bodies);
-            let answers: Vec<_> = servers.iter().map(|server| server.answer(&request)).collect();
-            for (server, answer) in servers.iter().zip(&answers).skip(1) {
-                agreement::assert_agree(&answers[0], answer, server.name);
-            }
-            for connections in CONNECTIONS {
-                let figures = compare(&servers, &request, connections);
-                print(workload, request.len(), connections, &servers, &figures);
-            }
+            measure(&servers, model, workload, &bodies, &CONNECTIONS);
         }
     }
+    println!("\nrows that wait compute together (POTOROO_BATCH), and not");
+    let home = tempfile::tempdir().unwrap();
+    let (model, workloads) = MODELS[0];
+    let servers = servers::with_and_without_batches(&engine, model, home.path());
+    measure(&servers, model, &workloads[0], &bodies, &CROWDS);
     println!("\nload average at the end: {}", load_average());
+}
+
+/// Has the servers answer the same, then under each number of connections, and prints it.
+fn measure(
+    servers: &[Server],
+    model: &str,
+    workload: &Workload,
+    bodies: &Path,
+    connections: &[usize],
+) {
+    let request = request(model, workload, bodies);
+    let answers: Vec<_> = servers.iter().map(|server| server.answer(&request)).collect();
+    for (server, answer) in servers.iter().zip(&answers).skip(1) {
+        agreement::assert_agree(&answers[0], answer, server.name);
+    }
+    for connections in connections {
+        let figures = compare(servers, &request, *connections);
+        print(workload, request.len(), *connections, servers, &figures);
+    }
 }
 
 /// Request bodies, by pyarrow and pandas.

@@ -30,15 +30,32 @@ enum Process {
 
 /// All that are compared, serving one model; ours is the first.
 pub(crate) fn all(engine: &Path, model: &str, home: &Path) -> Vec<Server> {
-    let url = support::published(&format!("models/{model}.onnx"), home);
-    let ours = Engine::start(engine, &url, home, &[("CONFIG_CPUS", CPUS)]);
-    let ours =
-        Server { name: "potoroo", address: ours.address.clone(), process: Process::Ours(ours) };
     vec![
-        ours,
+        ours("potoroo", engine, model, home, "true"),
         peer("FastAPI", "fastapi_server.py", model),
         peer("LitServe", "litserve_server.py", model),
     ]
+}
+
+/// Ours with rows computed together where they wait, and without.
+pub(crate) fn with_and_without_batches(engine: &Path, model: &str, home: &Path) -> Vec<Server> {
+    vec![
+        ours("together", engine, model, &home.join("on"), "true"),
+        ours("alone", engine, model, &home.join("off"), "false"),
+    ]
+}
+
+fn ours(
+    name: &'static str,
+    engine: &Path,
+    model: &str,
+    home: &Path,
+    batches: &'static str,
+) -> Server {
+    let url = support::published(&format!("models/{model}.onnx"), home);
+    let settings = [("CONFIG_CPUS", CPUS), ("POTOROO_BATCH", batches)];
+    let ours = Engine::start(engine, &url, home, &settings);
+    Server { name, address: ours.address.clone(), process: Process::Ours(ours) }
 }
 
 fn peer(name: &'static str, script: &str, model: &str) -> Server {

@@ -49,6 +49,8 @@ pub struct Config {
     pub grace: Duration,
     /// How long an inference may wait and compute.
     pub request_max: Duration,
+    /// Whether rows of several requests compute together when they have to wait.
+    pub batches: bool,
     /// The key that clients must show; without it anyone is answered.
     pub api_key: Option<ApiKey>,
     /// The certificate that clients are shown; without it they speak plain HTTP.
@@ -101,6 +103,7 @@ impl Config {
         let listen = environment.parsed("POTOROO_LISTEN", "an address and port, `0.0.0.0:8080`");
         let grace = environment.seconds("POTOROO_GRACE_SECONDS", 0, GRACE_DEFAULT);
         let request_max = environment.seconds("POTOROO_REQUEST_SECONDS", 1, REQUEST_DEFAULT);
+        let batches = environment.parsed("POTOROO_BATCH", "`true` or `false`");
         let plain_http = environment.plain_http();
         let tls_only = environment.tls_only(source.as_ref());
         let network = environment.network();
@@ -123,6 +126,7 @@ impl Config {
                 listen: listen.unwrap_or(LISTEN),
                 grace,
                 request_max,
+                batches: batches.unwrap_or(true),
                 api_key,
                 tls,
                 persist,

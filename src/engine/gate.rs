@@ -1,9 +1,10 @@
 //! The gate in front of the compute threads: so many requests compute, so many wait, the rest hear 503.
 
+use super::batch::{BATCH_REQUESTS_MAX, Companions, Fate, Waiting};
 use crate::http::server::CONNECTIONS_MAX;
-use crate::runtime::Turns;
+use crate::runtime::{Outcome, Turns};
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -15,10 +16,11 @@ pub(super) const WAITING_REQUESTS_MAX: usize = CONNECTIONS_MAX;
 /// How often a waiting request looks whether its client is still there.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// How long the first in line is overtaken by requests that come while a turn is free. A sleeping
-/// thread takes its time to wake up; turns that stay unused until it has would let the line grow
-/// without end where a turn is shorter than that. Half of what a request over a network takes.
-const OVERTAKEN_MAX: Duration = Duration::from_millis(1);
+/// How long the first in line is overtaken by requests that come while a turn is free. It sleeps,
+/// and on a busy machine takes some slices of the scheduler's to wake up: a turn of microseconds
+/// that is kept for it all the while makes everyone wait. So much may be added to the longest
+/// waits, which no person notices.
+const OVERTAKEN_MAX: Duration = Duration::from_millis(10);
 
 /// Lets a bounded number of requests compute at once, in the order in which they came.
 #[derive(Debug)]
@@ -42,6 +44,17 @@ struct Waiter {
     ticket: u64,
     since: Instant,
     thread: Thread,
+    /// Its row, if another request's thread may compute it.
+    row: Option<Arc<Waiting>>,
+}
+
+/// How a wait ended that could be for a batch.
+#[derive(Debug)]
+pub(super) enum Entered<'g> {
+    /// With a turn, and rows of others that waited, which are to be computed with it.
+    Turn(Pass<'g>, Companions),
+    /// With what the request that had a turn computed for this one.
+    Computed(Outcome),
 }
 
 /// The right to compute; given back when dropped.
@@ -78,40 +91,60 @@ impl Gate {
     }
 
     /// Waits for a turn, after which the caller may compute on its thread; `client_left` is asked
-    /// now and then while it waits.
+    /// now and then while it waits. If it has to wait, `row` is what those can take along who get
+    /// a turn before.
     ///
     /// # Errors
     /// When the gate is full, the turn does not come by `deadline`, or the client has left.
-    pub(super) fn enter(
+    pub(super) fn enter_with(
         &self,
         deadline: Instant,
         client_left: &mut dyn FnMut() -> bool,
-    ) -> Result<Pass<'_>, Busy> {
+        row: impl FnOnce() -> Option<Arc<Waiting>>,
+    ) -> Result<Entered<'_>, Busy> {
         let mut state = self.lock();
         if state.running < self.running_max && state.lets_overtake() {
             state.running += 1;
-            return Ok(Pass(self));
+            return Ok(Entered::Turn(Pass(self), Companions::new(Vec::new())));
         }
         if self.waiting_max <= state.waiting.len() {
             return Err(Busy::Full { waiting: state.waiting.len() });
         }
         let ticket = state.next_ticket;
         state.next_ticket += 1;
-        let since = Instant::now();
-        state.waiting.push_back(Waiter { ticket, since, thread: thread::current() });
+        let (since, thread, row) = (Instant::now(), thread::current(), row());
+        state.waiting.push_back(Waiter { ticket, since, thread, row: row.clone() });
         drop(state);
-        self.wait(ticket, since, deadline, client_left)
+        let mut row = row;
+        loop {
+            if let Some(entered) =
+                self.wait(ticket, since, deadline, client_left, row.as_deref())?
+            {
+                return Ok(entered);
+            }
+            // Together it failed: now it goes first, and alone.
+            row = None;
+            let thread = thread::current();
+            self.lock().waiting.push_front(Waiter { ticket, since, thread, row: None });
+        }
     }
 
+    /// Waits for the end of the wait; `None` when its row was taken along and has to go alone.
     fn wait(
         &self,
         ticket: u64,
         since: Instant,
         deadline: Instant,
         client_left: &mut dyn FnMut() -> bool,
-    ) -> Result<Pass<'_>, Busy> {
+        row: Option<&Waiting>,
+    ) -> Result<Option<Entered<'_>>, Busy> {
         let mut look_at = since + LOOK_EVERY;
         loop {
+            match row.map(Waiting::take_fate) {
+                Some(Fate::Computed(outcome)) => return Ok(Some(Entered::Computed(outcome))),
+                Some(Fate::Alone) => return Ok(None),
+                Some(Fate::Open) | None => {}
+            }
             let now = Instant::now();
             let refused = if deadline <= now {
                 Some(Busy::Waited)
@@ -124,9 +157,11 @@ impl Gate {
             let mut state = self.lock();
             let is_first = state.waiting.front().is_some_and(|first| first.ticket == ticket);
             let has_turn = is_first && state.running < self.running_max && refused.is_none();
+            let mut companions = Vec::new();
             if has_turn {
                 state.waiting.pop_front();
                 state.running += 1;
+                companions = row.map(|row| state.companions(row)).unwrap_or_default();
             } else if refused.is_some() {
                 state.waiting.retain(|waiter| waiter.ticket != ticket);
             }
@@ -134,7 +169,8 @@ impl Gate {
                 // The next in line may find a turn too, and the wake-up may have been meant for it.
                 None if has_turn => {
                     self.wake_first(state);
-                    return Ok(Pass(self));
+                    let companions = Companions::new(companions);
+                    return Ok(Some(Entered::Turn(Pass(self), companions)));
                 }
                 None => drop(state),
                 Some(busy) => {
@@ -175,6 +211,19 @@ impl Gate {
 }
 
 impl State {
+    /// Takes those out of the line whose rows can be computed with this one.
+    fn companions(&mut self, row: &Waiting) -> Vec<Arc<Waiting>> {
+        let mut companions = Vec::new();
+        self.waiting.retain(|waiter| {
+            let fits = waiter.row.as_ref().filter(|other| other.fits(row));
+            let joins = companions.len() + 1 < BATCH_REQUESTS_MAX;
+            let joining = fits.filter(|_| joins);
+            companions.extend(joining.cloned());
+            joining.is_none()
+        });
+        companions
+    }
+
     /// Whether nobody waits, or nobody for so long that it would be wronged.
     fn lets_overtake(&self) -> bool {
         self.waiting.front().is_none_or(|first| first.since.elapsed() < OVERTAKEN_MAX)
@@ -187,27 +236,41 @@ impl Drop for Pass<'_> {
     }
 }
 
-/// The turns of those who help a request that has a pass: they count like passes.
-impl Turns for Gate {
+/// The turns of those who help the request that has the pass: they count like passes.
+impl Turns for Pass<'_> {
     fn try_more(&self) -> bool {
-        let mut state = self.lock();
-        let may = state.running < self.running_max && state.waiting.is_empty();
+        let mut state = self.0.lock();
+        let may = state.running < self.0.running_max && state.waiting.is_empty();
         state.running += usize::from(may);
         may
     }
 
     fn give_back(&self) {
-        self.leave();
+        self.0.leave();
     }
 
     fn are_wanted(&self) -> bool {
-        !self.lock().waiting.is_empty()
+        !self.0.lock().waiting.is_empty()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Gate {
+        /// For those who compute nothing, or bring nothing that others could compute.
+        pub(in crate::engine) fn enter(
+            &self,
+            deadline: Instant,
+            client_left: &mut dyn FnMut() -> bool,
+        ) -> Result<Pass<'_>, Busy> {
+            match self.enter_with(deadline, client_left, || None)? {
+                Entered::Turn(pass, _nobody) => Ok(pass),
+                Entered::Computed(outcome) => panic!("computed by another: {outcome:?}"),
+            }
+        }
+    }
 
     fn far() -> Instant {
         Instant::now() + Duration::from_secs(60)
@@ -228,10 +291,10 @@ mod tests {
     fn a_pass_that_is_dropped_lets_the_next_in() {
         let gate = Gate::new(1);
         let pass = gate.enter(far(), &mut stays).unwrap();
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             let waiting = scope.spawn(|| gate.enter(far(), &mut stays).map(drop));
             while gate.load().waiting == 0 {
-                std::thread::yield_now();
+                thread::yield_now();
             }
             drop(pass);
             assert_eq!(waiting.join().unwrap(), Ok(()));
@@ -260,7 +323,7 @@ mod tests {
         let gate = Gate::new(1);
         let order = Mutex::new(Vec::new());
         let pass = gate.enter(far(), &mut stays).unwrap();
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             for number in 0..8 {
                 let (gate, order) = (&gate, &order);
                 scope.spawn(move || {
@@ -268,7 +331,7 @@ mod tests {
                     order.lock().unwrap().push(number);
                 });
                 while gate.load().waiting <= number {
-                    std::thread::yield_now();
+                    thread::yield_now();
                 }
             }
             drop(pass);
@@ -280,15 +343,15 @@ mod tests {
     fn helpers_count_like_passes_and_come_after_those_who_wait() {
         let gate = Gate::new(2);
         let pass = gate.enter(far(), &mut stays).unwrap();
-        assert!(gate.try_more());
-        assert!(!gate.try_more(), "both turns are taken");
-        std::thread::scope(|scope| {
+        assert!(pass.try_more());
+        assert!(!pass.try_more(), "both turns are taken");
+        thread::scope(|scope| {
             let waiting = scope.spawn(|| gate.enter(far(), &mut stays).map(drop));
             while gate.load().waiting == 0 {
-                std::thread::yield_now();
+                thread::yield_now();
             }
-            assert!(gate.are_wanted());
-            gate.give_back();
+            assert!(pass.are_wanted());
+            pass.give_back();
             assert_eq!(waiting.join().unwrap(), Ok(()));
         });
         drop(pass);
@@ -299,7 +362,8 @@ mod tests {
     fn one_who_has_waited_is_not_overtaken() {
         let gate = Gate::new(1);
         let long_ago = Instant::now().checked_sub(OVERTAKEN_MAX).unwrap();
-        let waiter = |since| Waiter { ticket: u64::MAX, since, thread: thread::current() };
+        let waiter =
+            |since| Waiter { ticket: u64::MAX, since, thread: thread::current(), row: None };
         gate.lock().waiting.push_back(waiter(long_ago));
         assert_eq!(gate.enter(Instant::now(), &mut stays).unwrap_err(), Busy::Waited);
         gate.lock().waiting[0].since = far();
@@ -312,13 +376,13 @@ mod tests {
         use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
         let gate = Gate::new(2);
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             for _ in 0..12 {
                 scope.spawn(|| {
                     for _ in 0..200 {
                         let _pass = gate.enter(far(), &mut stays).unwrap();
                         most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
-                        std::thread::yield_now();
+                        thread::yield_now();
                         now.fetch_sub(1, SeqCst);
                     }
                 });

@@ -4,13 +4,14 @@ use super::gate::Gate;
 use super::metrics::{Metrics, Stage};
 use super::refusal::Problem;
 use super::slot::Slot;
+use super::turn::{Computed, Turn};
 use crate::clock::{Clock, unix_ms};
 use crate::codec::{self, Dataset, InputFormat, OutputFormat};
 use crate::exit;
 use crate::http::server::{Request, Response};
 use crate::logging::AT_SERVE;
 use crate::pipeline::{Record, ShadowOutputs};
-use crate::runtime::{Deadline, Outcome, Pool, Shadow};
+use crate::runtime::{Outcome, Pool, Shadow};
 use crate::tensor::Table;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ pub(super) struct Inferences {
     pub(super) pool: Arc<Pool>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) gate: Arc<Gate>,
+    /// Whether rows that wait compute together.
+    pub(super) batches: bool,
     pub(super) metrics: Arc<Metrics>,
     /// How long a request may wait and compute, from the moment when its rows are read.
     pub(super) request_max: Duration,
@@ -102,6 +105,7 @@ impl Inferences {
             pool: self.pool.clone(),
             clock: self.clock.clone(),
             gate: self.gate.clone(),
+            batches: self.batches,
             metrics: self.metrics.clone(),
             request_max: self.request_max,
             partition: self.partition.clone(),
@@ -171,16 +175,12 @@ impl Inferences {
         let time_ms = unix_ms(&*self.clock);
         let mut elapsed = vec![self.timed(Stage::Read, read)];
 
-        let wait = Instant::now();
-        let deadline = wait + self.request_max;
-        let pass = self.gate.enter(deadline, client_left)?;
-        self.timed(Stage::Wait, wait);
-
-        let run = Instant::now();
-        let outcome =
-            self.slot.flow.run_in_turn(&self.pool, &*self.gate, table, Deadline::at(deadline))?;
-        drop(pass);
-        self.timed(Stage::Run, run);
+        let Inferences { gate, pool, batches, slot, .. } = self;
+        let turn = Turn { gate, pool, flow: &slot.flow, batches: *batches };
+        let deadline = Instant::now() + self.request_max;
+        let Computed { outcome, waited, ran } = turn.compute(table, deadline, client_left)?;
+        self.metrics.stage(Stage::Wait, waited);
+        self.metrics.stage(Stage::Run, ran);
         self.metrics.inferred(table.rows(), &outcome.outputs);
         elapsed.extend(outcome.elapsed.iter().copied());
         let Outcome { model, outputs, shadows, chosen, findings, .. } = outcome;

@@ -43,7 +43,7 @@ const BUCKETS_NS: [u64; 19] = [
 pub(super) enum Stage {
     /// From bytes to a table.
     Read,
-    /// Waiting for a compute thread.
+    /// Waiting for a turn to compute.
     Wait,
     /// The models.
     Run,
@@ -72,8 +72,8 @@ impl Stage {
 pub(super) struct Metrics {
     started: Instant,
     stages: [Histogram; Stage::ALL.len()],
-    /// Answers by status.
-    statuses: Mutex<BTreeMap<u16, u64>>,
+    /// Answers by status, from [`STATUS_MIN`] on. Every request adds to one, so there is no lock.
+    statuses: [AtomicU64; STATUSES],
     /// Refused requests by the kind in their answer.
     refused: Mutex<BTreeMap<&'static str, u64>>,
     rows: AtomicU64,
@@ -84,20 +84,22 @@ pub(super) struct Metrics {
     pub(super) verdicts: Verdicts,
 }
 
+/// The statuses that a final answer can have: 200 to 599.
+const STATUS_MIN: u16 = 200;
+const STATUSES: usize = 400;
+
+/// How many took how long: the last count is of those beyond the last bucket's bound.
 #[derive(Debug, Default)]
 struct Histogram {
-    buckets: [AtomicU64; BUCKETS_NS.len()],
-    count: AtomicU64,
+    counts: [AtomicU64; BUCKETS_NS.len() + 1],
     sum_ns: AtomicU64,
 }
 
 impl Histogram {
     fn add(&self, elapsed: Duration) {
         let ns = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
-        if let Some(bucket) = BUCKETS_NS.iter().position(|bound| ns <= *bound) {
-            self.buckets[bucket].fetch_add(1, Relaxed);
-        }
-        self.count.fetch_add(1, Relaxed);
+        let bucket = BUCKETS_NS.partition_point(|bound| *bound < ns);
+        self.counts[bucket].fetch_add(1, Relaxed);
         self.sum_ns.fetch_add(ns, Relaxed);
     }
 }
@@ -107,7 +109,7 @@ impl Metrics {
         Metrics {
             started,
             stages: Default::default(),
-            statuses: Mutex::default(),
+            statuses: std::array::from_fn(|_| AtomicU64::new(0)),
             refused: Mutex::default(),
             rows: AtomicU64::new(0),
             bytes_in: AtomicU64::new(0),
@@ -125,8 +127,9 @@ impl Metrics {
 
     /// A request was answered with this status and so many bytes.
     pub(super) fn answered(&self, status: u16, bytes_out: usize) {
-        *self.statuses.lock().unwrap_or_else(PoisonError::into_inner).entry(status).or_default() +=
-            1;
+        if let Some(count) = self.statuses.get(usize::from(status.wrapping_sub(STATUS_MIN))) {
+            count.fetch_add(1, Relaxed);
+        }
         self.bytes_out.fetch_add(bytes_out as u64, Relaxed);
     }
 
@@ -230,8 +233,13 @@ impl Metrics {
 
     fn requests(&self, page: &mut Page) {
         page.head("potoroo_requests_total", "counter", "Answers by status.");
-        for (status, count) in self.statuses.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            page.line("potoroo_requests_total", &format!("status=\"{status}\""), *count);
+        for (status, count) in (STATUS_MIN..).zip(&self.statuses) {
+            match count.load(Relaxed) {
+                0 => {}
+                count => {
+                    page.line("potoroo_requests_total", &format!("status=\"{status}\""), count);
+                }
+            }
         }
         page.head("potoroo_refused_total", "counter", "Refused requests by kind.");
         for (kind, count) in self.refused.lock().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -283,12 +291,12 @@ impl Page {
 
     fn histogram(&mut self, name: &str, labels: &str, histogram: &Histogram) {
         let mut below = 0;
-        for (bound, bucket) in BUCKETS_NS.iter().zip(&histogram.buckets) {
+        let [bounded @ .., beyond] = &histogram.counts;
+        for (bound, bucket) in BUCKETS_NS.iter().zip(bounded) {
             below += bucket.load(Relaxed);
             self.line(&format!("{name}_bucket"), &format!("{labels},le=\"{bound}\""), below);
         }
-        // The count is read last, so that it is never below a bucket.
-        let count = histogram.count.load(Relaxed).max(below);
+        let count = below + beyond.load(Relaxed);
         self.line(&format!("{name}_bucket"), &format!("{labels},le=\"+Inf\""), count);
         self.line(&format!("{name}_sum"), labels, histogram.sum_ns.load(Relaxed));
         self.line(&format!("{name}_count"), labels, count);

@@ -24,6 +24,7 @@ mod voice;
 mod live;
 mod slot;
 
+mod batch;
 mod gate;
 mod healthcheck;
 mod infer;
@@ -33,6 +34,7 @@ mod page;
 mod refusal;
 mod routes;
 mod serve;
+mod turn;
 mod verdicts;
 
 mod commands;

@@ -71,7 +71,7 @@ pub(super) fn serve(
     pool: Arc<Pool>,
     clock: Arc<dyn Clock>,
 ) -> Result<(), Failure> {
-    let Config { listen, cpus, grace, request_max, .. } = *config;
+    let Config { listen, cpus, batches, grace, request_max, .. } = *config;
     let (api_key, partition) = (config.api_key.clone(), config.partition.clone());
     let mut server = Server::bind(listen, Limits::default()).map_err(|error| {
         let sentence = format!("cannot listen on {listen}: {error}");
@@ -99,7 +99,8 @@ pub(super) fn serve(
     );
     let metrics = Arc::new(Metrics::new(Instant::now()));
     let gate = Arc::new(Gate::new(cpus));
-    let inferences = Inferences { slot, pool, clock, gate, metrics, request_max, partition };
+    let inferences =
+        Inferences { slot, pool, clock, gate, batches, metrics, request_max, partition };
     let live = Arc::new(Live::new(inferences, scheme));
     updates.begin(live.clone());
     server.run(Routes::new(live, readiness, api_key));

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{Symbol, TDim, ToDim, bail};
+use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::plan::{SimpleState, eval};
 
 /// Plans kept for one model. Batches come in six sizes (`run::PART_ROWS`); the rest is for models
@@ -33,6 +34,15 @@ pub(super) struct Plan {
 impl Plans {
     pub(super) fn new(typed: TypedModel, symbols: Vec<Symbol>) -> Plans {
         Plans { typed, symbols, made: Mutex::new(VecDeque::new()) }
+    }
+
+    /// Bytes of the model's constants, which each plan has packed in its own way.
+    pub(super) fn weights_bytes(&self) -> usize {
+        let constants = self.typed.nodes.iter().filter_map(|node| node.op_as::<Const>());
+        let bytes = |tensor: &Tensor| {
+            tensor.shape().iter().product::<usize>() * tensor.datum_type().size_of()
+        };
+        constants.map(|constant| bytes(constant.val())).sum()
     }
 
     /// The extents of the open dimensions, in the order in which plans are known by them.

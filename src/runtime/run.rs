@@ -19,7 +19,7 @@ const PART_ROWS: [usize; 6] = [1024, 256, 64, 16, 4, 1];
 /// Values of one input that a part holds at most, beyond its first row. tract runs a batch of
 /// images slower than the images one by one (2 to 4 times, measured with conv nets); rows of few
 /// values gain from a batch. 64 Ki values lie between a table's row and an image's.
-const PART_ELEMENTS_MAX: usize = 64 << 10;
+pub(super) const PART_ELEMENTS_MAX: usize = 64 << 10;
 
 impl Model {
     /// Runs every row of `table` and joins the outputs along their first dimension.
@@ -113,7 +113,7 @@ impl Model {
 fn parts(binding: &Binding<'_>, divisible: bool) -> Vec<Range<usize>> {
     let rows = binding.rows;
     if rows == 1 {
-        return vec![0..1];
+        return std::iter::once(0..1).collect();
     }
     let sizes: Vec<usize> = match binding.per_run {
         RowsPerRun::Exactly(rows) => vec![rows],

@@ -75,6 +75,23 @@ fn a_told_shape_must_be_the_models_up_to_extents_of_one() {
     assert_eq!(misfit(run(&[3, 224, 223]).unwrap_err()), MisfitKind::WrongShape);
 }
 
+/// Connections have small stacks, and a request that runs in one part computes on them.
+#[cfg(feature = "engine")] // without it there is no server
+#[test]
+fn a_fourth_of_a_connections_stack_is_enough_to_run_a_model() {
+    let pool = pool();
+    for (name, input, row) in [("fraud", "features", 29), ("vision", "tensor", 3 * 224 * 224)] {
+        let flow = flow(&format!("{name}.onnx"));
+        let table = floats(input, 1, RowShape::Flat(row));
+        std::thread::scope(|scope| {
+            let small =
+                std::thread::Builder::new().stack_size(crate::http::server::THREAD_STACK_BYTES / 4);
+            let run = || flow.run(&pool, &table, Deadline::NONE).map(drop);
+            small.spawn_scoped(scope, run).unwrap().join().unwrap().unwrap();
+        });
+    }
+}
+
 #[test]
 fn values_that_the_models_type_cannot_hold_name_their_row() {
     let (flow, pool) = (flow("counter.onnx"), pool());

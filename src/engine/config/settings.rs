@@ -87,6 +87,12 @@ pub const SETTINGS: &[Setting] = &[
         meaning: "How long an inference may wait and compute before it gets 503, 1 to 3600.",
     },
     Setting {
+        name: "POTOROO_BATCH",
+        default: "true",
+        meaning: "Whether single rows that have to wait for a CPU compute together; an output may \
+                  then differ in its last digit from what the row gives alone.",
+    },
+    Setting {
         name: "POTOROO_PERSIST",
         default: "/persist, else $XDG_STATE_HOME/potoroo",
         meaning: "The persistent directory: fetched models are kept there. `/persist` counts where \

@@ -77,7 +77,9 @@ pub(super) fn of_model(model: Arc<Model>) -> Flow {
     let arm = Arm { key, link: Link::new(model, &[]) };
     let (inputs, outputs) = (arm.link.inputs(), arm.link.outputs().to_vec());
     let stage = Stage::Models { arms: vec![arm], champion: 0, shown: 0..0 };
-    Flow { stages: vec![stage], inputs, outputs, companions: Vec::new() }
+    let stages = vec![stage];
+    let batches = stages.iter().all(Stage::gains_from_batches);
+    Flow { stages, inputs, outputs, companions: Vec::new(), batches }
 }
 
 pub(super) fn build(
@@ -124,7 +126,8 @@ pub(super) fn build(
     if stages.iter().all(|stage| stage.arms().is_empty()) {
         return Err(FlowError::NoModel);
     }
-    Ok(Flow { stages, inputs, outputs, companions })
+    let batches = stages.iter().all(Stage::gains_from_batches);
+    Ok(Flow { stages, inputs, outputs, companions, batches })
 }
 
 impl Building {

@@ -6,6 +6,10 @@ use crate::runtime::{Deadline, Model};
 use crate::tensor::{NamedTensor, Port, Table};
 use std::sync::Arc;
 
+/// Weights of a model whose rows may be computed together unasked: the plan for each of the four
+/// sizes of such batches packs them anew, which a board with 512 MiB can bear for these.
+const BATCHED_WEIGHTS_BYTES_MAX: usize = 8 << 20;
+
 /// A model with the names that its inputs have in the pipeline.
 #[derive(Debug, Clone)]
 pub struct Link {
@@ -34,6 +38,12 @@ impl Link {
     /// What the model gives.
     pub fn outputs(&self) -> &[Port] {
         self.model.outputs()
+    }
+
+    /// Whether the model takes a batch of any size, at little cost in memory.
+    pub(super) fn gains_from_batches(&self) -> bool {
+        let Model { divisible, plans, .. } = &*self.model;
+        *divisible && plans.weights_bytes() <= BATCHED_WEIGHTS_BYTES_MAX
     }
 
     /// Runs every row of `table`.

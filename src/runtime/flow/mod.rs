@@ -19,12 +19,16 @@ pub use split::Split;
 
 use super::error::RunError;
 use super::pool::{Pool, Turns};
+use super::run::PART_ELEMENTS_MAX;
 use super::{Deadline, Model};
 use crate::pipeline::{Definition, Finding, ModelKey};
 use crate::tensor::{Column, Dimension, ElementType, NamedTensor, Port, RowShape, Table};
 use stage::{Run, Stage};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Values of a row that may still gain from a batch: of rows with more, no two run in one part.
+const BATCHED_ROW_ELEMENTS_MAX: usize = PART_ELEMENTS_MAX / 4;
 
 /// The steps of a pipeline, with their models loaded.
 #[derive(Debug)]
@@ -33,6 +37,8 @@ pub struct Flow {
     inputs: Vec<Port>,
     outputs: Vec<Port>,
     companions: Vec<String>,
+    /// One model answers each row, takes a batch of any size, and has few weights.
+    batches: bool,
 }
 
 /// What a flow gave for one table.
@@ -130,6 +136,14 @@ impl Flow {
             stage.run(&mut run)?;
         }
         run.outcome()
+    }
+
+    /// Whether this is one row that computes for less together with others like it: one model
+    /// after the other takes a batch of any size and has few weights, and the row has few values.
+    pub fn gains_from_batches(&self, table: &Table<'_>) -> bool {
+        let elements = |column: &Column<'_>| column.row_shape.elements();
+        let widest = table.columns().iter().map(elements).max().unwrap_or(0);
+        self.batches && table.rows() == 1 && widest <= BATCHED_ROW_ELEMENTS_MAX
     }
 
     /// Runs one row of zeros through each model, so that plans are made and faults of a model

@@ -53,6 +53,19 @@ impl Stage {
         }
     }
 
+    /// Whether rows of several requests may go through it together and gain from that.
+    pub(super) fn gains_from_batches(&self) -> bool {
+        match self {
+            Stage::Models { arms, .. } => match arms.as_slice() {
+                [only] => only.link.gains_from_batches(),
+                _ => false,
+            },
+            // Each request draws or is routed for itself.
+            Stage::Split { .. } => false,
+            Stage::Check(_) | Stage::Select(_) => true,
+        }
+    }
+
     pub(super) fn run(&self, run: &mut Run<'_>) -> Result<(), RunError> {
         let start = Instant::now();
         match self {
