@@ -99,3 +99,5 @@ else
   # Last, so that an installation that was interrupted is done again.
   cp "$requirements" "$stamp"
 fi
+
+tests/conformance/fetch.sh

@@ -17,6 +17,7 @@ mod operators;
 mod plan;
 mod run;
 mod values;
+mod whole;
 
 pub use chain::{Chain, Link, Outcome};
 pub use deadline::Deadline;
