@@ -10,9 +10,11 @@
 
 mod bind;
 mod chain;
+mod check;
 mod deadline;
 mod error;
 mod load;
+mod onnx;
 mod operators;
 mod plan;
 mod run;
@@ -22,7 +24,9 @@ mod whole;
 pub use chain::{Chain, Link, Outcome};
 pub use deadline::Deadline;
 pub use error::{LoadError, RunError, Unsupported};
-pub use load::{Model, NODES_MAX};
+pub use check::{INITIALISERS_MAX, NAME_BYTES_MAX, NODES_MAX, TENSOR_BYTES_MAX};
+pub use load::Model;
+pub use onnx::FILE_BYTES_MAX;
 pub use run::{Pool, PoolError};
 
 #[cfg(test)]

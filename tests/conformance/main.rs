@@ -4,6 +4,7 @@
 //! cargo test --test conformance               # counts, for ours and for tract alone
 //! cargo test --test conformance -- --update   # and takes what passes now into passed.txt
 //! cargo test --test conformance -- test_gemm  # the cases of this name, with the reason for each
+//! cargo test --test conformance -- --load FILE  # what a model takes and gives, or why it does not load
 //! ```
 //! Each case runs in a child process, so that a crash costs one case.
 
@@ -30,11 +31,17 @@ type Outcomes = BTreeMap<String, (Verdict, String)>;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let cases = cases::all(&root().join("target/conformance/data"));
+    let cases = cases::all(&data());
     if let [child, asked] = arguments.as_slice()
         && child == "--child"
     {
         return serve(&cases, asked);
+    }
+    if let Some((flag, files)) = arguments.split_first()
+        && flag == "--load"
+    {
+        files.iter().for_each(|file| println!("{file}: {}", runners::load(Path::new(file))));
+        return ExitCode::SUCCESS;
     }
     let wanted: Vec<&String> = arguments.iter().filter(|one| !one.starts_with('-')).collect();
     let chosen: Vec<&Case> = cases
@@ -57,6 +64,12 @@ fn main() -> ExitCode {
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where the cases are: `CONFORMANCE_DATA` names another directory of the same layout.
+fn data() -> PathBuf {
+    let own = root().join("target/conformance/data");
+    std::env::var_os("CONFORMANCE_DATA").map_or(own, PathBuf::from)
 }
 
 /// Reads case names, runs each, and answers with a line.

@@ -5,6 +5,7 @@ use super::judge;
 use potoroo::runtime::{Deadline, LoadError, Model, RunError};
 use potoroo::tensor::{Data, Tensor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use tract_onnx::prelude::*;
 
 /// How a case ended; `Crashed` and `Hung` are seen from outside alone.
@@ -54,6 +55,20 @@ pub(crate) fn ours(case: &Case) -> (Verdict, String) {
         }
     }
     (Verdict::Passed, String::new())
+}
+
+/// What the model takes and gives, or why it does not load.
+pub(crate) fn load(file: &Path) -> String {
+    match Model::load(file) {
+        Err(error) => format!("refused: {}", chain(&error)),
+        Ok(model) => {
+            let ports = |ports: &[potoroo::tensor::Port]| {
+                let ports = ports.iter().map(|port| format!("{} {port}", port.name));
+                ports.collect::<Vec<String>>().join(", ")
+            };
+            format!("{} -> {}", ports(model.inputs()), ports(model.outputs()))
+        }
+    }
 }
 
 /// Runs a case through tract alone, told all that helps it: the shapes of the inputs.

@@ -38,6 +38,7 @@ mod service;
 
 // What is refused, and how.
 mod bad_input;
+mod malformed;
 mod start_faults;
 
 // What the network can do to a running engine: after each fault it serves, and nothing is left.

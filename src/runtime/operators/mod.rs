@@ -1,11 +1,20 @@
 //! Operators of our own, where tract's give other answers than the ONNX specification.
 
+mod core;
 mod integer_sum;
 
 use integer_sum::IntegerSum;
+use tract_onnx::Onnx;
 use tract_onnx::prelude::{DatumType, TypedModel};
 use tract_onnx::tract_core::internal::TractResult;
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
+
+/// tract's reader of ONNX with our operators in its register.
+pub(super) fn onnx() -> Onnx {
+    let mut onnx = tract_onnx::onnx();
+    core::register(&mut onnx);
+    onnx
+}
 
 /// Puts our operators in the place of tract's that are wrong.
 ///
