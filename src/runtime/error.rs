@@ -42,7 +42,9 @@ pub enum LoadError {
         faults: Vec<String>,
     },
     /// Loading took longer than any model may.
-    #[error("the model did not load within {seconds} seconds: give a smaller one, or export it again")]
+    #[error(
+        "the model did not load within {seconds} seconds: give a smaller one, or export it again"
+    )]
     Late {
         /// Seconds allowed.
         seconds: u64,

@@ -1,6 +1,7 @@
 //! From an ONNX file to a typed graph whose inputs and outputs are known by name.
 
 use super::error::{LoadError, contained};
+use super::late::Late;
 use super::plan::Plans;
 use super::{check, onnx as file, operators, values};
 use crate::tensor::{Dimension, Port};
@@ -20,9 +21,24 @@ const LOAD_SECONDS_MAX: u64 = 600;
 /// not used of it costs nothing.
 const LOAD_STACK_BYTES: usize = 256 << 20;
 
-/// The domains whose operators we have. tract looks at names alone, and would take `Add` of any
-/// other domain for its own.
-const DOMAINS: [&str; 3] = ["", "ai.onnx.ml", "com.microsoft"];
+/// The operators of `com.microsoft` that we have. tract looks at names alone, and would take any
+/// other of that domain for ONNX's own of the same name: `Attention` has other inputs there.
+const CONTRIBUTED: [&str; 14] = [
+    "BiasGelu",
+    "DequantizeLinear",
+    "FastGelu",
+    "GatherBlockQuantized",
+    "Gelu",
+    "GroupQueryAttention",
+    "MatMulNBits",
+    "MultiHeadAttention",
+    "QuantizeLinear",
+    "QuickGelu",
+    "RotaryEmbedding",
+    "SimplifiedLayerNormalization",
+    "SkipLayerNormalization",
+    "SkipSimplifiedLayerNormalization",
+];
 
 /// A dimension of an input, as the binding of rows needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +56,8 @@ pub struct Model {
     /// Each output's first dimension is the batch: rows may be run in parts.
     pub(super) divisible: bool,
     pub(super) plans: Plans,
+    /// There when the graph is typed for each request's sizes: the plans are its own then.
+    pub(super) late: Option<Late>,
 }
 
 impl Model {
@@ -70,8 +88,12 @@ impl Model {
 
     fn build(mut proto: pb::ModelProto, onnx: &tract_onnx::Onnx) -> Result<Model, LoadError> {
         check::survey(&proto, &|node| {
-            DOMAINS.contains(&node.domain.as_str())
-                && onnx.op_register.0.contains_key(&node.op_type)
+            let ours = match node.domain.as_str() {
+                "" | "ai.onnx.ml" => true,
+                "com.microsoft" => CONTRIBUTED.contains(&node.op_type.as_str()),
+                _ => false,
+            };
+            ours && onnx.op_register.0.contains_key(&node.op_type)
         })?;
         if let Some(graph) = proto.graph.as_mut() {
             name_apart(graph);
@@ -80,23 +102,40 @@ impl Model {
         // The weights are in the graph now; a small board cannot hold them twice.
         lighten(&mut proto);
         let (inputs, extents) = contained(|| Ok(free_inputs(&mut graph)))??;
+        let unsized_graph = graph.clone();
         let inferred = contained(|| check::sized(&mut graph));
         // tract panics at some of what is told here by name, so this comes before its own words.
         let faults = proto.graph.as_ref().map(|proto| check::misfits(proto, &graph));
         match faults {
             Some(faults) if !faults.is_empty() => return Err(LoadError::Unsound { faults }),
-            Some(_) | None => inferred?,
+            Some(_) | None => {}
         }
-        let typed = contained(|| {
-            let mut typed = graph.into_typed()?.into_decluttered()?;
-            operators::correct(&mut typed)?;
-            Ok(typed)
-        })?;
+        let typed = inferred.and_then(|()| {
+            contained(|| {
+                let mut typed = graph.into_typed()?.into_decluttered()?;
+                operators::correct(&mut typed)?;
+                Ok(typed)
+            })
+        });
+        let symbols = symbols(&extents);
+        let typed = match typed {
+            Ok(typed) => typed,
+            Err(trouble) => {
+                let (late, sample) = Late::probe(&unsized_graph, &extents).ok_or(trouble)?;
+                let mut outputs = outputs(&sample)?;
+                outputs.iter_mut().flat_map(|port| &mut port.dimensions).for_each(|dimension| {
+                    *dimension = Dimension::Free("open".into()); // the sample's are one case
+                });
+                let plans = Plans::new(TypedModel::default(), symbols);
+                let late = Some(late);
+                return Ok(Model { inputs, outputs, extents, divisible: false, plans, late });
+            }
+        };
         let outputs = outputs(&typed)?;
         let batches: Vec<&Extent> = extents.iter().filter_map(|extents| extents.first()).collect();
         let divisible = contained(|| divisible(&typed, &batches))?;
-        let symbols = symbols(&extents);
-        Ok(Model { inputs, outputs, extents, divisible, plans: Plans::new(typed, symbols) })
+        let plans = Plans::new(typed, symbols);
+        Ok(Model { inputs, outputs, extents, divisible, plans, late: None })
     }
 
     /// What the model takes, in the graph's order.

@@ -13,6 +13,7 @@ mod chain;
 mod check;
 mod deadline;
 mod error;
+mod late;
 mod load;
 mod onnx;
 mod operators;
@@ -22,9 +23,9 @@ mod values;
 mod whole;
 
 pub use chain::{Chain, Link, Outcome};
+pub use check::{INITIALISERS_MAX, NAME_BYTES_MAX, NODES_MAX, TENSOR_BYTES_MAX};
 pub use deadline::Deadline;
 pub use error::{LoadError, RunError, Unsupported};
-pub use check::{INITIALISERS_MAX, NAME_BYTES_MAX, NODES_MAX, TENSOR_BYTES_MAX};
 pub use load::Model;
 pub use onnx::FILE_BYTES_MAX;
 pub use run::{Pool, PoolError};

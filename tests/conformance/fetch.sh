@@ -6,8 +6,17 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 requirements=tests/conformance/requirements.txt
 place=target/conformance
+compare() {
+  if ! cmp -s tests/conformance/compare.py "$place/compare.py"; then
+    rm -rf "$place/data/onnxruntime"
+    target/python/bin/python tests/conformance/compare.py "$place/data/onnxruntime"
+    cp tests/conformance/compare.py "$place/compare.py"
+  fi
+}
+
 if cmp -s "$requirements" "$place/requirements.txt"; then
   echo "setup: $place has the data of $requirements"
+  compare
   exit 0
 fi
 echo "setup: fetching the data of $requirements into $place"
@@ -31,3 +40,4 @@ PYTHON
 rm -rf "$place/wheel"
 # Last, so that an unpacking that was interrupted is done again.
 cp "$requirements" "$place/requirements.txt"
+compare

@@ -50,7 +50,7 @@ pub(crate) fn ours(case: &Case) -> (Verdict, String) {
             Err(error) => return (Verdict::Refused, chain(&error)),
         };
         let outputs: Vec<Tensor<'_>> = outputs.into_iter().map(|output| output.tensor).collect();
-        if let Some(difference) = judge::difference(&outputs, &set.outputs) {
+        if let Some(difference) = judge::difference(&outputs, &set.outputs, case.measure()) {
             return (Verdict::Wrong, difference);
         }
     }
@@ -80,7 +80,8 @@ pub(crate) fn tract_alone(case: &Case) -> (Verdict, String) {
     for set in &sets {
         match catch_unwind(AssertUnwindSafe(|| tract_outputs(case, set))) {
             Ok(Ok(outputs)) => {
-                if let Some(difference) = judge::difference(&outputs, &set.outputs) {
+                if let Some(difference) = judge::difference(&outputs, &set.outputs, case.measure())
+                {
                     return (Verdict::Wrong, difference);
                 }
             }

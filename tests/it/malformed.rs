@@ -26,7 +26,11 @@ fn no_malformed_model_is_more_than_an_error() {
 /// What is not as it should be with this model; `words` of the refusal, none where it must run.
 fn verdict(models: &Path, name: &str, words: Option<&str>) -> Option<String> {
     let layout = models.join(format!("{name}.layout"));
-    let ended = run(ops().arg("publish").arg(models.join(format!("{name}.onnx"))).arg("--layout").arg(layout));
+    let ended = run(ops()
+        .arg("publish")
+        .arg(models.join(format!("{name}.onnx")))
+        .arg("--layout")
+        .arg(layout));
     let said: Vec<&str> = ended.stderr.lines().filter(|line| !line.starts_with("t=")).collect();
     let said = said.join(" ");
     match (ended.status.code(), words) {

@@ -9,6 +9,9 @@ use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 /// Values of a constant that are looked at: shapes and axes have a dozen at most.
 const VALUES_MAX: usize = 64;
 
+/// Values that may be added along an axis; tract fills them in before their number can be asked.
+const PAD_MAX: f64 = 16_777_216.0;
+
 /// The short constants of a graph by name, and the names of those that are integers.
 #[derive(Debug)]
 pub(super) struct Constants(HashMap<String, Vec<f64>>, HashSet<String>);
@@ -88,6 +91,12 @@ impl Constants {
                     && self.input(node, 1).is_some_and(|divisors| divisors.contains(&0.0))
                 {
                     told("divides integers by 0".into());
+                }
+            }
+            "Pad" => {
+                let pads = self.input(node, 1).unwrap_or_default();
+                if let Some(pad) = pads.iter().find(|pad| pad.abs() > PAD_MAX) {
+                    told(format!("pads by {pad} values, more than the {PAD_MAX} that are allowed"));
                 }
             }
             "Slice" => {

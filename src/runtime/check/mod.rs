@@ -9,6 +9,7 @@
 mod analysis;
 mod attributes;
 mod constants;
+mod forms;
 mod memory;
 mod names;
 mod shapes;
@@ -22,6 +23,3 @@ pub(super) use analysis::sized;
 pub(super) use memory::forewarn;
 pub(super) use shapes::misfits;
 pub(super) use survey::survey;
-
-#[cfg(test)]
-mod tests;

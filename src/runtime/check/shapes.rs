@@ -18,6 +18,7 @@ pub(in super::super) fn misfits(proto: &GraphProto, graph: &InferenceModel) -> V
         let what = axis(node, shape, &constants)
             .or_else(|| order(node, shape))
             .or_else(|| window(node, shape, &shapes))
+            .or_else(|| aligned(node, shape, &shapes))
             .or_else(|| most(node, shape, &constants))?;
         Some(format!("node `{}` ({}) {what}", shown(node), node.op_type))
     });
@@ -32,9 +33,7 @@ fn shapes(graph: &InferenceModel) -> HashMap<&str, Shape> {
     for node in graph.nodes() {
         for (slot, output) in node.outputs.iter().enumerate() {
             let Some(rank) = output.fact.shape.rank().concretize() else { continue };
-            let extent = |axis: usize| {
-                output.fact.shape.dim(axis)?.concretize()?.to_usize().ok()
-            };
+            let extent = |axis: usize| output.fact.shape.dim(axis)?.concretize()?.to_usize().ok();
             let shape: Shape = (0..rank as usize).map(extent).collect();
             let label = graph.outlet_label(OutletId::new(node.id, slot));
             shapes.insert(label.unwrap_or(&node.name), shape);
@@ -58,7 +57,8 @@ fn axis(node: &NodeProto, shape: &Shape, constants: &Constants) -> Option<String
     let written = |place: usize| constants.input(node, place).map(<[f64]>::to_vec);
     let axes: Vec<f64> = match node.op_type.as_str() {
         "ArgMax" | "ArgMin" | "Concat" | "Gather" | "GatherElements" | "Hardmax"
-        | "LayerNormalization" | "LogSoftmax" | "ScatterElements" | "Softmax" | "Split" | "TopK" => {
+        | "LayerNormalization" | "LogSoftmax" | "ScatterElements" | "Softmax" | "Split"
+        | "TopK" => {
             vec![integer(node, "axis")? as f64]
         }
         "Squeeze" | "ReduceL1" | "ReduceL2" | "ReduceLogSum" | "ReduceLogSumExp" | "ReduceMax"
@@ -97,8 +97,15 @@ fn window(node: &NodeProto, shape: &Shape, shapes: &HashMap<&str, Shape>) -> Opt
         return None;
     }
     let kernel: Vec<usize> = match integers(node, "kernel_shape") {
-        Some(kernel) => kernel.iter().map(|one| usize::try_from(*one).ok()).collect::<Option<_>>()?,
-        None => shapes.get(node.input.get(1)?.as_str())?.get(2..)?.iter().copied().collect::<Option<_>>()?,
+        Some(kernel) => {
+            kernel.iter().map(|one| usize::try_from(*one).ok()).collect::<Option<_>>()?
+        }
+        None => shapes
+            .get(node.input.get(1)?.as_str())?
+            .get(2..)?
+            .iter()
+            .copied()
+            .collect::<Option<_>>()?,
     };
     let at = |list: Option<&[i64]>, index: usize, otherwise: i64| {
         list.and_then(|list| list.get(index)).copied().unwrap_or(otherwise)
@@ -114,6 +121,18 @@ fn window(node: &NodeProto, shape: &Shape, shapes: &HashMap<&str, Shape>) -> Opt
         }
     }
     None
+}
+
+/// A second operand that begins at an axis of the first: operator sets before 7 had this form, and
+/// it is today's only where both end together.
+fn aligned(node: &NodeProto, shape: &Shape, shapes: &HashMap<&str, Shape>) -> Option<String> {
+    let axis = integer(node, "axis").filter(|_| integer(node, "broadcast") == Some(1))?;
+    let other = shapes.get(node.input.get(1)?.as_str())?.len() as i64;
+    let rank = shape.len() as i64;
+    let axis = if axis < 0 { axis + rank } else { axis };
+    (axis + other != rank).then(|| {
+        format!("puts {other} dimensions at the axis {axis} of {rank}, a form that this runtime does not have")
+    })
 }
 
 /// More of the largest than there are values.

@@ -3,7 +3,7 @@
 use super::super::error::{LoadError, Unsupported};
 use super::constants::Constants;
 use super::names::{self, Scope};
-use super::{attributes, tensors};
+use super::{attributes, forms, tensors};
 use std::collections::BTreeMap;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 
@@ -94,6 +94,7 @@ impl Findings {
                 self.missing.entry(operator(node)).or_default().push(name);
             }
             attributes::check(node, self);
+            forms::check(node, self);
             constants.check(node, self);
             for attribute in &node.attribute {
                 for tensor in attribute.t.iter().chain(&attribute.tensors) {

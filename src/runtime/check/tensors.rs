@@ -16,7 +16,8 @@ pub(super) enum Fault {
 
 /// Whether the tensor can be read.
 pub(super) fn check(tensor: &TensorProto) -> Result<(), Fault> {
-    let told = |what: String| Err(Fault::Told(format!("the stored tensor `{}` {what}", tensor.name)));
+    let told =
+        |what: String| Err(Fault::Told(format!("the stored tensor `{}` {what}", tensor.name)));
     if tensor.data_location == Some(DataLocation::External as i32) {
         let location = tensor.external_data.iter().find(|entry| entry.key == "location");
         let place = location.map_or("", |entry| entry.value.as_str());

@@ -10,6 +10,7 @@
 mod schema;
 mod settle;
 mod tidy;
+mod unfold;
 mod varint;
 
 use super::error::{LoadError, contained};

@@ -1,24 +1,30 @@
 //! Brings what may be said in several ways into the one that tract understands.
 
+use super::unfold::unfold;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
 
 /// Settles every graph of the model, those inside of nodes too.
 pub(super) fn settle(model: &mut ModelProto) {
+    let own = model.opset_import.iter().find(|set| ["", "ai.onnx"].contains(&set.domain.as_str()));
+    let operator_set = own.map_or(0, |set| set.version);
     if let Some(graph) = &mut model.graph {
-        graph_settled(graph);
+        graph_settled(graph, operator_set);
     }
 }
 
-fn graph_settled(graph: &mut GraphProto) {
+fn graph_settled(graph: &mut GraphProto, operator_set: i64) {
     graph.initializer.iter_mut().for_each(raw);
     for node in &mut graph.node {
         own_domain(node);
         for attribute in &mut node.attribute {
             attribute.t.iter_mut().chain(&mut attribute.tensors).for_each(raw);
-            attribute.g.iter_mut().chain(&mut attribute.graphs).for_each(graph_settled);
+            for graph in attribute.g.iter_mut().chain(&mut attribute.graphs) {
+                graph_settled(graph, operator_set);
+            }
         }
     }
+    unfold(graph, operator_set);
 }
 
 /// ONNX's own domain has two spellings.

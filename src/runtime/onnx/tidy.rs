@@ -51,7 +51,13 @@ enum Wire {
 }
 
 impl Walk<'_> {
-    fn message(&mut self, kind: Message, from: usize, to: usize, depth: usize) -> Result<(), String> {
+    fn message(
+        &mut self,
+        kind: Message,
+        from: usize,
+        to: usize,
+        depth: usize,
+    ) -> Result<(), String> {
         self.messages += 1;
         if self.messages > MESSAGES_MAX {
             return Err(format!("it holds more than the {MESSAGES_MAX} parts that are allowed"));
@@ -77,8 +83,10 @@ impl Walk<'_> {
                 | (Holds::Float | Holds::Floats, Wire::Four)
                 | (Holds::Doubles, Wire::Eight) => {}
                 (Holds::Integers, Wire::Counted) if self.packed_varints(field) => {}
-                (Holds::Floats, Wire::Counted) if (field.end - field.content).is_multiple_of(4) => {}
-                (Holds::Doubles, Wire::Counted) if (field.end - field.content).is_multiple_of(8) => {}
+                (Holds::Floats, Wire::Counted) if (field.end - field.content).is_multiple_of(4) => {
+                }
+                (Holds::Doubles, Wire::Counted)
+                    if (field.end - field.content).is_multiple_of(8) => {}
                 (
                     Holds::Integer
                     | Holds::Integers

@@ -1,1 +1,0 @@
-//! Malformed models: each is refused by a sentence, and none is more than an error.
