@@ -1,8 +1,4 @@
 //! Models whose graph depends on what a request brings: shapes, and values such as axes or rates.
-//!
-//! tract types a graph once for all sizes where it can. Where it cannot, since a branch is chosen
-//! by an input or a shape is one, it can for the sizes and the values of one request, and those
-//! come again: a sampling rate, the size of a picture.
 
 use super::Deadline;
 use super::check;
@@ -25,13 +21,17 @@ const VALUES_MAX: usize = 64;
 
 /// What open dimensions and small inputs are tried with while a model is loaded. The sizes are
 /// those of audio frames too, which some nets insist on.
-const EXTENTS_TRIED: [usize; 6] = [1, 2, 16, 64, 512, 576];
+const EXTENTS_TRIED: [usize; 7] = [1, 2, 16, 64, 288, 512, 576];
 const VALUES_TRIED: [i64; 3] = [1, 0, 2];
 
 /// What a plan was made for: the shape of each input, and the values that are built in.
 type Key = Vec<(Vec<usize>, Option<Arc<Tensor>>)>;
 
 /// The graph of such a model, and the plans that were made of it.
+///
+/// tract types a graph once for all sizes where it can. Where it cannot, since a branch is chosen
+/// by an input or a shape is one, it can for the sizes and the values of one request, and those
+/// come again: a sampling rate, the size of a picture.
 #[derive(Debug)]
 pub(super) struct Late {
     graph: InferenceModel,
@@ -66,9 +66,15 @@ impl Late {
                     let tried = late.tried(extents, extent, values.unwrap_or(0))?;
                     late.typed(&tried, values.is_some())
                 });
-                if let Ok(typed) = typed {
-                    late.values.store(values.is_some(), Relaxed);
-                    return Some((late, typed));
+                match typed {
+                    Ok(typed) => {
+                        late.values.store(values.is_some(), Relaxed);
+                        return Some((late, typed));
+                    }
+                    Err(trouble) => log::debug!(
+                        "with open dimensions of {extent} and values of {values:?}: {}",
+                        RunError::from(trouble)
+                    ),
                 }
             }
         }

@@ -8,6 +8,10 @@
 //! ```
 //! Each case runs in a child process, so that a crash costs one case.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(clippy::print_stdout, reason = "the counts are what it is run for")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "the rest of the types is judged alike")]
+
 mod cases;
 mod judge;
 mod runners;

@@ -25,6 +25,7 @@ pub(in super::super) fn sized(graph: &mut InferenceModel) -> TractResult<()> {
         let all = || (inputs.iter().collect(), outputs.iter().collect(), seen.iter().collect());
         let name = graph.node(id).name.clone();
         let mut op = graph.node(id).op.clone();
+        told_extents(&name, &op.name(), &inputs)?;
         if !inputs.is_empty() && inputs.iter().all(|fact| fact.value.is_concrete()) {
             let (inputs, outputs, seen) = all();
             let (_, told, _) = op.infer_facts(inputs, outputs, seen)?;
@@ -45,6 +46,28 @@ pub(in super::super) fn sized(graph: &mut InferenceModel) -> TractResult<()> {
         graph.node_mut(id).op = op;
     }
     Ok(())
+}
+
+/// Extents that are written down or computed, before tract reads them as numbers of 32 bits.
+fn told_extents(node: &str, operator: &str, inputs: &[InferenceFact]) -> TractResult<()> {
+    let place = match operator {
+        "ConstantOfShape" => 0,
+        "MultiBroadcastTo" | "Reshape" | "Tile" => 1,
+        _ => return Ok(()),
+    };
+    let Some(shape) = inputs.get(place).and_then(|fact| fact.value.concretize()) else {
+        return Ok(());
+    };
+    if shape.datum_type() != DatumType::I64 {
+        return Ok(());
+    }
+    let extents = shape.try_as_plain_ram()?;
+    match extents.as_slice::<i64>()?.iter().find(|extent| **extent > i64::from(i32::MAX)) {
+        Some(extent) => {
+            bail!("node `{node}` makes a tensor with an extent of {extent}, more than {}", i32::MAX)
+        }
+        None => Ok(()),
+    }
 }
 
 fn bounded(node: &str, fact: &InferenceFact) -> TractResult<()> {

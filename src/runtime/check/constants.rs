@@ -86,12 +86,11 @@ impl Constants {
                     told_size(&[*depth], &mut told);
                 }
             }
-            "Div" | "Mod" => {
+            "Div" | "Mod"
                 if self.1.contains(node.input.get(1).map_or("", String::as_str))
-                    && self.input(node, 1).is_some_and(|divisors| divisors.contains(&0.0))
-                {
-                    told("divides integers by 0".into());
-                }
+                    && self.input(node, 1).is_some_and(|divisors| divisors.contains(&0.0)) =>
+            {
+                told("divides integers by 0".into());
             }
             "Pad" => {
                 let pads = self.input(node, 1).unwrap_or_default();
@@ -99,10 +98,8 @@ impl Constants {
                     told(format!("pads by {pad} values, more than the {PAD_MAX} that are allowed"));
                 }
             }
-            "Slice" => {
-                if self.input(node, 4).is_some_and(|steps| steps.contains(&0.0)) {
-                    told("steps by 0".into());
-                }
+            "Slice" if self.input(node, 4).is_some_and(|steps| steps.contains(&0.0)) => {
+                told("steps by 0".into());
             }
             "Range" => {
                 let operand = |place| match self.input(node, place) {
@@ -152,20 +149,25 @@ fn values(tensor: &TensorProto) -> Option<Vec<f64>> {
             .then(|| chunks.map(|chunk| read(chunk.try_into().unwrap_or([0; N]))).collect())
     }
     let raw_data = tensor.raw_data.as_slice();
-    let values: Vec<f64> = match DataType::try_from(tensor.data_type).ok()? {
-        DataType::Int64 if raw_data.is_empty() => {
-            tensor.int64_data.iter().take(VALUES_MAX + 1).map(|one| *one as f64).collect()
+    let few = VALUES_MAX + 1; // one more than is looked at tells that there are too many
+    let element = DataType::try_from(tensor.data_type).ok()?;
+    let values: Vec<f64> = if element == DataType::Int64 {
+        match raw_data.is_empty() {
+            true => tensor.int64_data.iter().take(few).map(|one| *one as f64).collect(),
+            false => raw(raw_data, |bytes| i64::from_le_bytes(bytes) as f64)?,
         }
-        DataType::Int64 => raw(raw_data, |bytes| i64::from_le_bytes(bytes) as f64)?,
-        DataType::Int32 if raw_data.is_empty() => {
-            tensor.int32_data.iter().take(VALUES_MAX + 1).map(|one| f64::from(*one)).collect()
+    } else if element == DataType::Int32 {
+        match raw_data.is_empty() {
+            true => tensor.int32_data.iter().take(few).map(|one| f64::from(*one)).collect(),
+            false => raw(raw_data, |bytes| f64::from(i32::from_le_bytes(bytes)))?,
         }
-        DataType::Int32 => raw(raw_data, |bytes| f64::from(i32::from_le_bytes(bytes)))?,
-        DataType::Float if raw_data.is_empty() => {
-            tensor.float_data.iter().take(VALUES_MAX + 1).map(|one| f64::from(*one)).collect()
+    } else if element == DataType::Float {
+        match raw_data.is_empty() {
+            true => tensor.float_data.iter().take(few).map(|one| f64::from(*one)).collect(),
+            false => raw(raw_data, |bytes| f64::from(f32::from_le_bytes(bytes)))?,
         }
-        DataType::Float => raw(raw_data, |bytes| f64::from(f32::from_le_bytes(bytes)))?,
-        _ => return None,
+    } else {
+        return None;
     };
     (values.len() <= VALUES_MAX).then_some(values)
 }

@@ -1,7 +1,4 @@
 //! Takes compound operators apart, into the ones that they are defined by.
-//!
-//! Most are of `com.microsoft`, where the tools that quantise and fuse models write them. What each
-//! computes is in <https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md>.
 
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataType;
@@ -9,6 +6,9 @@ use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto};
 
 /// Takes the graph's compound operators apart; what is not one, or has a form that is not known
 /// here, stays and is judged as it is.
+///
+/// Most are of `com.microsoft`, where the tools that quantise and fuse models write them. What each
+/// computes is in <https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md>.
 pub(super) fn unfold(graph: &mut GraphProto, operator_set: i64) {
     for mut node in std::mem::take(&mut graph.node) {
         if node.domain.is_empty() && node.op_type == "ConstantOfShape" && node.attribute.is_empty()

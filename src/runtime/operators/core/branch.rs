@@ -1,6 +1,4 @@
 //! `If` that looks into the branch that is taken, where that is known, and into no other.
-//!
-//! tract types both: a branch that is there for other sizes, and makes no sense for these, stops it.
 
 use super::super::super::check::sized;
 use tract_onnx::model::{ParseResult, ParsingContext};
@@ -47,6 +45,7 @@ struct Body {
     inputs: Vec<usize>,
 }
 
+/// tract types both: a branch that is there for other sizes, and makes no sense for these, stops it.
 #[derive(Debug, Clone)]
 struct Branch {
     /// What runs when the condition holds.

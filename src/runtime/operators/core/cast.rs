@@ -1,7 +1,4 @@
 //! `Cast`, with the whole range of 64-bit integers.
-//!
-//! tract casts to `int64` by way of its symbolic dimensions, since most such casts are in the
-//! arithmetic of shapes, and loses what does not fit 32 bits.
 
 use super::{TRACTS_CAST, integer, tracts};
 use tract_onnx::model::ParsingContext;
@@ -25,6 +22,9 @@ pub(super) fn cast(
 }
 
 /// To `int64`; a value that comes from shapes stays symbolic.
+///
+/// tract casts to `int64` by way of its symbolic dimensions, since most such casts are in the
+/// arithmetic of shapes, and loses what does not fit 32 bits.
 #[derive(Debug, Clone)]
 struct ToInt64;
 

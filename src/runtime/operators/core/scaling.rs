@@ -1,7 +1,4 @@
 //! Between floats and the integers of a quantised model: `QuantizeLinear` and `DequantizeLinear`.
-//!
-//! tract multiplies by the reciprocal of the scale, which is another number now and then, and one
-//! step of a quantised net becomes many further on; the specification and onnxruntime divide.
 
 use super::integer;
 use tract_onnx::model::ParsingContext;
@@ -120,6 +117,9 @@ pub(super) fn quantize(axis: usize, to: DatumType) -> TractResult<Quantize> {
 }
 
 /// `saturate(round_half_to_even(value / scale) + zero point)`.
+///
+/// tract multiplies by the reciprocal of the scale, which is another number now and then, and one
+/// step of a quantised net becomes many further on; the specification and onnxruntime divide.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Quantize {
     axis: usize,
