@@ -1,12 +1,15 @@
-//! Operators of our own, where tract's give other answers than the ONNX specification.
+//! Operators of our own, where tract has none or gives other answers than the ONNX specification.
 
 mod core;
 mod integer_sum;
+mod top;
 
 use integer_sum::IntegerSum;
+use top::Top;
 use tract_onnx::Onnx;
 use tract_onnx::prelude::{DatumType, TypedModel};
 use tract_onnx::tract_core::internal::TractResult;
+use tract_onnx::tract_core::ops::array::Topk;
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
 
 /// tract's reader of ONNX with our operators in its register.
@@ -22,6 +25,11 @@ pub(super) fn onnx() -> Onnx {
 pub(super) fn correct(model: &mut TypedModel) -> TractResult<()> {
     for id in 0..model.nodes().len() {
         let node = model.node(id);
+        if let Some(top) = node.op_as::<Topk>() {
+            let top = Top(top.clone());
+            model.node_mut(id).op = Box::new(top);
+            continue;
+        }
         let Some(reduce) = node.op_as::<Reduce>() else { continue };
         let element = model.node_input_facts(id)?[0].datum_type;
         let wide =
