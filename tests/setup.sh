@@ -118,3 +118,5 @@ else
     exit 1
   fi
 fi
+
+tests/conformance/fetch.sh

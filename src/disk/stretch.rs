@@ -42,6 +42,17 @@ impl Stretch {
         self.part.is_none()
     }
 
+    /// How many bytes it has.
+    ///
+    /// # Errors
+    /// When the file is not there.
+    pub fn bytes(&self) -> io::Result<u64> {
+        match self.part {
+            Some(part) => Ok(part.bytes),
+            None => Ok(std::fs::metadata(&self.path)?.len()),
+        }
+    }
+
     /// Opens it at its beginning.
     ///
     /// # Errors

@@ -29,6 +29,26 @@ pub enum LoadError {
         /// Nodes allowed.
         limit: usize,
     },
+    /// A file larger than protobuf can be.
+    #[error("the model file is larger than the {limit} bytes that are allowed")]
+    FileTooLarge {
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// The graph contradicts itself, or asks for what cannot be.
+    #[error("the model is not sound: {}", Faults(faults))]
+    Unsound {
+        /// A sentence for each fault.
+        faults: Vec<String>,
+    },
+    /// Loading took longer than any model may.
+    #[error(
+        "the model did not load within {seconds} seconds: give a smaller one, or export it again"
+    )]
+    Late {
+        /// Seconds allowed.
+        seconds: u64,
+    },
     /// Weights in files of their own.
     #[error(
         "the model keeps the weights of {} tensors in a file beside it (first: `{first}`): \
@@ -64,6 +84,25 @@ pub enum LoadError {
     /// tract panicked: a fault of the model that it does not check, or of its own.
     #[error("the runtime broke on the model: {0}")]
     Broke(String),
+}
+
+/// Faults in one line; a file of noise has thousands.
+struct Faults<'f>(&'f [String]);
+
+impl Faults<'_> {
+    /// Faults that a message tells; the others are counted.
+    const TOLD: usize = 8;
+}
+
+impl fmt::Display for Faults<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told = &self.0[..self.0.len().min(Faults::TOLD)];
+        f.write_str(&told.join("; "))?;
+        match self.0.len() - told.len() {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
+    }
 }
 
 /// An operator that is missing, and where it stands.

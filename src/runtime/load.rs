@@ -1,20 +1,45 @@
 //! From an ONNX file to a typed graph whose inputs and outputs are known by name.
 
-use super::error::{LoadError, Unsupported, contained};
+use super::error::{LoadError, contained};
+use super::late::Late;
 use super::plan::Plans;
-use super::{operators, values};
+use super::{check, onnx as onnx_file, operators, values};
 use crate::disk::Stretch;
 use crate::tensor::{Dimension, Port};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{DimLike, Symbol, TDim, ToDim};
 use tract_onnx::tract_hir::infer::Factoid;
 
-/// The largest graph that is tried: a net of 1,000 layers has some 10,000 nodes, and tract's time
-/// to type a graph grows faster than its nodes.
-pub const NODES_MAX: usize = 200_000;
+/// How long loading may take before it is given up: a large net on a small board takes a minute.
+const LOAD_SECONDS_MAX: u64 = 600;
+
+/// The stack of the thread that loads, in bytes. tract walks some graphs by recursion; what is
+/// not used of it costs nothing.
+const LOAD_STACK_BYTES: usize = 256 << 20;
+
+/// The operators of `com.microsoft` that we have. tract looks at names alone, and would take any
+/// other of that domain for ONNX's own of the same name: `Attention` has other inputs there.
+const CONTRIBUTED: [&str; 14] = [
+    "BiasGelu",
+    "DequantizeLinear",
+    "FastGelu",
+    "GatherBlockQuantized",
+    "Gelu",
+    "GroupQueryAttention",
+    "MatMulNBits",
+    "MultiHeadAttention",
+    "QuantizeLinear",
+    "QuickGelu",
+    "RotaryEmbedding",
+    "SimplifiedLayerNormalization",
+    "SkipLayerNormalization",
+    "SkipSimplifiedLayerNormalization",
+];
 
 /// A dimension of an input, as the binding of rows needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,10 +57,12 @@ pub struct Model {
     /// Each output's first dimension is the batch: rows may be run in parts.
     pub(super) divisible: bool,
     pub(super) plans: Plans,
+    /// There when the graph is typed for each request's sizes: the plans are its own then.
+    pub(super) late: Option<Late>,
 }
 
 impl Model {
-    /// Reads and types the ONNX file at `path`.
+    /// Reads, checks and types the ONNX file at `path`.
     ///
     /// # Errors
     /// When the file is no ONNX model, or not one that this runtime can run.
@@ -43,44 +70,80 @@ impl Model {
         Model::load_stretch(&Stretch::whole(path.to_owned()))
     }
 
-    /// Reads and types the ONNX file that this stretch of a file is.
+    /// Reads, checks and types the ONNX file that this stretch of a file is.
     ///
     /// # Errors
     /// As those of [`load`](Self::load).
     pub fn load_stretch(file: &Stretch) -> Result<Model, LoadError> {
-        // Opened by us first: a missing file is then an I/O error, and not tract's sentence.
-        let mut bytes = file.open().map_err(LoadError::Unreadable)?;
-        let onnx = operators::onnx()
-            .with_ignore_output_shapes(true) // exporters and quantisers leave stale shapes there
-            .with_ignore_value_info(true);
-        // A whole file is mapped, and its pages can go again; a part of one has to be read.
-        let mut proto = match contained(|| match file.is_whole() {
-            true => onnx.proto_model_for_path(file.path()),
-            false => onnx.proto_model_for_read(&mut bytes),
-        }) {
-            Ok(proto) => proto,
-            Err(super::error::Trouble::Refused(source)) => return Err(LoadError::NotOnnx(source)),
-            Err(trouble) => return Err(trouble.into()),
-        };
-        survey(&proto, &onnx)?;
-        name_apart(&mut proto);
-        let mut graph = contained(|| {
-            let parsed = onnx.parse(&proto, None)?;
-            Ok((parsed.model, parsed.unresolved_inputs))
-        })?
-        .0;
-        drop(proto); // the weights are in the graph now; a small board cannot hold them twice
-        let (inputs, extents) = contained(|| Ok(free_inputs(&mut graph)))??;
-        let typed = contained(|| {
-            let mut typed = graph.into_typed()?.into_decluttered()?;
-            operators::correct(&mut typed)?;
-            Ok(typed)
+        check::forewarn(file.bytes().map_err(LoadError::Unreadable)?);
+        let file = file.clone();
+        in_time(move || {
+            let onnx = framework();
+            Model::build(onnx_file::read(&file, &onnx)?, &onnx)
+        })
+    }
+
+    /// As [`load`](Self::load), from the bytes of such a file.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Model, LoadError> {
+        in_time(move || {
+            let onnx = framework();
+            Model::build(onnx_file::decode(bytes, &onnx)?, &onnx)
+        })
+    }
+
+    fn build(mut proto: pb::ModelProto, onnx: &tract_onnx::Onnx) -> Result<Model, LoadError> {
+        check::survey(&proto, &|node| {
+            let ours = match node.domain.as_str() {
+                "" | "ai.onnx.ml" => true,
+                "com.microsoft" => CONTRIBUTED.contains(&node.op_type.as_str()),
+                _ => false,
+            };
+            ours && onnx.op_register.0.contains_key(&node.op_type)
         })?;
+        if let Some(graph) = proto.graph.as_mut() {
+            name_apart(graph);
+        }
+        let mut graph = contained(|| Ok(onnx.parse(&proto, None)?.model))?;
+        // The weights are in the graph now; a small board cannot hold them twice.
+        lighten(&mut proto);
+        let (inputs, extents) = contained(|| Ok(free_inputs(&mut graph)))??;
+        let unsized_graph = graph.clone();
+        let inferred = contained(|| check::sized(&mut graph));
+        // tract panics at some of what is told here by name, so this comes before its own words.
+        let faults = proto.graph.as_ref().map(|proto| check::misfits(proto, &graph));
+        match faults {
+            Some(faults) if !faults.is_empty() => return Err(LoadError::Unsound { faults }),
+            Some(_) | None => {}
+        }
+        let typed = inferred.and_then(|()| {
+            contained(|| {
+                let mut typed = graph.into_typed()?.into_decluttered()?;
+                operators::correct(&mut typed)?;
+                Ok(typed)
+            })
+        });
+        let symbols = symbols(&extents);
+        let typed = match typed {
+            Ok(typed) => typed,
+            Err(trouble) => {
+                let (late, sample) = Late::probe(&unsized_graph, &extents).ok_or(trouble)?;
+                let mut outputs = outputs(&sample)?;
+                outputs.iter_mut().flat_map(|port| &mut port.dimensions).for_each(|dimension| {
+                    *dimension = Dimension::Free("open".into()); // the sample's are one case
+                });
+                let plans = Plans::new(TypedModel::default(), symbols);
+                let late = Some(late);
+                return Ok(Model { inputs, outputs, extents, divisible: false, plans, late });
+            }
+        };
         let outputs = outputs(&typed)?;
         let batches: Vec<&Extent> = extents.iter().filter_map(|extents| extents.first()).collect();
         let divisible = contained(|| divisible(&typed, &batches))?;
-        let symbols = symbols(&extents);
-        Ok(Model { inputs, outputs, extents, divisible, plans: Plans::new(typed, symbols) })
+        let plans = Plans::new(typed, symbols);
+        Ok(Model { inputs, outputs, extents, divisible, plans, late: None })
     }
 
     /// What the model takes, in the graph's order.
@@ -94,57 +157,38 @@ impl Model {
     }
 }
 
-/// Refuses what tract would refuse later, one thing at a time or by a panic.
-fn survey(proto: &pb::ModelProto, onnx: &tract_onnx::Onnx) -> Result<(), LoadError> {
-    let Some(graph) = proto.graph.as_ref().filter(|graph| !graph.output.is_empty()) else {
-        return Err(LoadError::NoGraph);
-    };
-    if graph.node.len() > NODES_MAX {
-        return Err(LoadError::TooManyNodes { found: graph.node.len(), limit: NODES_MAX });
-    }
-    let external: Vec<&pb::TensorProto> = graph
-        .initializer
-        .iter()
-        .filter(|tensor| {
-            tensor.data_location == Some(pb::tensor_proto::DataLocation::External as i32)
-        })
-        .collect();
-    if let Some(first) = external.first() {
-        return Err(LoadError::ExternalData { count: external.len(), first: first.name.clone() });
-    }
-    let mut missing: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for node in &graph.node {
-        if !onnx.op_register.0.contains_key(&node.op_type) {
-            let operator = match node.domain.as_str() {
-                "" | "ai.onnx" => node.op_type.clone(),
-                domain => format!("{domain}.{}", node.op_type),
-            };
-            let name = if node.name.is_empty() { node.output.concat() } else { node.name.clone() };
-            missing.entry(operator).or_default().push(name);
+/// tract's reader of ONNX, with our operators in it.
+fn framework() -> tract_onnx::Onnx {
+    operators::onnx()
+        .with_ignore_output_shapes(true) // exporters and quantisers leave stale shapes there
+        .with_ignore_value_info(true)
+}
+
+/// Runs `load` on a thread of its own, with a stack for deep graphs, and waits so long for it.
+///
+/// A thread cannot be ended from outside: one that is late goes on until it is done, or the
+/// process is. What it holds is lost, and nothing waits for it.
+fn in_time(
+    load: impl FnOnce() -> Result<Model, LoadError> + Send + 'static,
+) -> Result<Model, LoadError> {
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new().name("load".into()).stack_size(LOAD_STACK_BYTES);
+    let spawned = thread.spawn(move || {
+        let _ = sender.send(load()); // nobody listens any more when it was late
+    });
+    spawned.map_err(|error| LoadError::Broke(format!("no thread to load it on: {error}")))?;
+    match receiver.recv_timeout(Duration::from_secs(LOAD_SECONDS_MAX)) {
+        Ok(loaded) => loaded,
+        Err(RecvTimeoutError::Timeout) => Err(LoadError::Late { seconds: LOAD_SECONDS_MAX }),
+        Err(RecvTimeoutError::Disconnected) => {
+            Err(LoadError::Broke("the thread that loads it panicked".into()))
         }
-    }
-    if !missing.is_empty() {
-        let operators =
-            missing.into_iter().map(|(operator, nodes)| Unsupported { operator, nodes }).collect();
-        return Err(LoadError::UnsupportedOperators { operators });
-    }
-    let made = |name: &str| {
-        graph.node.iter().any(|node| node.output.iter().any(|output| output == name))
-            || graph.initializer.iter().any(|tensor| tensor.name == name)
-            || graph.input.iter().any(|input| input.name == name)
-    };
-    match graph.output.iter().find(|output| !made(&output.name)) {
-        Some(output) => Err(LoadError::Refused(
-            format!("no node makes the graph's output `{}`", output.name).into(),
-        )),
-        None => Ok(()),
     }
 }
 
 /// Gives a node another name where its name is taken: ONNX keeps nodes and tensors apart, and asks
 /// for no unique names, but tract has one space for both and refuses what stands in it twice.
-fn name_apart(proto: &mut pb::ModelProto) {
-    let Some(graph) = proto.graph.as_mut() else { return };
+fn name_apart(graph: &mut pb::GraphProto) {
     let inputs = graph.input.iter().map(|input| input.name.clone());
     let mut taken: HashSet<String> =
         inputs.chain(graph.initializer.iter().map(|tensor| tensor.name.clone())).collect();
@@ -155,6 +199,23 @@ fn name_apart(proto: &mut pb::ModelProto) {
         if !taken.insert(shown.clone()) {
             node.name = format!("{shown}#{index}");
             taken.insert(node.name.clone());
+        }
+        for attribute in &mut node.attribute {
+            attribute.g.iter_mut().chain(&mut attribute.graphs).for_each(name_apart);
+        }
+    }
+}
+
+/// Drops the data of long tensors; of the short ones, shapes and axes are still to be read.
+fn lighten(proto: &mut pb::ModelProto) {
+    const KEPT_BYTES_MAX: usize = 4 << 10;
+    let tensors = proto.graph.iter_mut().flat_map(|graph| &mut graph.initializer);
+    for tensor in tensors {
+        if tensor.raw_data.len() > KEPT_BYTES_MAX {
+            tensor.raw_data = Vec::new();
+        }
+        if tensor.float_data.len() > KEPT_BYTES_MAX {
+            tensor.float_data = Vec::new();
         }
     }
 }

@@ -9,20 +9,26 @@
 //! inside `error::contained`.
 
 mod bind;
+mod check;
 mod deadline;
 mod error;
 mod flow;
+mod late;
 mod load;
+mod onnx;
 mod operators;
 mod plan;
 mod pool;
 mod run;
 mod values;
+mod whole;
 
+pub use check::{INITIALISERS_MAX, NAME_BYTES_MAX, NODES_MAX, TENSOR_BYTES_MAX};
 pub use deadline::Deadline;
 pub use error::{LoadError, RunError, Unsupported};
 pub use flow::{Flow, FlowError, Link, Outcome, ProveError, Shadow, Split};
-pub use load::{Model, NODES_MAX};
+pub use load::Model;
+pub use onnx::FILE_BYTES_MAX;
 pub use pool::{Pool, PoolError, Turns};
 
 #[cfg(test)]

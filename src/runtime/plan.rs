@@ -70,9 +70,9 @@ impl Plans {
             } else {
                 self.typed.set_symbols(&substitutions)?
             };
-            TypedSimplePlan::new(concrete.into_optimized()?)
+            Plan::of(concrete)
         })?;
-        let plan = Arc::new(Plan { plan, idle: Mutex::new(Vec::new()) });
+        let plan = Arc::new(plan);
         let mut made = self.lock();
         if made.len() == PLANS_MAX {
             made.pop_front();
@@ -88,6 +88,12 @@ impl Plans {
 }
 
 impl Plan {
+    /// A plan for this graph, whose shapes are all known.
+    pub(super) fn of(typed: TypedModel) -> TractResult<Plan> {
+        let plan = TypedSimplePlan::new(typed.into_optimized()?)?;
+        Ok(Plan { plan, idle: Mutex::new(Vec::new()) })
+    }
+
     /// Runs once. A state that failed is thrown away: tract leaves its symbols half resolved.
     ///
     /// The deadline is looked at between nodes, so a run outlives it by one node at most.

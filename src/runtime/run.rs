@@ -55,7 +55,6 @@ impl Model {
         if deadline.has_passed() {
             return Err(RunError::Late); // parts that wait for a thread need not begin
         }
-        let plan = self.plan_for(pool, binding, rows.len())?;
         let inputs: TVec<_> = contained(|| {
             binding
                 .inputs
@@ -66,7 +65,10 @@ impl Model {
                 })
                 .collect()
         })?;
-        let outputs = plan.run(inputs, deadline)?;
+        let outputs = match &self.late {
+            Some(late) => late.run(Some(pool), inputs, deadline)?,
+            None => self.plan_for(pool, binding, rows.len())?.run(inputs, deadline)?,
+        };
         Ok(contained(|| outputs.iter().map(|output| values::from_tract(output)).collect())?)
     }
 

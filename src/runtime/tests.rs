@@ -147,3 +147,29 @@ fn inputs_whose_first_dimension_has_no_name_have_the_same_rows() {
     assert_eq!(outputs[0].tensor.shape(), [2, 2]);
     assert_eq!(*outputs[0].tensor.data(), Data::F32(Cow::Owned(vec![1.0, 3.0, 2.0, 4.0])));
 }
+
+#[test]
+fn no_change_of_a_models_bytes_is_more_than_an_error() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models");
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below as u64) as usize
+    };
+    let mut refused = 0;
+    for name in ["counter.onnx", "score.onnx", "small_ints.onnx", "two_in_two_out.onnx"] {
+        let sound = std::fs::read(fixtures.join(name)).unwrap();
+        for _ in 0..100 {
+            let mut bytes = sound.clone();
+            for _ in 0..=random(3) {
+                let place = random(bytes.len());
+                bytes[place] = [0, 1, 0x7f, 0x80, 0xff, random(256) as u8][random(6)];
+            }
+            // A crash, a hang or a panic that gets out ends the test; all else is an answer.
+            refused += usize::from(Model::from_bytes(bytes).is_err());
+        }
+    }
+    assert!(refused > 100, "only {refused} of 400 were refused: are the files still models?");
+}

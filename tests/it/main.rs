@@ -57,6 +57,7 @@ mod service;
 
 // What is refused, and how.
 mod bad_input;
+mod malformed;
 mod start_faults;
 
 // A start without a registry, another pipeline while one answers, a power cut at any moment.

@@ -1,19 +1,24 @@
 //! Operators of our own, where tract has none or gives other answers than the ONNX specification.
 
+mod core;
 mod integer_sum;
 mod ml;
+mod top;
 mod wide_sigmoid;
 
 use integer_sum::IntegerSum;
+use top::Top;
 use tract_onnx::Onnx;
 use tract_onnx::prelude::{DatumType, TypedModel};
 use tract_onnx::tract_core::internal::TractResult;
+use tract_onnx::tract_core::ops::array::Topk;
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
 use wide_sigmoid::WideSigmoid;
 
 /// tract's reader of ONNX with our operators in its register.
 pub(super) fn onnx() -> Onnx {
     let mut onnx = tract_onnx::onnx();
+    core::register(&mut onnx);
     ml::register(&mut onnx);
     onnx
 }
@@ -28,6 +33,11 @@ pub(super) fn correct(model: &mut TypedModel) -> TractResult<()> {
             && model.node_input_facts(id)?[0].datum_type == DatumType::F64
         {
             model.node_mut(id).op = Box::new(WideSigmoid);
+            continue;
+        }
+        if let Some(top) = node.op_as::<Topk>() {
+            let top = Top(top.clone());
+            model.node_mut(id).op = Box::new(top);
             continue;
         }
         let Some(reduce) = node.op_as::<Reduce>() else { continue };

@@ -1,0 +1,199 @@
+//! Models whose graph depends on what a request brings: shapes, and values such as axes or rates.
+
+use super::Deadline;
+use super::check;
+use super::error::{RunError, contained};
+use super::load::Extent;
+use super::operators;
+use super::plan::Plan;
+use super::pool::Pool;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::konst::Const;
+
+/// Plans kept for one model; the oldest is dropped first.
+const PLANS_MAX: usize = 16;
+
+/// Values of an input that may be built into a plan: shapes, axes, scales, a rate. An input of
+/// more is data, and would make a plan for each request.
+const VALUES_MAX: usize = 64;
+
+/// What open dimensions and small inputs are tried with while a model is loaded. The sizes are
+/// those of audio frames too, which some nets insist on.
+const EXTENTS_TRIED: [usize; 7] = [1, 2, 16, 64, 288, 512, 576];
+const VALUES_TRIED: [i64; 3] = [1, 0, 2];
+
+/// What a plan was made for: the shape of each input, and the values that are built in.
+type Key = Vec<(Vec<usize>, Option<Arc<Tensor>>)>;
+
+/// The graph of such a model, and the plans that were made of it.
+///
+/// tract types a graph once for all sizes where it can. Where it cannot, since a branch is chosen
+/// by an input or a shape is one, it can for the sizes and the values of one request, and those
+/// come again: a sampling rate, the size of a picture.
+#[derive(Debug)]
+pub(super) struct Late {
+    graph: InferenceModel,
+    /// Whether values are built in, or shapes alone are enough.
+    values: AtomicBool,
+    made: Mutex<VecDeque<(Key, Arc<Plan>)>>,
+}
+
+impl Late {
+    /// The graph as one that is typed late, with what it gives, if some sizes and values show that
+    /// it can be.
+    pub(super) fn probe(
+        graph: &InferenceModel,
+        extents: &[Vec<Extent>],
+    ) -> Option<(Late, TypedModel)> {
+        let open = extents.iter().flatten().any(|one| matches!(one, Extent::Free(_)));
+        let small = extents.iter().any(|one| elements(one, 1) <= VALUES_MAX);
+        let late = Late {
+            graph: graph.clone(),
+            values: AtomicBool::new(false),
+            made: Mutex::new(VecDeque::new()),
+        };
+        for values in [None].into_iter().chain(VALUES_TRIED.map(Some)) {
+            if values.is_some() && !small {
+                continue;
+            }
+            for extent in EXTENTS_TRIED {
+                if extent > 1 && !open {
+                    break;
+                }
+                let typed = contained(|| {
+                    let tried = late.tried(extents, extent, values.unwrap_or(0))?;
+                    late.typed(&tried, values.is_some())
+                });
+                match typed {
+                    Ok(typed) => {
+                        late.values.store(values.is_some(), Relaxed);
+                        return Some((late, typed));
+                    }
+                    Err(trouble) => log::debug!(
+                        "with open dimensions of {extent} and values of {values:?}: {}",
+                        RunError::from(trouble)
+                    ),
+                }
+            }
+        }
+        None
+    }
+
+    fn tried(
+        &self,
+        extents: &[Vec<Extent>],
+        extent: usize,
+        value: i64,
+    ) -> TractResult<Vec<TValue>> {
+        let inputs = extents.iter().enumerate().map(|(index, extents)| {
+            let shape: Vec<usize> = extents
+                .iter()
+                .map(|one| match one {
+                    Extent::Fixed(fixed) => *fixed,
+                    Extent::Free(_) => extent,
+                })
+                .collect();
+            let fact = self.graph.input_fact(index)?;
+            let element = fact.datum_type().unwrap_or(DatumType::F32);
+            let value = tensor0(value).cast_to_dt(element)?.into_owned();
+            Ok(value.broadcast_to_shape(&shape)?.into_tvalue())
+        });
+        inputs.collect()
+    }
+
+    /// Runs once, with a plan for these inputs, made when it is not there: on a thread of the
+    /// pool, whose stack is large, or on the caller's.
+    pub(super) fn run(
+        &self,
+        pool: Option<&Pool>,
+        inputs: TVec<TValue>,
+        deadline: Deadline,
+    ) -> Result<TVec<TValue>, RunError> {
+        let plan = match self.plan(pool, &inputs, self.values.load(Relaxed)) {
+            Err(_) if !self.values.load(Relaxed) => {
+                // The sizes were enough for the trial, and are not for these.
+                let plan = self.plan(pool, &inputs, true)?;
+                self.values.store(true, Relaxed);
+                plan
+            }
+            plan => plan?,
+        };
+        let values = self.values.load(Relaxed);
+        let rest = inputs.into_iter().filter(|input| !(values && built_in(input))).collect();
+        plan.run(rest, deadline)
+    }
+
+    fn plan(
+        &self,
+        pool: Option<&Pool>,
+        inputs: &[TValue],
+        values: bool,
+    ) -> Result<Arc<Plan>, RunError> {
+        let value =
+            |input: &TValue| (values && built_in(input)).then(|| input.clone().into_arc_tensor());
+        let key: Key = inputs.iter().map(|input| (input.shape().to_vec(), value(input))).collect();
+        let found = self.lock().iter().find(|(made, _)| *made == key).map(|(_, plan)| plan.clone());
+        if let Some(plan) = found {
+            return Ok(plan);
+        }
+        let inputs: Vec<Arc<Tensor>> =
+            inputs.iter().map(|input| input.clone().into_arc_tensor()).collect();
+        let make = || {
+            let inputs: Vec<TValue> = inputs.iter().map(|it| it.clone().into_tvalue()).collect();
+            contained(|| Plan::of(self.typed(&inputs, values)?))
+        };
+        let plan = match pool {
+            // tract's passes over a graph call each other deeply.
+            Some(pool) => pool.on_large_stack(make)?,
+            None => make()?,
+        };
+        let plan = Arc::new(plan);
+        let mut made = self.lock();
+        if made.len() == PLANS_MAX {
+            made.pop_front();
+        }
+        made.push_back((key, plan.clone()));
+        Ok(plan)
+    }
+
+    fn typed(&self, inputs: &[TValue], values: bool) -> TractResult<TypedModel> {
+        let mut graph = self.graph.clone();
+        let mut rest = Vec::new();
+        for (outlet, input) in self.graph.input_outlets()?.iter().zip(inputs) {
+            if values && built_in(input) {
+                let value = input.clone().into_arc_tensor();
+                graph.node_mut(outlet.node).op = Box::new(Const::new(value.clone())?);
+                graph.set_outlet_fact(*outlet, InferenceFact::try_from(value)?)?;
+            } else {
+                let fact = InferenceFact::dt_shape(input.datum_type(), input.shape());
+                graph.set_outlet_fact(*outlet, fact)?;
+                rest.push(*outlet);
+            }
+        }
+        graph.set_input_outlets(&rest)?;
+        check::sized(&mut graph)?;
+        let mut typed = graph.into_typed()?.into_decluttered()?;
+        operators::correct(&mut typed)?;
+        Ok(typed)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Key, Arc<Plan>)>> {
+        // Held for a look and a push only: a poisoned list is still a whole list.
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn built_in(input: &TValue) -> bool {
+    input.len() <= VALUES_MAX && input.datum_type() != DatumType::String
+}
+
+fn elements(extents: &[Extent], open: usize) -> usize {
+    let extents = extents.iter().map(|extent| match extent {
+        Extent::Fixed(fixed) => *fixed,
+        Extent::Free(_) => open,
+    });
+    extents.fold(1_usize, usize::saturating_mul)
+}

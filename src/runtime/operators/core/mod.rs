@@ -1,0 +1,70 @@
+//! Operators of ONNX's own domain and of `com.microsoft` that tract lacks or computes otherwise.
+//!
+//! Most are put together from tract's typed operators; those that compute themselves follow the
+//! specification, and onnxruntime where it leaves something open.
+
+mod branch;
+mod cast;
+mod gemm;
+mod scaling;
+
+use tract_onnx::Onnx;
+use tract_onnx::model::ParsingContext;
+use tract_onnx::pb::attribute_proto::AttributeType;
+use tract_onnx::pb::{AttributeProto, NodeProto};
+use tract_onnx::prelude::TractResult;
+use tract_onnx::tract_core::internal::TractErrorContext;
+use tract_onnx::tract_hir::internal::InferenceOp;
+
+/// Where tract's own operator is kept when ours takes its name: no file can name this.
+const TRACTS_CAST: &str = "Cast of tract";
+
+/// Puts ours into the register, over tract's where it has one of the name.
+pub(super) fn register(onnx: &mut Onnx) {
+    let register = &mut onnx.op_register;
+    if let Some(tracts) = register.0.remove("Cast") {
+        register.insert(TRACTS_CAST, tracts);
+    }
+    register.insert("Cast", cast::cast);
+    register.insert("DequantizeLinear", scaling::dequantize_linear);
+    register.insert("Gemm", gemm::gemm);
+    register.insert("If", branch::branch);
+    register.insert("Upsample", upsample);
+    register.insert("QuantizeLinear", scaling::quantize_linear);
+}
+
+/// An integer attribute, or what holds without it.
+fn integer(node: &NodeProto, name: &str, otherwise: i64) -> i64 {
+    node.attribute.iter().find(|one| one.name == name).map_or(otherwise, |one| one.i)
+}
+
+/// A float attribute, or what holds without it.
+fn float(node: &NodeProto, name: &str, otherwise: f32) -> f32 {
+    node.attribute.iter().find(|one| one.name == name).map_or(otherwise, |one| one.f)
+}
+
+/// `Upsample` is the `Resize` of operator set 10, which takes the pixel before.
+fn upsample(
+    context: &ParsingContext<'_>,
+    node: &NodeProto,
+) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
+    let mut node = node.clone();
+    node.attribute.push(AttributeProto {
+        name: "nearest_mode".into(),
+        r#type: AttributeType::String as i32,
+        s: b"floor".to_vec(),
+        ..AttributeProto::default()
+    });
+    let context = ParsingContext { onnx_operator_set_version: 10, ..context.clone() };
+    tracts(&context, &node, "Resize")
+}
+
+/// What tract makes of the node.
+fn tracts(
+    context: &ParsingContext<'_>,
+    node: &NodeProto,
+    name: &str,
+) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
+    let build = context.framework.op_register.0.get(name);
+    build.with_context(|| format!("{name} is not registered"))?(context, node)
+}
