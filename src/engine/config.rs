@@ -16,6 +16,7 @@ mod partial;
 mod settings;
 mod trust;
 
+pub use super::proof::Proving;
 use environment::{Environment, malformed};
 pub(super) use partial::Partial;
 pub use settings::{SETTINGS, Setting};
@@ -59,6 +60,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// Whose signature a pipeline needs before it runs.
     pub trust: Trust,
+    /// What the known answers of a pipeline lead to.
+    pub proving: Proving,
     /// Where fetched models are kept.
     pub persist: PathBuf,
     /// Registries that may be asked without TLS.
@@ -114,6 +117,7 @@ impl Config {
         let api_key = environment.api_key();
         let tls = environment.tls();
         let trust = environment.trust();
+        let proving = environment.proving();
         let persist = environment.persist();
         let _checked = debug_wanted(&environment.variables).map_err(|problem| {
             environment.problems.push(problem);
@@ -135,6 +139,7 @@ impl Config {
                 api_key,
                 tls,
                 trust,
+                proving,
                 persist,
                 plain_http,
                 tls_only,

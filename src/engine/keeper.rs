@@ -103,7 +103,8 @@ impl Keeper {
             self.store.try_out(digest)?;
         }
         // Whatever the loading of a new pipeline does, the one that answers must not mind.
-        let loaded = catch_unwind(AssertUnwindSafe(|| Slot::load(fetched, &self.pool)));
+        let proving = self.config.proving;
+        let loaded = catch_unwind(AssertUnwindSafe(|| Slot::load(fetched, &self.pool, proving)));
         let loaded = loaded.unwrap_or_else(|_| {
             Err(Failure::new(Exit::ModelRefused, "the loading of the pipeline broke"))
         });

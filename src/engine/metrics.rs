@@ -189,6 +189,11 @@ impl Metrics {
             page.line("potoroo_updates_total", &labels, count.load(Relaxed));
         }
         self.requests(&mut page);
+        page.gauge(
+            "potoroo_known_answers_differ",
+            "Outputs that differ from the known answers of the pipeline.",
+            slot.proof.failures(),
+        );
         self.verdicts.write(&mut page);
         self.latencies(&mut page, &pipeline);
         page.gauge("potoroo_running", "Requests that compute.", load.running as u64);

@@ -22,6 +22,7 @@ mod updates;
 mod voice;
 
 mod live;
+mod proof;
 mod slot;
 mod trust;
 

@@ -10,6 +10,7 @@ pub(super) use form::FormError;
 
 use super::infer::{Form, Inferences};
 use super::metrics::Stage;
+use super::proof::Proof;
 use super::refusal::Problem;
 use super::slot::Slot;
 use crate::codec::{InputFormat, OutputFormat};
@@ -38,6 +39,8 @@ pub(super) struct Page {
     takes: Html,
     gives: Html,
     models: Html,
+    /// What the known answers came to.
+    proof: Html,
     /// What the form says about rows.
     hint: Html,
     /// What the commands' file holds, where they send one.
@@ -83,6 +86,7 @@ impl Page {
             takes: signature(inputs),
             gives: signature(slot.flow.outputs()),
             models,
+            proof: proof(&slot.proof),
             hint: hint(inputs, sample.is_some()),
             file: if sample.is_some() { Html::default() } else { file(inputs) },
             sample,
@@ -165,6 +169,7 @@ impl Page {
                 ("ask", command(&sample::pipeline_path(&self.pipeline))),
                 ("infer", command("/infer")),
                 ("models", self.models.clone()),
+                ("proof", self.proof.clone()),
             ],
         )
     }
@@ -175,6 +180,14 @@ fn posted(request: &mut Request<'_, '_>, inferences: &Inferences) -> Result<Vec<
     let body = form::body(request)?;
     inferences.metrics.received(body.len());
     Ok(form::rows(&body)?)
+}
+
+/// What the known answers came to, in lines.
+fn proof(proof: &Proof) -> Html {
+    proof
+        .lines()
+        .iter()
+        .fold(Html::default(), |lines, line| lines.markup("<p>").text(line).markup("</p>\n"))
 }
 
 fn answered(record: &[u8]) -> Html {

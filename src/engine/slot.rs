@@ -1,6 +1,7 @@
 //! The slot: where one loaded and warmed-up pipeline lives.
 
 use super::fetch::Fetched;
+use super::proof::{Proof, Proving};
 use crate::disk::Stretch;
 use crate::exit::{self, Exit, Failure};
 use crate::logging::AT_LOAD;
@@ -20,6 +21,8 @@ pub(super) struct Slot {
     pub(super) definition: Definition,
     /// Its steps, with their models loaded.
     pub(super) flow: Flow,
+    /// What its known answers came to on this device.
+    pub(super) proof: Proof,
 }
 
 /// A model of the pipeline cannot be served.
@@ -43,8 +46,8 @@ impl Slot {
     /// be answering meanwhile.
     ///
     /// # Errors
-    /// When a model does not load.
-    pub(super) fn load(fetched: Fetched, pool: &Pool) -> Result<Slot, Failure> {
+    /// When a model does not load, or `proving` requires known answers that do not hold.
+    pub(super) fn load(fetched: Fetched, pool: &Pool, proving: Proving) -> Result<Slot, Failure> {
         let refused = |error: SlotError| {
             Failure::new(Exit::ModelRefused, error).hint(
                 "check it with `potoroo-ops publish MODEL.onnx --layout DIR`, which loads it as \
@@ -62,9 +65,9 @@ impl Slot {
         let flow = Flow::new(&definition, |key| loaded[key].clone())
             .map_err(|error| refused(SlotError::Steps(error)))?;
         warm_up(&flow, pool);
-        // The last moment to refuse: at a start and before a switch, whatever else a pipeline has to
-        // prove on this processor is proven here.
-        Ok(Slot { digest, definition, flow })
+        // The last moment to refuse, at a start and before a switch.
+        let proof = Proof::of(&flow, &definition, pool, proving)?;
+        Ok(Slot { digest, definition, flow, proof })
     }
 }
 

@@ -40,6 +40,9 @@ mod ml;
 // The other forms of answers, and the other protocol.
 mod later_forms;
 
+// Rows whose outputs are known, proven before anyone is answered.
+mod known_answers;
+
 // Several models, and what is held against their answers.
 mod steps;
 

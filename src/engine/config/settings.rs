@@ -117,6 +117,13 @@ pub const SETTINGS: &[Setting] = &[
                   directory of `*.pub` and `*.pem` files.",
     },
     Setting {
+        name: "POTOROO_KNOWN_ANSWERS",
+        default: "warn",
+        meaning: "`require`: a pipeline that computes something else here than its known answers \
+                  does not run; `warn`: it runs and log, page and metrics say so; `off`: they are \
+                  not computed.",
+    },
+    Setting {
         name: "POTOROO_TLS_CERT",
         default: "(none)",
         meaning: "The server's certificate chain, a PEM file. With it the engine speaks TLS alone, \

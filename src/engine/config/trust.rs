@@ -1,6 +1,6 @@
-//! Whose signatures count on this device, and what their lack leads to.
+//! What a pipeline must show before it runs on this device: signatures by known keys, and known answers.
 
-use super::Environment;
+use super::{Environment, Proving};
 use crate::registry::signature::Keyring;
 use std::path::Path;
 
@@ -28,6 +28,21 @@ pub enum Policy {
 }
 
 impl Environment {
+    /// `warn` where nothing is said: a device that computes something else is better known of.
+    pub(super) fn proving(&mut self) -> Proving {
+        let asked = self.text("POTOROO_KNOWN_ANSWERS").map(str::to_ascii_lowercase);
+        match asked.as_deref() {
+            None | Some("warn") => Proving::Warn,
+            Some("off") => Proving::Off,
+            Some("require") => Proving::Require,
+            Some(_) => {
+                let name = "POTOROO_KNOWN_ANSWERS";
+                self.problems.push(super::malformed(name, "`off`, `warn` or `require`"));
+                Proving::Warn
+            }
+        }
+    }
+
     /// A key alone means that it is to be used: who sets one up expects it to be asked for.
     pub(super) fn trust(&mut self) -> Trust {
         let key = self.text("POTOROO_SIGNATURE_KEY").map(str::to_owned);

@@ -154,10 +154,11 @@ pub(super) fn first_off(
 }
 
 fn leaves<'v>(value: &'v Value, depth: usize, flat: &mut Vec<&'v Value>) {
-    match value {
-        Value::Array(values) if depth < NESTING_MAX => {
-            values.iter().for_each(|value| leaves(value, depth + 1, flat));
-        }
-        value => flat.push(value),
+    if let Value::Array(values) = value
+        && depth < NESTING_MAX
+    {
+        values.iter().for_each(|value| leaves(value, depth + 1, flat));
+    } else {
+        flat.push(value);
     }
 }

@@ -18,7 +18,7 @@ pub enum ProveError {
         row: usize,
         /// Why.
         #[source]
-        source: RunError,
+        source: Box<RunError>,
     },
 }
 
@@ -59,6 +59,8 @@ impl Flow {
     ) -> Result<Vec<crate::tensor::NamedTensor<'static>>, ProveError> {
         let table = known.table(row, &self.inputs).map_err(ProveError::Row)?;
         let outcome = self.run(pool, &table, Deadline::NONE);
-        outcome.map(|it| it.outputs).map_err(|source| ProveError::Run { row, source })
+        outcome
+            .map(|it| it.outputs)
+            .map_err(|source| ProveError::Run { row, source: Box::new(source) })
     }
 }

@@ -2,12 +2,14 @@
 
 mod integer_sum;
 mod ml;
+mod wide_sigmoid;
 
 use integer_sum::IntegerSum;
 use tract_onnx::Onnx;
 use tract_onnx::prelude::{DatumType, TypedModel};
 use tract_onnx::tract_core::internal::TractResult;
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
+use wide_sigmoid::WideSigmoid;
 
 /// tract's reader of ONNX with our operators in its register.
 pub(super) fn onnx() -> Onnx {
@@ -22,6 +24,12 @@ pub(super) fn onnx() -> Onnx {
 pub(super) fn correct(model: &mut TypedModel) -> TractResult<()> {
     for id in 0..model.nodes().len() {
         let node = model.node(id);
+        if node.op.name() == "Sigmoid"
+            && model.node_input_facts(id)?[0].datum_type == DatumType::F64
+        {
+            model.node_mut(id).op = Box::new(WideSigmoid);
+            continue;
+        }
         let Some(reduce) = node.op_as::<Reduce>() else { continue };
         let element = model.node_input_facts(id)?[0].datum_type;
         let wide =
