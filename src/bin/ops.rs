@@ -17,6 +17,7 @@ use potoroo::registry::{Credentials, Secret};
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 /// A password read from standard input or a file.
 const PASSWORD_BYTES_MAX: u64 = 64 << 10;
@@ -118,7 +119,7 @@ struct KeygenArguments {
 #[derive(Args)]
 struct ExportArguments {
     /// `registry/repository:tag`, `…@sha256:…`, or `oci-layout:PATH:TAG`.
-    source: Source,
+    source: Written<Source>,
     /// The tar file, which is replaced when it is there.
     file: PathBuf,
     #[command(flatten)]
@@ -130,9 +131,28 @@ struct ImportArguments {
     /// The tar file; `oci-layout:PATH:TAG` where it holds several pipelines.
     file: String,
     /// `registry/repository:tag`.
-    to: Reference,
+    to: Written<Reference>,
     #[command(flatten)]
     login: LoginArguments,
+}
+
+/// What an argument names, and whether it is written with `https://`, which a reference forgets.
+#[derive(Clone)]
+struct Written<T> {
+    it: T,
+    is_tls: bool,
+}
+
+impl<T: FromStr> FromStr for Written<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        Ok(Written { it: text.parse()?, is_tls: is_tls(text) })
+    }
+}
+
+fn is_tls(text: &str) -> bool {
+    text.starts_with("https://")
 }
 
 fn main() -> ExitCode {
@@ -172,12 +192,11 @@ impl Verb {
                 ))
             }
             Verb::Export(ExportArguments { source, file, login }) => {
-                let moved = match &source {
-                    Source::Registry(reference) => {
-                        export(&source, &file, &login.login(&reference.registry)?)?
-                    }
-                    Source::Layout { .. } => export(&source, &file, &Login::default())?,
+                let login = match &source.it {
+                    Source::Registry(from) => login.login(&from.registry, source.is_tls)?,
+                    Source::Layout { .. } => Login::default(),
                 };
+                let moved = export(&source.it, &file, &login)?;
                 let tag = moved.tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
                 let url = format!("oci-layout:{}{tag}", file.display());
                 Ok(moved_report(&moved, &url))
@@ -190,8 +209,9 @@ impl Verb {
                 };
                 let source = source
                     .map_err(|error| Failure::new(Exit::Usage, error).hint("name the tar file"))?;
-                let moved = import(&source, &to, &login.login(&to.registry)?)?;
-                Ok(moved_report(&moved, &to.to_string()))
+                let login = login.login(&to.it.registry, to.is_tls)?;
+                let moved = import(&source, &to.it, &login)?;
+                Ok(moved_report(&moved, &to.it.to_string()))
             }
         }
     }
@@ -223,10 +243,7 @@ impl PublishArguments {
         let host: RegistryHost = host.parse().map_err(|error| {
             Failure::new(Exit::Usage, error).hint("give --registry as host, host:port or host/path")
         })?;
-        let mut login = self.login.login(&host)?;
-        if registry.starts_with("https://") {
-            login.tls_only.push(host.clone());
-        }
+        let login = self.login.login(&host, is_tls(registry))?;
         Ok(Target::Registry { host, prefix: prefix.to_owned(), login: Box::new(login) })
     }
 
@@ -258,12 +275,13 @@ fn key_password(file: Option<&std::path::Path>) -> Result<Option<Secret>, Failur
 }
 
 impl LoginArguments {
-    fn login(&self, host: &RegistryHost) -> Result<Login, Failure> {
-        let plain_http = if self.plain_http { vec![host.clone()] } else { Vec::new() };
+    /// With `is_tls`, the registry is spoken to by TLS alone, loopback or not.
+    fn login(&self, host: &RegistryHost, is_tls: bool) -> Result<Login, Failure> {
+        let when = |wanted: bool| wanted.then(|| host.clone()).into_iter().collect();
         Ok(Login {
             credentials: self.credentials()?,
-            plain_http,
-            tls_only: Vec::new(),
+            plain_http: when(self.plain_http),
+            tls_only: when(is_tls),
             surroundings: Surroundings::read()?,
         })
     }

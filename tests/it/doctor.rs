@@ -2,7 +2,7 @@
 
 use crate::support::certificates::{Authority, LOOPBACK, TO_COME};
 use crate::support::engine::{Engine, command};
-use crate::support::ops::{Published, publish};
+use crate::support::ops::{Published, ops, publish, publish_layout};
 use crate::support::process::{Ended, Running, run};
 use crate::support::registry::{Auth, PASSWORD, Registry};
 use crate::support::{fixture, golden};
@@ -183,6 +183,31 @@ fn a_damaged_store_and_a_port_that_is_taken_are_found() {
 }
 
 #[test]
+fn a_tar_file_is_examined_where_it_lies_and_damage_in_it_is_found() {
+    let (directory, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let published =
+        publish_layout(&fixture("pipelines/fraud.yaml"), &directory.path().join("layout"));
+    let file = directory.path().join("fraud.tar");
+    run(ops().arg("export").arg(&published.pipeline_url).arg(&file)).success();
+    let url = format!("oci-layout:{}", file.display());
+    let examine = || engine(home.path(), &["doctor", "--json"], &[("PIPELINE_URL", &url)]);
+    let ended = examine();
+    assert_eq!(ended.code(), 0, "{}\n{}", ended.stdout, ended.stderr);
+    let said = &findings(&ended)["pipeline"];
+    assert!(said.starts_with("ok|") && said.contains("fraud.tar has it, whole"), "{said}");
+
+    let mut bytes = std::fs::read(&file).unwrap();
+    // Where the models are, whatever stands before and after them.
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let ended = examine();
+    assert_eq!(ended.code(), 1, "{}\n{}", ended.stdout, ended.stderr);
+    let said = &findings(&ended)["pipeline"];
+    assert!(said.starts_with("fail|") && said.contains("sha256:"), "{said}");
+}
+
+#[test]
 fn a_bundle_is_read_and_its_ops_center_looked_for() {
     use base64::Engine as _;
     let registry = Registry::start(&Auth::None);
@@ -208,7 +233,7 @@ fn a_bundle_is_read_and_its_ops_center_looked_for() {
 fn the_health_check_tells_a_well_engine_from_a_stopping_and_a_dead_one() {
     let layout = tempfile::tempdir().unwrap();
     let file = fixture("pipelines/fraud.yaml");
-    let url = crate::support::ops::publish_layout(&file, layout.path()).pipeline_url;
+    let url = publish_layout(&file, layout.path()).pipeline_url;
     let mut running = Engine::start(&[("PIPELINE_URL", &url), ("POTOROO_GRACE_SECONDS", "3600")]);
     let port = running.address.rsplit_once(':').unwrap().1.to_owned();
     let everywhere = format!("0.0.0.0:{port}");
@@ -236,7 +261,7 @@ fn the_health_check_tells_a_well_engine_from_a_stopping_and_a_dead_one() {
 fn the_health_check_knows_the_engine_by_its_certificate_whatever_its_name_and_time() {
     let layout = tempfile::tempdir().unwrap();
     let file = fixture("pipelines/fraud.yaml");
-    let url = crate::support::ops::publish_layout(&file, layout.path()).pipeline_url;
+    let url = publish_layout(&file, layout.path()).pipeline_url;
     let authority = Authority::new();
     let [own, other] = [["edge-7.example"], ["edge-8.example"]].map(|names| {
         let directory = tempfile::tempdir().unwrap();

@@ -6,7 +6,9 @@ use crate::support::golden;
 use crate::support::ops::{Published, ops};
 use crate::support::process::{Ended, run};
 use crate::support::proxy::{Manner, Proxy};
-use crate::support::registry::{Auth, Registry};
+use crate::support::registry::{Auth, PASSWORD, Registry};
+use crate::support::signing::Keys;
+use base64::Engine as _;
 use potoroo::http::client::{Client, Error, Network, ProxyFault, Timeouts};
 use std::fmt::Write;
 use std::net::{SocketAddr, TcpListener};
@@ -47,6 +49,48 @@ fn a_registry_behind_a_proxy_that_wants_a_login_is_pushed_to_and_pulled_from() {
     let asked = proxy.asked();
     assert!(asked.len() >= 2, "{asked:?}");
     assert!(asked.iter().all(|line| line == "CONNECT registry.example:443 HTTP/1.1"), "{asked:?}");
+}
+
+/// Signing, export and import go where publishing goes, and log in as others do.
+#[test]
+fn what_is_signed_is_exported_and_imported_through_a_proxy_with_the_login_of_another_tool() {
+    let authority = Authority::new();
+    let shown = authority.shown(&[HOST], GOOD);
+    let registry = Registry::start_at("127.0.0.1:0", &Auth::Htpasswd("me"), Some(&shown));
+    let behind: SocketAddr = registry.host().to_string().parse().unwrap();
+    let proxy = Proxy::start(Manner::Asks(LOGIN), behind);
+    let (keys, directory) = (Keys::make(), tempfile::tempdir().unwrap());
+    let login = directory.path().join("auth.json");
+    let auth = base64::engine::general_purpose::STANDARD.encode(format!("me:{PASSWORD}"));
+    std::fs::write(&login, format!("{{\"auths\":{{\"{HOST}\":{{\"auth\":\"{auth}\"}}}}}}"))
+        .unwrap();
+    let url = format!("http://edge:s3cre%74@{}", proxy.address());
+    let (ca, login) = (authority.file(), login.display().to_string());
+    let variables = [
+        ("https_proxy", url.as_str()),
+        ("POTOROO_CA_FILE", ca.as_str()),
+        ("REGISTRY_AUTH_FILE", login.as_str()),
+    ];
+    let said = |arguments: &[&str]| {
+        let mut command = ops();
+        command
+            .args(arguments)
+            .envs(variables)
+            .env("COSIGN_PASSWORD", crate::support::signing::PASSWORD);
+        let before = proxy.asked().len();
+        let ended = run(&mut command).success();
+        assert!(proxy.asked().len() > before, "{arguments:?} went by the proxy");
+        ended.stdout
+    };
+    let (pipeline, key) = (crate::support::fixture("pipelines/fraud.yaml"), keys.private());
+    let (pipeline, key) = (pipeline.display().to_string(), key.display().to_string());
+    let published = said(&["publish", &pipeline, "--registry", HOST, "--sign", &key]);
+    let from = published.lines().find_map(|line| line.strip_prefix("pipeline_url: ")).unwrap();
+    let file = directory.path().join("fraud.tar").display().to_string();
+    let exported = said(&["export", from, &file]);
+    assert!(exported.contains("signatures: 2\n"), "{exported}");
+    let imported = said(&["import", &file, &format!("{HOST}/mirror/fraud:1")]);
+    assert!(imported.contains("signatures: 2\n"), "{imported}");
 }
 
 #[test]

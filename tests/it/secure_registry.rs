@@ -70,6 +70,27 @@ fn each_way_of_logging_in_works_through_tls_with_the_authoritys_file() {
     assert!(!tokens.scopes().is_empty(), "the token service was asked");
 }
 
+/// On loopback nothing but `https://` says that TLS is spoken.
+#[test]
+fn export_and_import_speak_tls_to_a_registry_that_is_written_with_https() {
+    let authority = Authority::new();
+    let shown = authority.shown(&LOOPBACK, GOOD);
+    let registry = Registry::start_at("127.0.0.1:0", &Auth::None, Some(&shown));
+    let ca = authority.file();
+    let variables = vec![("POTOROO_CA_FILE", ca.as_str())];
+    let published = publish(&registry.host().to_string(), &variables);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("fraud.tar");
+    let mut export = ops();
+    export.arg("export").arg(format!("https://{}", published.pipeline_url)).arg(&file);
+    let said = run(export.envs(variables.iter().copied())).success().stdout;
+    assert!(said.contains(&published.digest), "{said}");
+    let mut import = ops();
+    import.arg("import").arg(&file).arg(format!("https://{}/mirror/fraud:1", registry.host()));
+    let said = run(import.envs(variables.iter().copied())).success().stdout;
+    assert!(said.contains(&published.digest), "{said}");
+}
+
 #[test]
 fn a_registry_without_tls_is_found_by_its_version_6_address() {
     let registry = Registry::start_at("[::1]:0", &Auth::None, None);

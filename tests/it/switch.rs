@@ -7,6 +7,7 @@ use crate::support::fixture;
 use crate::support::front::Way;
 use crate::support::layout::Artifact;
 use crate::support::python::request;
+use crate::support::signing::Keys;
 use potoroo::oci::Digest;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -188,4 +189,48 @@ fn an_image_layout_is_looked_at_again_too() {
     engine.process.send("HUP");
     engine.process.line_with("msg=switched");
     assert!(engine.curl("/models", &[]).body.contains("new"));
+}
+
+/// The signatures are kept beside the store, so what takes blobs away must leave them be.
+#[test]
+fn signatures_outlive_switches_and_what_is_taken_away_and_vouch_without_a_registry() {
+    let (edge, keys) = (Edge::new(), Keys::make());
+    let (host, key) = (edge.registry.host().to_string(), keys.public_text());
+    let require = [("POTOROO_SIGNATURES", "require"), ("POTOROO_SIGNATURE_KEY", key.as_str())];
+    let signed = |model: &str| {
+        let file = format!("models/{model}.onnx");
+        let published = keys.publish(&file, &["--registry", &host, "--name", "fraud"]);
+        edge.tag(&published.digest);
+        published.digest
+    };
+    let first = signed("fraud");
+    let mut engine = edge.start_with(&require);
+    let second = signed("score");
+    engine.process.send("HUP");
+    engine.process.line_with("msg=switched");
+    let third = signed("double");
+    engine.process.send("HUP");
+    engine.process.line_with("msg=switched");
+    engine.process.line_with("took away what no pipeline needs");
+    assert!(!edge.blob(&first).exists() && edge.blob(&second).exists());
+
+    edge.tag(&edge.publish("nobodys", 0));
+    engine.process.send("HUP");
+    let line = engine.process.line_with("no update");
+    assert!(line.contains("is not signed"), "{line}");
+    assert!(engine.curl("/models", &[]).body.contains("double"));
+    assert!(updates(&engine, "failed") >= 1);
+    engine.process.signal("KILL");
+
+    edge.run(&["gc"]).success();
+    edge.front.set(Way::Down);
+    for (digest, model) in [(&third, "double"), (&second, "score")] {
+        let mut engine = edge.start_with(&require);
+        let said = engine.process.seen().join("\n");
+        assert!(said.contains(&format!("digest={digest} signature=")), "{said}");
+        assert!(engine.curl("/models", &[]).body.contains(model), "{model}");
+        engine.process.signal("KILL");
+        // The next start has only the pipeline before this one.
+        std::fs::write(edge.blob(digest), "damaged").unwrap();
+    }
 }
