@@ -176,9 +176,13 @@ fn in_time(
     let spawned = thread.spawn(move || {
         let _ = sender.send(load()); // nobody listens any more when it was late
     });
-    spawned.map_err(|error| LoadError::Broke(format!("no thread to load it on: {error}")))?;
+    let thread =
+        spawned.map_err(|error| LoadError::Broke(format!("no thread to load it on: {error}")))?;
     match receiver.recv_timeout(Duration::from_secs(LOAD_SECONDS_MAX)) {
-        Ok(loaded) => loaded,
+        Ok(loaded) => {
+            let _ = thread.join(); // it has nothing left to do, and its stack goes with it
+            loaded
+        }
         Err(RecvTimeoutError::Timeout) => Err(LoadError::Late { seconds: LOAD_SECONDS_MAX }),
         Err(RecvTimeoutError::Disconnected) => {
             Err(LoadError::Broke("the thread that loads it panicked".into()))

@@ -8,6 +8,7 @@ use crate::support::front::Way;
 use crate::support::layout::Artifact;
 use crate::support::python::request;
 use crate::support::signing::Keys;
+use potoroo::http::server::REQUESTS_PER_CONNECTION_MAX;
 use potoroo::oci::Digest;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -53,7 +54,7 @@ fn a_switch_under_load_fails_no_request() {
             let (asked, is_over, address) = (&asked, &is_over, engine.address.clone());
             let (answers, failures) = (&answers, &failures);
             scope.spawn(move || {
-                let mut connection = None;
+                let (mut connection, mut asked_on_it) = (None, 0);
                 while !is_over.load(SeqCst) {
                     let mut open = connection.take().unwrap_or_else(|| Client::connect(&address));
                     open.send(asked);
@@ -65,7 +66,9 @@ fn a_switch_under_load_fails_no_request() {
                         }
                         other => failures.lock().unwrap().push(format!("{other:?}")),
                     }
-                    connection = (client % 2 == 0).then_some(open);
+                    // A connection is for so many requests, of which a quick engine answers all.
+                    asked_on_it = (asked_on_it + 1) % (REQUESTS_PER_CONNECTION_MAX - 1);
+                    connection = (client % 2 == 0 && asked_on_it != 0).then_some(open);
                 }
             });
         }
