@@ -111,7 +111,13 @@ impl Model {
         lighten(&mut proto);
         let (inputs, extents) = contained(|| Ok(free_inputs(&mut graph)))??;
         let unsized_graph = graph.clone();
-        let inferred = contained(|| check::sized(&mut graph));
+        let axes = proto.graph.as_ref().map(check::Axes::of);
+        let inferred = contained(|| {
+            check::sized_if(&mut graph, &|graph, id| match &axes {
+                Some(axes) => axes.fit(graph, id),
+                None => Ok(()),
+            })
+        });
         // tract panics at some of what is told here by name, so this comes before its own words.
         let faults = proto.graph.as_ref().map(|proto| check::misfits(proto, &graph));
         match faults {

@@ -13,7 +13,17 @@ pub const TENSOR_BYTES_MAX: usize = 4 << 30;
 /// tract computes a node whose inputs are all known while it infers; before it does, this asks
 /// for the shape alone.
 pub(in super::super) fn sized(graph: &mut InferenceModel) -> TractResult<()> {
+    sized_if(graph, &|_, _| Ok(()))
+}
+
+/// As [`sized`], and asks `sound` before each node, with what is known of its inputs by then: some
+/// rules of tract loop for ever where an axis is none of the tensor's.
+pub(in super::super) fn sized_if(
+    graph: &mut InferenceModel,
+    sound: &dyn Fn(&InferenceModel, usize) -> TractResult<()>,
+) -> TractResult<()> {
     for id in graph.eval_order()? {
+        sound(graph, id)?;
         let observed = graph.node(id).op.observe_outlets(graph, graph.node(id))?;
         let facts = |outlets: &[OutletId]| -> TractResult<Vec<InferenceFact>> {
             outlets.iter().map(|outlet| graph.outlet_fact(*outlet).cloned()).collect()

@@ -19,7 +19,7 @@ mod tensors;
 pub use analysis::TENSOR_BYTES_MAX;
 pub use survey::{INITIALISERS_MAX, NAME_BYTES_MAX, NODES_MAX};
 
-pub(super) use analysis::sized;
+pub(super) use analysis::{sized, sized_if};
 pub(super) use memory::forewarn;
-pub(super) use shapes::misfits;
+pub(super) use shapes::{Axes, misfits};
 pub(super) use survey::survey;

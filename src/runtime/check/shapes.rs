@@ -5,7 +5,7 @@ use super::survey::shown;
 use std::collections::HashMap;
 use tract_onnx::pb::{GraphProto, NodeProto};
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::internal::{DimLike, OutletId};
+use tract_onnx::tract_core::internal::{DimLike, OutletId, bail};
 use tract_onnx::tract_hir::infer::Factoid;
 
 /// What does not fit, a sentence for each; `graph` has been inferred from `proto`.
@@ -23,6 +23,35 @@ pub(in super::super) fn misfits(proto: &GraphProto, graph: &InferenceModel) -> V
         Some(format!("node `{}` ({}) {what}", shown(node), node.op_type))
     });
     found.collect()
+}
+
+/// The nodes of a graph by name, to be asked for their axes one by one.
+pub(in super::super) struct Axes<'g> {
+    nodes: HashMap<&'g str, &'g NodeProto>,
+    constants: Constants,
+}
+
+impl<'g> Axes<'g> {
+    pub(in super::super) fn of(proto: &'g GraphProto) -> Axes<'g> {
+        let own = proto.node.iter().filter(|node| node.domain.is_empty());
+        let nodes = own.map(|node| (shown(node), node)).collect();
+        Axes { nodes, constants: Constants::of(proto) }
+    }
+
+    /// Whether the node has no axis that its first input has not.
+    pub(in super::super) fn fit(&self, graph: &InferenceModel, id: usize) -> TractResult<()> {
+        let node = graph.node(id);
+        let (Some(proto), Some(input)) = (self.nodes.get(node.name.as_str()), node.inputs.first())
+        else {
+            return Ok(());
+        };
+        let rank = graph.outlet_fact(*input)?.shape.rank().concretize();
+        let Some(rank) = rank else { return Ok(()) };
+        match axis(proto, &vec![None; rank as usize], &self.constants) {
+            Some(what) => bail!("node `{}` ({}) {what}", shown(proto), proto.op_type),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Extents of a tensor, none for those that are open.
