@@ -3,6 +3,11 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
 
+/// What glibc's allocator gives back to the system in one piece, and half of what each of its
+/// arenas may keep: three bodies of an image or the tensors of a small net. Below it an image is
+/// given back and taken again page by page with each request.
+const KEPT_BYTES: usize = 2 * 1024 * 1024;
+
 /// Threads that help with work in several parts, and make plans.
 #[derive(Debug)]
 pub struct Pool(rayon::ThreadPool);
@@ -49,12 +54,20 @@ impl Turns for AllTurns {
     }
 }
 
+/// Has glibc keep as much: it takes the largest piece that was ever given back to the system for
+/// what is usual (`M_MMAP_THRESHOLD` in mallopt(3)). No page of it is touched. Other allocators
+/// learn nothing from it.
+fn keep_memory() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(KEPT_BYTES)));
+}
+
 impl Pool {
     /// Starts `threads` threads.
     ///
     /// # Errors
     /// When the system refuses a thread: fewer would be a silent second best.
     pub fn start(threads: usize) -> Result<Pool, PoolError> {
+        keep_memory();
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("compute-{index}"))
@@ -71,6 +84,13 @@ impl Pool {
     /// Calls `task` on a thread of the pool, whose stack is the usual one of the system's
     /// language, and not the small one of a connection.
     pub(super) fn on_large_stack<T: Send>(&self, task: impl FnOnce() -> T + Send) -> T {
+        self.0.install(task)
+    }
+
+    /// Calls `task` on a thread of the pool, of which there are few: the memory that a large run
+    /// takes and gives back stays with its thread, warm for the next. The way there and back takes
+    /// longer than a row of a table computes, and a small part of what an image does.
+    pub(super) fn on_warm_memory<T: Send>(&self, task: impl FnOnce() -> T + Send) -> T {
         self.0.install(task)
     }
 
