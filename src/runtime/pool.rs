@@ -3,11 +3,6 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
 
-/// What glibc's allocator gives back to the system in one piece, and half of what each of its
-/// arenas may keep: three bodies of an image or the tensors of a small net. Below it an image is
-/// given back and taken again page by page with each request.
-const KEPT_BYTES: usize = 2 * 1024 * 1024;
-
 /// Threads that help with work in several parts, and make plans.
 #[derive(Debug)]
 pub struct Pool(rayon::ThreadPool);
@@ -54,20 +49,12 @@ impl Turns for AllTurns {
     }
 }
 
-/// Has glibc keep as much: it takes the largest piece that was ever given back to the system for
-/// what is usual (`M_MMAP_THRESHOLD` in mallopt(3)). No page of it is touched. Other allocators
-/// learn nothing from it.
-fn keep_memory() {
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(KEPT_BYTES)));
-}
-
 impl Pool {
     /// Starts `threads` threads.
     ///
     /// # Errors
     /// When the system refuses a thread: fewer would be a silent second best.
     pub fn start(threads: usize) -> Result<Pool, PoolError> {
-        keep_memory();
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("compute-{index}"))
