@@ -74,6 +74,13 @@ impl Pool {
         self.0.install(task)
     }
 
+    /// Calls `task` on a thread of the pool, of which there are few: the memory that a large run
+    /// takes and gives back stays with its thread, warm for the next. The way there and back takes
+    /// longer than a row of a table computes, and a small part of what an image does.
+    pub(super) fn on_warm_memory<T: Send>(&self, task: impl FnOnce() -> T + Send) -> T {
+        self.0.install(task)
+    }
+
     /// Calls `work` for each number below `parts`: on this thread, and on a thread of the pool
     /// for each turn that is to be had meanwhile. After an error no further part begins.
     ///

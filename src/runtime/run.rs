@@ -42,7 +42,13 @@ impl Model {
         let binding = bind(self, names, table)?;
         let parts = parts(&binding, self.divisible);
         let part = |number: usize| self.part(pool, &binding, parts[number].clone(), deadline);
-        self.join(pool.each(turns, parts.len(), part)?)
+        let runs = match parts.len() {
+            1 if is_large(&binding, &parts[0]) && turns.are_wanted() => {
+                vec![pool.on_warm_memory(|| part(0))?]
+            }
+            _ => pool.each(turns, parts.len(), part)?,
+        };
+        self.join(runs)
     }
 
     fn part(
@@ -109,6 +115,11 @@ impl Model {
         let named = self.outputs().iter().zip(tensors);
         Ok(named.map(|(port, tensor)| NamedTensor { name: port.name.clone(), tensor }).collect())
     }
+}
+
+/// Whether these rows take much memory on their way through a model: an image, and not a table.
+fn is_large(binding: &Binding<'_>, rows: &Range<usize>) -> bool {
+    binding.inputs.iter().any(|input| PART_ELEMENTS_MAX < rows.len() * input.row_elements())
 }
 
 /// The row ranges that run, in order.

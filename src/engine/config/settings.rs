@@ -89,8 +89,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "POTOROO_BATCH",
         default: "true",
-        meaning: "Whether single rows that have to wait for a CPU compute together; an output may \
-                  then differ in its last digit from what the row gives alone.",
+        meaning: "Whether single rows that wait for a CPU in a long line compute together; an output \
+                  may then differ in its last digit from what the row gives alone.",
     },
     Setting {
         name: "POTOROO_PERSIST",

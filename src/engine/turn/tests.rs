@@ -26,7 +26,7 @@ impl Parts {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models");
         let model = Arc::new(Model::load(&fixtures.join(model)).unwrap());
         let flow = Flow::of_model(model);
-        Parts { gate: Gate::new(1), pool: Pool::start(1).unwrap(), flow }
+        Parts { gate: Gate::batching_from(0), pool: Pool::start(1).unwrap(), flow }
     }
 
     fn turn(&self) -> Turn<'_> {
@@ -110,6 +110,19 @@ fn rows_that_wait_compute_together_and_each_gets_its_own() {
     let elapsed = |at: usize| answers[at].as_ref().unwrap().outcome.elapsed.clone();
     assert_eq!(elapsed(1), elapsed(20));
     assert_eq!(parts.gate.load().running, 0);
+}
+
+#[test]
+fn rows_that_come_to_a_short_line_compute_alone() {
+    let parts = Parts { gate: Gate::batching_from(3), ..Parts::of("fraud.onnx") };
+    let tables: Vec<_> = (0..7).map(features).collect();
+    let answers = parts.crowd(&tables, usize::MAX, far(), false);
+    let elapsed: Vec<_> =
+        answers.into_iter().map(|answer| answer.unwrap().outcome.elapsed).collect();
+    // What computes in one run took the same time, to the nanosecond.
+    let (alone, together) = elapsed.split_at(3);
+    assert!(alone.iter().any(|elapsed| *elapsed != alone[0]), "{alone:?}");
+    assert!(together.iter().all(|elapsed| *elapsed == together[0]), "{together:?}");
 }
 
 #[test]

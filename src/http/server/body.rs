@@ -13,6 +13,14 @@ use super::wire::{Wire, is_timeout};
 /// From there on it doubles, so that memory follows the bytes that have arrived.
 const FIRST_STEP_BYTES: usize = 64 * 1024;
 
+/// A declared length up to this many bytes gets its memory at once while there is plenty: an image
+/// of 224 by 224 by 3 floats is 588 KiB, and memory that doubles is copied at each step.
+const AT_ONCE_BYTES_MAX: usize = 1024 * 1024;
+
+/// There is plenty while the bodies of all connections take less than this part of what they may:
+/// clients that declare much and send nothing leave the rest to those that send.
+const PLENTY_DIVISOR: usize = 2;
+
 /// Memory is cleared and then read into by this much at a time, while it is in the cache.
 const PIECE_BYTES: usize = 128 * 1024;
 
@@ -98,6 +106,13 @@ impl Budget {
         let add = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.bytes_max);
         let taken = self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
         taken.map(drop).map_err(|_| BodyError::Busy { limit_bytes: self.bytes_max })
+    }
+
+    /// Takes as much ahead of the bytes that arrive, if there is plenty.
+    fn take_ahead(&self, bytes: usize) -> bool {
+        let plenty = self.bytes_max / PLENTY_DIVISOR;
+        let add = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= plenty);
+        self.used.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).is_ok()
     }
 
     #[cfg(any(test, fuzzing))]
@@ -221,14 +236,23 @@ impl<'a, 'w> Body<'a, 'w> {
         }
     }
 
-    /// Doubles the memory, or takes what the declared length still needs if that is less.
+    /// Doubles the memory, or takes what the declared length still needs if that is less, or not
+    /// much more and there is plenty.
     fn grow(&mut self, body: &mut Vec<u8>) -> Result<(), BodyError> {
         let step = body.len().max(FIRST_STEP_BYTES);
-        let step = match self.rest {
-            Rest::Length(left) => usize::try_from(left).unwrap_or(step).min(step),
-            Rest::Done | Rest::FirstSize | Rest::Chunk(_) | Rest::NextSize | Rest::Broken => step,
+        let whole = match self.rest {
+            Rest::Length(left) => usize::try_from(left).unwrap_or(usize::MAX),
+            Rest::Done | Rest::FirstSize | Rest::Chunk(_) | Rest::NextSize | Rest::Broken => {
+                usize::MAX
+            }
         };
-        self.budget.take(step)?;
+        let step = if whole <= AT_ONCE_BYTES_MAX && self.budget.take_ahead(whole) {
+            whole
+        } else {
+            let step = step.min(whole);
+            self.budget.take(step)?;
+            step
+        };
         self.reserved_bytes += step;
         let limit_bytes = self.limits.bodies_bytes_max;
         body.try_reserve_exact(step).map_err(|_| BodyError::Busy { limit_bytes })

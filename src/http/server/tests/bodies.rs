@@ -161,6 +161,24 @@ fn a_declared_length_takes_no_memory_before_its_bytes() {
 }
 
 #[test]
+fn clients_that_declare_much_and_send_nothing_leave_memory_to_those_that_send() {
+    let server = serve(Limits { bodies_bytes_max: 1 << 20, grace: PATIENCE, ..limits() });
+    let declare = || {
+        let mut client = server.connect();
+        client.send(post("/", "Content-Length: 400000\r\nExpect: 100-continue\r\n", ""));
+        // The server asks for the body, so the memory for its first bytes is taken.
+        assert_eq!(client.answer().head, "HTTP/1.1 100 Continue\r\n\r\n");
+        client
+    };
+    let silent: Vec<_> = (0..4).map(|_| declare()).collect();
+    let body = "x".repeat(300_000);
+    let mut client = server.connect();
+    client.send(post("/", "Content-Length: 300000\r\n", &body));
+    assert_eq!(client.answer().status, 200);
+    drop(silent);
+}
+
+#[test]
 fn bodies_of_all_connections_together_are_bounded() {
     let server = serve(Limits { bodies_bytes_max: 100 << 10, ..limits() });
     let request = |path| post(path, "Content-Length: 61440\r\n", &"x".repeat(60 << 10));
