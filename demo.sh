@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 port="${POTOROO_DEMO_PORT:-8080}"
+unset POTOROO_DEMO_PORT # the engine refuses what it takes for a misspelt setting of its own
 home=target/demo
 cargo build --bins
 rm -rf "$home"
