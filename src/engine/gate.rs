@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// and on a busy machine takes some slices of the scheduler's to wake up: a turn of microseconds
 /// that is kept for it all the while makes everyone wait. So much may be added to the longest
 /// waits, which no person notices.
-const OVERTAKEN_MAX: Duration = Duration::from_millis(10);
+const OVERTAKEN_MAX: Duration = Duration::from_millis(4);
 
 /// A row can be taken along by others if so many wait before it. To copy it for them and to wake
 /// them all at one time costs more than it saves in a shorter line: `benches/serve` shows that
