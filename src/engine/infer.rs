@@ -182,7 +182,7 @@ impl Inferences {
         self.metrics.stage(Stage::Wait, waited);
         self.metrics.stage(Stage::Run, ran);
         self.metrics.inferred(table.rows(), &outcome.outputs);
-        elapsed.extend(outcome.elapsed.iter().copied());
+        elapsed.extend(&outcome.elapsed);
         let Outcome { model, outputs, shadows, chosen, findings, .. } = outcome;
         self.metrics.verdicts.found(&findings);
         Ok(Record {

@@ -9,6 +9,7 @@ use crate::oci::Digest;
 use crate::pipeline::{Definition, ModelEntry, ModelKey, RUNTIME_ONNX};
 use crate::runtime::{Flow, FlowError, LoadError, Model, Pool};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -55,14 +56,17 @@ impl Slot {
             )
         };
         let Fetched { digest, definition, files } = fetched;
-        let mut loaded: HashMap<ModelKey, Arc<Model>> = HashMap::new();
+        // By the file: models of two names may be one, which is not held twice.
+        let mut loaded: HashMap<Digest, Arc<Model>> = HashMap::new();
         for entry in &definition.models {
             // A definition may list models that no step runs; their files were not fetched.
-            if let Some(file) = files.get(&entry.key.sha) {
-                loaded.insert(entry.key.clone(), Arc::new(load(entry, file).map_err(refused)?));
+            let Some(file) = files.get(&entry.key.sha) else { continue };
+            runs_here(entry).map_err(refused)?;
+            if let Entry::Vacant(place) = loaded.entry(entry.key.sha) {
+                place.insert(Arc::new(load(&entry.key, file).map_err(refused)?));
             }
         }
-        let flow = Flow::new(&definition, |key| loaded[key].clone())
+        let flow = Flow::new(&definition, |key| loaded[&key.sha].clone())
             .map_err(|error| refused(SlotError::Steps(error)))?;
         warm_up(&flow, pool);
         // The last moment to refuse, at a start and before a switch.
@@ -71,11 +75,17 @@ impl Slot {
     }
 }
 
-fn load(entry: &ModelEntry, file: &Stretch) -> Result<Model, SlotError> {
-    let ModelKey { name, version, sha } = &entry.key;
-    if entry.runtime != RUNTIME_ONNX {
-        return Err(SlotError::Runtime { model: name.clone(), runtime: entry.runtime.clone() });
+/// Whether the model is for the one runtime that there is here.
+fn runs_here(entry: &ModelEntry) -> Result<(), SlotError> {
+    if entry.runtime == RUNTIME_ONNX {
+        return Ok(());
     }
+    let (model, runtime) = (entry.key.name.clone(), entry.runtime.clone());
+    Err(SlotError::Runtime { model, runtime })
+}
+
+fn load(key: &ModelKey, file: &Stretch) -> Result<Model, SlotError> {
+    let ModelKey { name, version, sha } = key;
     let start = Instant::now();
     let model = Model::load_stretch(file).map_err(|source| SlotError::Load {
         model: name.clone(),

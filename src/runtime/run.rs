@@ -73,26 +73,30 @@ impl Model {
         })?;
         let outputs = match &self.late {
             Some(late) => late.run(Some(pool), inputs, deadline)?,
-            None => self.plan_for(pool, binding, rows.len())?.run(inputs, deadline)?,
+            None => {
+                let extent = |symbol: &Symbol| match binding.batch.contains(symbol) {
+                    true => rows.len(),
+                    false => binding.open[symbol],
+                };
+                self.plan_for(Some(pool), extent)?.run(inputs, deadline)?
+            }
         };
         Ok(contained(|| outputs.iter().map(|output| values::from_tract(output)).collect())?)
     }
 
-    fn plan_for(
+    /// The plan for these extents of the open dimensions, made when it is not there: on a thread
+    /// of the pool, whose stack is large, or on the caller's.
+    pub(super) fn plan_for(
         &self,
-        pool: &Pool,
-        binding: &Binding<'_>,
-        rows: usize,
+        pool: Option<&Pool>,
+        extent: impl FnMut(&Symbol) -> usize,
     ) -> Result<Arc<Plan>, RunError> {
-        let extent = |symbol: &Symbol| match binding.batch.contains(symbol) {
-            true => rows,
-            false => binding.open[symbol],
-        };
         let extents = self.plans.extents(extent);
-        match self.plans.made(&extents) {
-            Some(plan) => Ok(plan),
+        match (self.plans.made(&extents), pool) {
+            (Some(plan), _) => Ok(plan),
             // tract's passes over a graph call each other deeply.
-            None => pool.on_large_stack(|| self.plans.make(extents)),
+            (None, Some(pool)) => pool.on_large_stack(|| self.plans.make(extents)),
+            (None, None) => self.plans.make(extents),
         }
     }
 

@@ -3,11 +3,9 @@
 use super::Deadline;
 use super::error::{RunError, contained};
 use super::load::{Extent, Model};
-use super::plan::Plan;
 use super::values;
 use crate::tensor::{Misfit, MisfitKind, NamedTensor, Port, Tensor};
 use std::collections::HashMap;
-use std::sync::Arc;
 use tract_onnx::prelude::{IntoTValue, TVec};
 use tract_onnx::tract_core::internal::Symbol;
 
@@ -44,23 +42,12 @@ impl Model {
         })?;
         let outputs = match &self.late {
             Some(late) => late.run(None, values, deadline)?,
-            None => self.planned(&open)?.run(values, deadline)?,
+            None => self.plan_for(None, |symbol| open[symbol])?.run(values, deadline)?,
         };
         let outputs: Vec<Tensor<'static>> =
             contained(|| outputs.iter().map(|output| values::from_tract(output)).collect())?;
         let names = self.outputs().iter().map(|port| port.name.clone());
         Ok(names.zip(outputs).map(|(name, tensor)| NamedTensor { name, tensor }).collect())
-    }
-}
-
-impl Model {
-    /// The plan for these extents of the open dimensions.
-    fn planned(&self, open: &HashMap<Symbol, usize>) -> Result<Arc<Plan>, RunError> {
-        let extents = self.plans.extents(|symbol| open[symbol]);
-        match self.plans.made(&extents) {
-            Some(plan) => Ok(plan),
-            None => self.plans.make(extents),
-        }
     }
 }
 
