@@ -10,11 +10,14 @@ use potoroo::ops::Login;
 use potoroo::ops::export::{Moved, export, import};
 use potoroo::ops::keygen::keygen;
 use potoroo::ops::publish::{Order, Published, Target, publish};
+use potoroo::ops::serve::serve;
+use potoroo::ops::settings::{External, LISTEN_DEFAULT, Settings};
 use potoroo::ops::sign::{PrivateKey, Signed, Signing};
 use potoroo::ops::surroundings::Surroundings;
 use potoroo::registry::signature::Form;
 use potoroo::registry::{Credentials, Secret};
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -38,6 +41,8 @@ struct Command {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Run the ops center: API, publishing, edges, and a registry of its own.
+    Serve(ServeArguments),
     /// Check the models of a pipeline and push it to a registry or into a directory.
     Publish(PublishArguments),
     /// Make a key pair to sign with, in the form of cosign's.
@@ -46,6 +51,36 @@ enum Verb {
     Export(ExportArguments),
     /// Push a pipeline and its signatures from such a tar file to a registry.
     Import(ImportArguments),
+}
+
+#[derive(Args)]
+struct ServeArguments {
+    /// The directory with all records and files.
+    #[arg(long, value_name = "DIR", env = "POTOROO_OPS_DATA", default_value = "potoroo-data")]
+    data: PathBuf,
+    /// Where to listen.
+    #[arg(long, value_name = "ADDRESS", env = "POTOROO_OPS_LISTEN", default_value = LISTEN_DEFAULT)]
+    listen: SocketAddr,
+    /// How people and edges reach it: `https://ops.example.com`.
+    #[arg(long, env = "POTOROO_OPS_URL")]
+    url: Option<String>,
+    /// The certificate chain, a PEM file.
+    #[arg(long, value_name = "FILE", env = "POTOROO_OPS_TLS_CERT", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key, a PEM file.
+    #[arg(long, value_name = "FILE", env = "POTOROO_OPS_TLS_KEY", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Listen without TLS, though other machines reach it.
+    #[arg(long, env = "POTOROO_OPS_LISTEN_PLAIN_HTTP")]
+    listen_plain_http: bool,
+    /// The registry that publishes go to, with a path below it if wanted; its own without one.
+    #[arg(long, env = "OCI_REGISTRY")]
+    registry: Option<String>,
+    #[command(flatten)]
+    login: LoginArguments,
+    /// The engine image that edges run.
+    #[arg(long, env = "POTOROO_OPS_ENGINE_URL")]
+    engine_url: Option<String>,
 }
 
 #[derive(Args)]
@@ -174,6 +209,7 @@ impl Verb {
     /// Does what was asked and gives what is to be printed.
     fn run(self) -> Result<String, Failure> {
         match self {
+            Verb::Serve(arguments) => serve(arguments.settings()?).map(|()| String::new()),
             Verb::Publish(arguments) => Ok(report(&publish(&arguments.order()?)?)),
             Verb::Keygen(arguments) => {
                 let password = key_password(arguments.password_file.as_deref())?;
@@ -222,6 +258,28 @@ fn moved_report(moved: &Moved, url: &str) -> String {
     format!("pipeline_url: {url}\ndigest: {digest}\nbytes: {bytes}\nsignatures: {signatures}\n")
 }
 
+impl ServeArguments {
+    fn settings(self) -> Result<Settings, Failure> {
+        let registry = self.registry.as_deref().filter(|registry| !registry.is_empty());
+        let registry = registry.map(|registry| external(registry, &self.login)).transpose()?;
+        let ServeArguments { data, listen, url, engine_url, .. } = self;
+        let tls = self.tls_cert.zip(self.tls_key);
+        let plain_http = self.listen_plain_http;
+        Ok(Settings { data, listen, url, tls, plain_http, registry, engine_url })
+    }
+}
+
+/// The registry of an argument, with the path before the pipelines.
+fn external(registry: &str, login: &LoginArguments) -> Result<External, Failure> {
+    let bare = registry.trim_start_matches("https://").trim_start_matches("oci://");
+    let (host, prefix) = bare.split_once('/').unwrap_or((bare, ""));
+    let host: RegistryHost = host.parse().map_err(|error| {
+        Failure::new(Exit::Usage, error).hint("give --registry as host, host:port or host/path")
+    })?;
+    let login = Box::new(login.login(&host, is_tls(registry))?);
+    Ok(External { host, prefix: prefix.to_owned(), login })
+}
+
 impl PublishArguments {
     fn order(self) -> Result<Order, Failure> {
         let target = match (&self.layout, &self.registry) {
@@ -238,13 +296,8 @@ impl PublishArguments {
     }
 
     fn registry_target(&self, registry: &str) -> Result<Target, Failure> {
-        let bare = registry.trim_start_matches("https://").trim_start_matches("oci://");
-        let (host, prefix) = bare.split_once('/').unwrap_or((bare, ""));
-        let host: RegistryHost = host.parse().map_err(|error| {
-            Failure::new(Exit::Usage, error).hint("give --registry as host, host:port or host/path")
-        })?;
-        let login = self.login.login(&host, is_tls(registry))?;
-        Ok(Target::Registry { host, prefix: prefix.to_owned(), login: Box::new(login) })
+        let External { host, prefix, login } = external(registry, &self.login)?;
+        Ok(Target::Registry { host, prefix, login })
     }
 
     fn signing(&self) -> Result<Option<Signing>, Failure> {

@@ -28,7 +28,7 @@ const DOORS: [(&str, &[&str]); 18] = [
     ("arrow", &["src/codec"]),
     ("flatbuffers", &["src/codec"]),
     ("httparse", &["src/http/server"]),
-    ("ring", &["src/registry/signature", "src/ops/sign"]),
+    ("ring", &["src/registry/signature", "src/ops/sign", "src/ops/access"]),
     ("rustls", &["src/http/client", "src/http/server"]),
     ("webpki", &["src/http/client"]),
     ("rustix", &["src/disk"]),
