@@ -1,0 +1,128 @@
+//! `publish`: its arguments, and what is printed of a publish.
+
+use super::password::key_password;
+use super::registry::{LoginArguments, external};
+use crate::exit::{Exit, Failure};
+use crate::ops::publish::{Order, Published, Target};
+use crate::ops::settings::External;
+use crate::ops::sign::{PrivateKey, Signed, Signing};
+use crate::registry::signature::Form;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub(super) struct PublishArguments {
+    /// A pipeline file (YAML or JSON), or an ONNX file for a pipeline of that one model.
+    file: PathBuf,
+    /// The pipeline's name, instead of the one in the file.
+    #[arg(long)]
+    name: Option<String>,
+    /// The registry, with a path below it if wanted: `ghcr.io/my-team`.
+    #[arg(long, env = "OCI_REGISTRY", required_unless_present = "layout")]
+    registry: Option<String>,
+    #[command(flatten)]
+    login: LoginArguments,
+    /// Write an OCI image layout into this directory instead of pushing.
+    #[arg(long, value_name = "DIR")]
+    layout: Option<PathBuf>,
+    /// Rows with the outputs that an engine must give before it serves (JSON).
+    #[arg(long, value_name = "FILE")]
+    known_answers: Option<PathBuf>,
+    /// The engine image for the commands that are printed.
+    #[arg(long)]
+    engine_url: Option<String>,
+    /// Sign it with this private key: a file of `keygen`'s or cosign's, or plain PKCS #8 in PEM.
+    #[arg(long, value_name = "KEY")]
+    sign: Option<PathBuf>,
+    /// How the signature travels: cosign reads both, versions before 3 the tag alone.
+    #[arg(long, value_enum, default_value = "both", requires = "sign")]
+    sign_form: SignForm,
+    /// Read the key's password from this file; `COSIGN_PASSWORD` holds it otherwise.
+    #[arg(long, value_name = "FILE", requires = "sign")]
+    sign_password_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum SignForm {
+    /// A manifest with the tag `sha256-….sig`.
+    Tag,
+    /// A Sigstore bundle that refers to the artifact.
+    Bundle,
+    /// One of each.
+    Both,
+}
+
+impl PublishArguments {
+    /// The order that they are.
+    pub(super) fn order(self) -> Result<Order, Failure> {
+        let target = match (&self.layout, &self.registry) {
+            (Some(directory), _) => Target::Layout(directory.clone()),
+            (None, Some(registry)) => self.registry_target(registry)?,
+            (None, None) => {
+                let sentence = "there is neither --registry nor --layout";
+                return Err(Failure::new(Exit::Usage, sentence).hint("name one of them"));
+            }
+        };
+        let signing = self.signing()?;
+        let PublishArguments { file, name, known_answers, engine_url, .. } = self;
+        Ok(Order { file, name, known_answers, target, engine_url, signing })
+    }
+
+    fn registry_target(&self, registry: &str) -> Result<Target, Failure> {
+        let External { host, prefix, login } = external(registry, &self.login)?;
+        Ok(Target::Registry { host, prefix, login })
+    }
+
+    fn signing(&self) -> Result<Option<Signing>, Failure> {
+        let Some(path) = &self.sign else { return Ok(None) };
+        let password = key_password(self.sign_password_file.as_deref())?;
+        let key = PrivateKey::read(path, password.as_ref()).map_err(|error| {
+            Failure::new(Exit::Usage, error).hint(
+                "`potoroo-ops keygen` makes a key; COSIGN_PASSWORD or --sign-password-file opens \
+                 it; `openssl pkcs8 -topk8 -nocrypt` turns an EC key into PKCS #8",
+            )
+        })?;
+        let forms = match self.sign_form {
+            SignForm::Tag => vec![Form::Tag],
+            SignForm::Bundle => vec![Form::Bundle],
+            SignForm::Both => vec![Form::Tag, Form::Bundle],
+        };
+        Ok(Some(Signing { key, forms }))
+    }
+}
+
+/// The models with their ports, the signatures, and the commands to run it.
+pub(super) fn report(published: &Published) -> String {
+    let mut text = String::new();
+    for model in &published.models {
+        let key = &model.entry.key;
+        text.push_str(&format!(
+            "model {} version {} sha256 {}\n",
+            key.name,
+            key.version,
+            key.sha.hex()
+        ));
+        for port in &model.inputs {
+            text.push_str(&format!("  input  {} {port}\n", port.name));
+        }
+        for port in &model.outputs {
+            text.push_str(&format!("  output {} {port}\n", port.name));
+        }
+    }
+    for (form, signed) in &published.signed {
+        let what = match signed {
+            Signed::Made => "made",
+            Signed::AlreadyThere => "already there",
+        };
+        text.push_str(&format!("signature by {form}: {what}\n"));
+    }
+    text.push_str(&format!(
+        "\npipeline_url: {}\ndigest: {}\nengine_url: {}\n\n{}\n\ncompose.yaml:\n\n{}",
+        published.pipeline_url,
+        published.digest,
+        published.engine_url,
+        published.docker_run,
+        published.compose
+    ));
+    text
+}
