@@ -4,21 +4,21 @@
 //! file ──recipe──▶ models checked as the engine would ──artifact──▶ registry or layout ──▶ handout
 //! ```
 
-mod artifact;
+pub(in crate::ops) mod artifact;
 mod check;
+pub(in crate::ops) mod deliver;
 mod handout;
 mod known;
 mod recipe;
 
 use crate::exit::{Exit, Failure};
-use crate::logging::AT_PUBLISH;
-use crate::oci::{Descriptor, Digest, Reference, RegistryHost, Tag, Version, media_type};
+use crate::oci::{Digest, Reference, RegistryHost, Tag};
 use crate::ops::Login;
 use crate::ops::sign::{Signed, Signing, sign};
+use crate::registry::Layout;
 use crate::registry::signature::Form;
-use crate::registry::{Action, Layout, Pushed, Remote};
-use artifact::Artifact;
-use std::path::{Path, PathBuf};
+use deliver::{into_layout, into_registry, unwatched};
+use std::path::PathBuf;
 
 pub use check::CheckedModel;
 
@@ -84,13 +84,13 @@ pub fn publish(order: &Order) -> Result<Published, Failure> {
     })?;
     let known = order.known_answers.as_deref().map(known::read).transpose()?;
     let (definition, models) = check::check(&recipe, known)?;
-    let artifact =
-        artifact::build(&definition, &models).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let files = models.iter().map(artifact::ModelFile::from);
+    let artifact = artifact::build(&definition, definition.to_json(), files)
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
     let tag: Tag = definition.version.parse().map_err(|error| {
         Failure::new(Exit::Usage, error).hint("give the pipeline another version")
     })?;
-    let bytes = artifact.manifest_bytes.len() as u64;
-    let manifest = Descriptor::new(media_type::MANIFEST, artifact.digest(), bytes);
+    let manifest = artifact.descriptor();
     let mut signed = Vec::new();
     let pipeline_url = match &order.target {
         Target::Layout(directory) => {
@@ -118,7 +118,7 @@ pub fn publish(order: &Order) -> Result<Published, Failure> {
                         .hint("check --registry and the pipeline's name")
                 })?;
             let remote = login.remote(&reference);
-            into_registry(&artifact, &remote, &reference.version)?;
+            into_registry(&artifact, &remote, &reference.version, &unwatched())?;
             if let Some(signing) = &order.signing {
                 let name = format!("{host}/{repository}");
                 signed = sign(signing, &name, &manifest, &remote, &mut |signature| {
@@ -137,41 +137,5 @@ pub fn publish(order: &Order) -> Result<Published, Failure> {
         compose: handout.compose(),
         engine_url: handout.engine_url,
         pipeline_url,
-    })
-}
-
-fn into_layout(artifact: &Artifact, layout: &Layout, tag: &Tag) -> Result<(), Failure> {
-    layout.put_blob_from(&artifact.manifest.config, &mut artifact.config.as_slice())?;
-    for (layer, file) in artifact.layers() {
-        layout.put_blob_from(layer, &mut opened(file)?)?;
-    }
-    layout.put_manifest(tag, &artifact.manifest_bytes)?;
-    Ok(())
-}
-
-fn into_registry(artifact: &Artifact, remote: &Remote, version: &Version) -> Result<(), Failure> {
-    remote.login(Action::Push)?;
-    let config = &artifact.config;
-    remote.push_blob(&artifact.manifest.config, &mut || {
-        Ok(Box::new(std::io::Cursor::new(config.clone())))
-    })?;
-    for (layer, file) in artifact.layers() {
-        let Descriptor { digest, size, .. } = layer;
-        let pushed = remote.push_blob(layer, &mut || Ok(Box::new(std::fs::File::open(file)?)))?;
-        match pushed {
-            Pushed::Sent => log::info!(target: AT_PUBLISH, "digest={digest} bytes={size} msg=sent"),
-            Pushed::AlreadyThere => {
-                log::info!(target: AT_PUBLISH, "digest={digest} bytes={size} msg=\"already there\"");
-            }
-        }
-    }
-    remote.push_manifest(version, &artifact.manifest_bytes)?;
-    Ok(())
-}
-
-fn opened(path: &Path) -> Result<std::fs::File, Failure> {
-    std::fs::File::open(path).map_err(|error| {
-        let sentence = format!("{} cannot be read: {error}", path.display());
-        Failure::new(Exit::Usage, sentence)
     })
 }
