@@ -76,7 +76,7 @@ pub(in crate::ops) struct Publish {
     pub place: Option<PublishPlace>,
     /// Bytes of all that was pushed.
     pub bytes_total: i64,
-    /// Attempts that were begun.
+    /// Attempts that came to an end.
     pub attempts: i64,
     /// While pending: not before this time, milliseconds since the epoch.
     pub next_ms: i64,
@@ -213,18 +213,12 @@ impl Tx<'_> {
         Ok(look.query_row([], |row| row.get(0))?)
     }
 
-    /// Lets what a process that ended was working on be worked on again; how many these are.
-    pub(in crate::ops) fn pick_up_publishes(&self) -> Result<usize, StoreError> {
-        let mut change = self.0.prepare_cached(
-            "UPDATE publishes SET status = 'PendingPublish' WHERE status = 'Publishing'",
-        )?;
-        Ok(change.execute([])?)
-    }
-
-    /// The pending publish that was to be worked on first, whether or not it is time yet.
+    /// The unfinished publish that is to be worked on first, whether or not it is time yet: one that
+    /// is `Publishing` was being worked on by a process that ended.
     pub(in crate::ops) fn next_publish(&self) -> Result<Option<Publish>, StoreError> {
         let mut look = self.0.prepare_cached(&format!(
-            "SELECT {COLUMNS} WHERE p.status = 'PendingPublish' ORDER BY p.next_ms, p.id LIMIT 1"
+            "SELECT {COLUMNS} WHERE p.status IN ('PendingPublish', 'Publishing')
+             ORDER BY p.next_ms, p.id LIMIT 1"
         ))?;
         look.query_row([], |row| Ok(publish_of(row))).optional()?.transpose()
     }
@@ -233,8 +227,7 @@ impl Tx<'_> {
     pub(in crate::ops) fn begin_publish(&self, id: i64, now_ms: i64) -> Result<(), StoreError> {
         self.0
             .prepare_cached(
-                "UPDATE publishes SET status = 'Publishing', attempts = attempts + 1, updated_ms = ?
-                 WHERE id = ?",
+                "UPDATE publishes SET status = 'Publishing', updated_ms = ? WHERE id = ?",
             )?
             .execute(params![now_ms, id])?;
         Ok(())
@@ -250,8 +243,8 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         self.0
             .prepare_cached(
-                "UPDATE publishes SET status = 'PendingPublish', error = ?, updated_ms = ?, next_ms = ?
-                 WHERE id = ?",
+                "UPDATE publishes SET status = 'PendingPublish', error = ?, updated_ms = ?, next_ms = ?,
+                 attempts = attempts + 1 WHERE id = ?",
             )?
             .execute(params![error, now_ms, next_ms, id])?;
         Ok(())
@@ -266,7 +259,8 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         self.0
             .prepare_cached(
-                "UPDATE publishes SET status = 'Error', error = ?, updated_ms = ? WHERE id = ?",
+                "UPDATE publishes SET status = 'Error', error = ?, updated_ms = ?, attempts = attempts + 1
+                 WHERE id = ?",
             )?
             .execute(params![error, now_ms, id])?;
         Ok(())
@@ -283,7 +277,7 @@ impl Tx<'_> {
     ) -> Result<usize, StoreError> {
         self.0
             .prepare_cached(
-                "UPDATE publishes SET status = 'Published', error = NULL, updated_ms = ?, pipeline_url = ?,
+                "UPDATE publishes SET status = 'Published', error = NULL, attempts = attempts + 1, updated_ms = ?, pipeline_url = ?,
                  engine_url = ?, chart_reference = ?, chart = ?, chart_version = ?, digest = ?, bytes_total = ?
                  WHERE id = ?",
             )?

@@ -16,7 +16,7 @@ CREATE TABLE publishes (
     chart_version TEXT,
     digest        TEXT,                           -- of the pipeline's manifest
     bytes_total   INTEGER NOT NULL DEFAULT 0,     -- of all that was pushed
-    attempts      INTEGER NOT NULL DEFAULT 0,
+    attempts      INTEGER NOT NULL DEFAULT 0,     -- that came to an end
     next_ms       INTEGER NOT NULL                -- while pending: not before
 ) STRICT;
 CREATE INDEX publishes_by_version ON publishes (pipeline_version_id);
