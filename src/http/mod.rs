@@ -3,5 +3,5 @@
 pub mod client;
 pub mod date;
 pub mod percent;
-#[cfg(feature = "engine")]
+#[cfg(any(feature = "engine", feature = "ops"))]
 pub mod server;

@@ -2,6 +2,7 @@
 
 mod login;
 
+pub mod distribution;
 pub mod export;
 pub mod keygen;
 pub mod publish;
