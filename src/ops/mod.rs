@@ -8,6 +8,7 @@ mod login;
 mod store;
 
 pub mod cli;
+pub mod distribution;
 pub mod export;
 pub mod keygen;
 pub mod publish;
