@@ -7,9 +7,11 @@ use potoroo::exit::{Exit, Failure};
 use potoroo::logging::{self, Verbosity};
 use potoroo::oci::{Reference, RegistryHost, Source};
 use potoroo::ops::Login;
+use potoroo::ops::chart::{Arch, Cpus, EngineConfig, Memory};
 use potoroo::ops::export::{Moved, export, import};
+use potoroo::ops::handout::Systemd;
 use potoroo::ops::keygen::keygen;
-use potoroo::ops::publish::{Order, Published, Target, publish};
+use potoroo::ops::publish::{Order, Published, PublishedChart, Target, publish};
 use potoroo::ops::sign::{PrivateKey, Signed, Signing};
 use potoroo::ops::surroundings::Surroundings;
 use potoroo::registry::signature::Form;
@@ -69,6 +71,21 @@ struct PublishArguments {
     /// The engine image for the commands that are printed.
     #[arg(long)]
     engine_url: Option<String>,
+    /// Push a Helm chart beside the pipeline, and print the commands that install it.
+    #[arg(long, conflicts_with = "layout")]
+    chart: bool,
+    /// The CPUs of an engine in the commands and in the chart: `4`, `0.5` or `500m`.
+    #[arg(long, value_name = "CPUS", default_value = "1")]
+    cpus: Cpus,
+    /// The memory of an engine in the chart.
+    #[arg(long, value_name = "BYTES", default_value = "1Gi", requires = "chart")]
+    memory: Memory,
+    /// The processor of the chart's nodes, `amd64` or `arm64`; any, where it is left out.
+    #[arg(long, requires = "chart")]
+    arch: Option<Arch>,
+    /// Print a unit of systemd as well, for devices without containers.
+    #[arg(long)]
+    systemd: bool,
     /// Sign it with this private key: a file of `keygen`'s or cosign's, or plain PKCS #8 in PEM.
     #[arg(long, value_name = "KEY")]
     sign: Option<PathBuf>,
@@ -174,7 +191,10 @@ impl Verb {
     /// Does what was asked and gives what is to be printed.
     fn run(self) -> Result<String, Failure> {
         match self {
-            Verb::Publish(arguments) => Ok(report(&publish(&arguments.order()?)?)),
+            Verb::Publish(arguments) => {
+                let systemd = arguments.systemd;
+                Ok(report(&publish(&arguments.order()?)?, systemd))
+            }
             Verb::Keygen(arguments) => {
                 let password = key_password(arguments.password_file.as_deref())?;
                 let password = password.ok_or_else(|| {
@@ -233,8 +253,10 @@ impl PublishArguments {
             }
         };
         let signing = self.signing()?;
-        let PublishArguments { file, name, known_answers, engine_url, .. } = self;
-        Ok(Order { file, name, known_answers, target, engine_url, signing })
+        let PublishArguments { file, name, known_answers, engine_url, cpus, .. } = self;
+        let (memory, arch) = (self.memory, self.arch);
+        let chart = self.chart.then_some(EngineConfig { cpus, memory, arch });
+        Ok(Order { file, name, known_answers, target, engine_url, cpus, chart, signing })
     }
 
     fn registry_target(&self, registry: &str) -> Result<Target, Failure> {
@@ -325,7 +347,7 @@ fn password(from: impl Read) -> Result<String, Failure> {
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-fn report(published: &Published) -> String {
+fn report(published: &Published, systemd: bool) -> String {
     let mut text = String::new();
     for model in &published.models {
         let key = &model.entry.key;
@@ -350,12 +372,25 @@ fn report(published: &Published) -> String {
         text.push_str(&format!("signature by {form}: {what}\n"));
     }
     text.push_str(&format!(
-        "\npipeline_url: {}\ndigest: {}\nengine_url: {}\n\n{}\n\ncompose.yaml:\n\n{}",
-        published.pipeline_url,
-        published.digest,
-        published.engine_url,
-        published.docker_run,
-        published.compose
+        "\npipeline_url: {}\ndigest: {}\nengine_url: {}\n",
+        published.pipeline_url, published.digest, published.engine_url,
     ));
+    if let Some(PublishedChart { helm, .. }) = &published.chart {
+        text.push_str(&format!(
+            "helm.reference: {}\nhelm.chart: {}\nhelm.version: {}\n",
+            helm.reference, helm.chart, helm.version
+        ));
+    }
+    text.push_str(&format!("\n{}\n\ncompose.yaml:\n\n{}", published.docker_run, published.compose));
+    if let Some(PublishedChart { commands, values, .. }) = &published.chart {
+        text.push_str(&format!("\nlocal-values.yaml:\n\n{values}\n{commands}"));
+    }
+    if systemd {
+        let Systemd { unit, environment } = &published.systemd;
+        text.push_str(&format!(
+            "\n/etc/systemd/system/potoroo-engine.service:\n\n{unit}\n\
+             /etc/potoroo/engine.env (mode 600):\n\n{environment}"
+        ));
+    }
     text
 }

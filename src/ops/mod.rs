@@ -2,7 +2,9 @@
 
 mod login;
 
+pub mod chart;
 pub mod export;
+pub mod handout;
 pub mod keygen;
 pub mod publish;
 pub mod sign;
