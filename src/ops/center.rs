@@ -1,6 +1,9 @@
 //! The center: what every request and every worker of the ops center shares.
 
+use super::address::Address;
+use super::distribution::Repositories;
 use super::home::Home;
+use super::publishes::Desk;
 use super::settings::Settings;
 use super::store::Store;
 use crate::clock::{self, Clock};
@@ -14,6 +17,12 @@ pub(in crate::ops) struct Center {
     pub home: Home,
     /// Its records.
     pub store: Store,
+    /// How people and edges reach it.
+    pub address: Address,
+    /// Its own registry.
+    pub repositories: Repositories,
+    /// Where its publish worker is told of work.
+    pub desk: Desk,
     /// Its clock.
     pub clock: Arc<dyn Clock>,
 }

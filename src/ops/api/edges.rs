@@ -9,7 +9,6 @@ use crate::ops::center::Center;
 use crate::ops::edges::{JOIN_TOKEN_LIFE_MS, State, Tags, bundle, checked_name};
 use crate::ops::publishes::Needs;
 use crate::ops::store::{Edge, EdgesAsked, NewEdge, StoreError};
-use crate::registry::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 

@@ -5,6 +5,7 @@ mod password;
 mod publish;
 mod registry;
 mod serve;
+mod signing;
 
 use crate::exit::Failure;
 use clap::{Parser, Subcommand};
@@ -45,7 +46,8 @@ impl Command {
                 super::serve::serve(arguments.settings()?).map(|()| String::new())
             }
             Verb::Publish(arguments) => {
-                Ok(publish::report(&super::publish::publish(&arguments.order()?)?))
+                let systemd = arguments.systemd;
+                Ok(publish::report(&super::publish::publish(&arguments.order()?)?, systemd))
             }
             Verb::Keygen(arguments) => arguments.run(),
             Verb::Export(arguments) => arguments.run(),

@@ -48,7 +48,6 @@ const RECORDS_WAIT: Duration = Duration::from_secs(10);
 const IDLE_WAIT: Duration = Duration::from_secs(3600);
 
 /// The worker, running.
-#[derive(Debug)]
 pub(in crate::ops) struct Worker {
     center: Arc<Center>,
     ended: Receiver<()>,

@@ -5,9 +5,15 @@
 // methods of `Tx`; what they take and give are plain structs, and no type of rusqlite's leaves here.
 
 mod access;
+mod edges;
+mod publishes;
 mod schema;
 
 pub(in crate::ops) use access::{Change, TokenRecord, User, Workspace};
+pub(in crate::ops) use edges::{Edge, EdgesAsked, NewEdge};
+pub(in crate::ops) use publishes::{
+    NewPublish, Publish, PublishPlace, PublishStatus, PublishesAsked, VersionToPublish,
+};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
