@@ -5,6 +5,7 @@
 
 mod asked;
 mod edges;
+mod handouts;
 mod instant;
 mod problem;
 mod publishes;
@@ -46,7 +47,8 @@ pub(in crate::ops) struct Route {
 }
 
 /// All routes, group by group.
-const TABLES: [&[Route]; 3] = [workspaces::ROUTES, publishes::ROUTES, edges::ROUTES];
+const TABLES: [&[Route]; 4] =
+    [workspaces::ROUTES, publishes::ROUTES, edges::ROUTES, handouts::ROUTES];
 
 /// Answers every request to the ops center.
 pub(in crate::ops) struct Api {

@@ -96,6 +96,9 @@ impl Needs {
     /// # Errors
     /// When it is not of the form, or asks for what no machine has.
     pub(in crate::ops) fn read(engine_config: &str) -> Result<Needs, NeedsError> {
+        // A list would be read as an object without its keys.
+        let _: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(engine_config).map_err(NeedsError::Form)?;
         let wire: Wire = serde_json::from_str(engine_config).map_err(NeedsError::Form)?;
         let engine = wire.engine.unwrap_or_default();
         let resources = engine.resources.unwrap_or_default();

@@ -8,6 +8,8 @@ mod access;
 mod edges;
 mod publishes;
 mod schema;
+#[cfg(test)]
+mod seeds;
 
 pub(in crate::ops) use access::{Change, TokenRecord, User, Workspace};
 pub(in crate::ops) use edges::{Edge, EdgesAsked, NewEdge};
