@@ -6,9 +6,10 @@
 
 mod artifact;
 mod check;
+pub(in crate::ops) mod fit;
 mod handout;
 mod known;
-mod recipe;
+pub(in crate::ops) mod recipe;
 
 use crate::exit::{Exit, Failure};
 use crate::logging::AT_PUBLISH;
