@@ -1,6 +1,7 @@
 //! The center: what every request and every worker of the ops center shares.
 
 use super::home::Home;
+use super::models::Models;
 use super::settings::Settings;
 use super::store::Store;
 use crate::clock::{self, Clock};
@@ -14,6 +15,8 @@ pub(in crate::ops) struct Center {
     pub home: Home,
     /// Its records.
     pub store: Store,
+    /// What requests and the checker of models share.
+    pub models: Models,
     /// Its clock.
     pub clock: Arc<dyn Clock>,
 }

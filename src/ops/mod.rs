@@ -5,7 +5,11 @@ mod api;
 mod center;
 mod home;
 mod login;
+mod models;
+mod name;
+mod pipelines;
 mod store;
+mod trial;
 
 pub mod cli;
 pub mod export;

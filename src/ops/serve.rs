@@ -3,6 +3,7 @@
 use super::api::Api;
 use super::center::Center;
 use super::home::Home;
+use super::models::{self, Models};
 use super::settings::Settings;
 use super::store::Store;
 use crate::clock::DeviceClock;
@@ -12,6 +13,9 @@ use crate::logging::AT_SERVE;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// This very program, also when its file was replaced meanwhile.
+const SELF: &str = "/proc/self/exe";
 
 /// How long running requests may take once nothing new is accepted; `docker stop` kills after 10 s.
 const DRAIN: Duration = Duration::from_secs(6);
@@ -30,6 +34,7 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     }
     let home = Home::open(&settings.data)?;
     let store = Store::open(&home.records()).map_err(|error| Failure::new(Exit::Disk, error))?;
+    let models = Models::open(&home, SELF.into())?;
     let listen = settings.listen;
     let mut server = Server::bind(listen, Limits::default()).map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot listen on {listen}: {error}"))
@@ -44,8 +49,10 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     let handle = server.handle().map_err(|error| Failure::new(Exit::Failed, error))?;
     let stopping = stop_on_signal(handle).map_err(|error| Failure::new(Exit::Failed, error))?;
     log::info!(target: AT_SERVE, "listen={} data={:?} msg=ready", server.address(), settings.data);
-    let center = Center { settings, home, store, clock: Arc::new(DeviceClock) };
-    server.run(Api::new(Arc::new(center)));
+    let center = Center { settings, home, store, models, clock: Arc::new(DeviceClock) };
+    let center = Arc::new(center);
+    models::start(center.clone()).map_err(|error| Failure::new(Exit::Failed, error))?;
+    server.run(Api::new(center));
     let drained = stopping.join().unwrap_or(false);
     log::info!(target: AT_SERVE, "msg=stopped drained={drained}");
     Ok(())

@@ -4,7 +4,12 @@
 // gets the center and an `Asked`: who asks, the path's parameters, and the body.
 
 mod asked;
+mod models;
+mod moment;
+mod multipart;
+mod pipelines;
 mod problem;
+mod uploads;
 mod workspaces;
 
 pub(in crate::ops) use asked::Asked;
@@ -42,7 +47,8 @@ pub(in crate::ops) struct Route {
 }
 
 /// All routes, group by group.
-const TABLES: [&[Route]; 1] = [workspaces::ROUTES];
+const TABLES: [&[Route]; 4] =
+    [workspaces::ROUTES, models::ROUTES, uploads::ROUTES, pipelines::ROUTES];
 
 /// Answers every request to the ops center.
 pub(in crate::ops) struct Api {
