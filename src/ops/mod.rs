@@ -12,6 +12,7 @@ mod store;
 mod trial;
 
 pub mod cli;
+pub mod distribution;
 pub mod export;
 pub mod keygen;
 pub mod publish;
