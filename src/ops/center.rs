@@ -3,6 +3,7 @@
 use super::address::Address;
 use super::distribution::Repositories;
 use super::home::Home;
+use super::models::Models;
 use super::publishes::Desk;
 use super::settings::Settings;
 use super::store::Store;
@@ -17,6 +18,8 @@ pub(in crate::ops) struct Center {
     pub home: Home,
     /// Its records.
     pub store: Store,
+    /// What requests and the checker of models share.
+    pub models: Models,
     /// How people and edges reach it.
     pub address: Address,
     /// Its own registry.

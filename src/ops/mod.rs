@@ -7,8 +7,12 @@ mod center;
 mod edges;
 mod home;
 mod login;
+mod models;
+mod name;
+mod pipelines;
 mod publishes;
 mod store;
+mod trial;
 
 pub mod chart;
 pub mod cli;

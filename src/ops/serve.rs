@@ -6,6 +6,7 @@ use super::center::Center;
 use super::distribution::{Distribution, Realm, Repositories, TokenKey};
 use super::edges::Pullers;
 use super::home::Home;
+use super::models::{self, Models};
 use super::publishes::{Desk, Worker};
 use super::settings::Settings;
 use super::store::Store;
@@ -16,6 +17,9 @@ use crate::logging::AT_SERVE;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// This very program, also when its file was replaced meanwhile.
+const SELF: &str = "/proc/self/exe";
 
 /// How long running requests may take once nothing new is accepted; `docker stop` kills after 10 s.
 const DRAIN: Duration = Duration::from_secs(6);
@@ -38,6 +42,7 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     }
     let home = Home::open(&settings.data)?;
     let store = Store::open(&home.records()).map_err(|error| Failure::new(Exit::Disk, error))?;
+    let models = Models::open(&home, SELF.into())?;
     let listen = settings.listen;
     let mut server = Server::bind(listen, Limits::default()).map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot listen on {listen}: {error}"))
@@ -51,15 +56,16 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     }
     let handle = server.handle().map_err(|error| Failure::new(Exit::Failed, error))?;
     let stopping = stop_on_signal(handle).map_err(|error| Failure::new(Exit::Failed, error))?;
-    log::info!(target: AT_SERVE, "listen={} data={:?} msg=ready", server.address(), settings.data);
     let address = Address::of(&settings, server.address())?;
     let repositories = Repositories::create(&home.blobs())?;
     let (desk, clock) = (Desk::default(), Arc::new(DeviceClock));
-    let center = Center { settings, home, store, address, repositories, desk, clock };
+    let center = Center { settings, home, store, models, address, repositories, desk, clock };
     let center = Arc::new(center);
     let registry = registry(&center)?;
+    models::start(center.clone()).map_err(|error| Failure::new(Exit::Failed, error))?;
     let publisher = Worker::start(Arc::clone(&center))
         .map_err(|error| Failure::new(Exit::Failed, error).hint("raise the limit of threads"))?;
+    log::info!(target: AT_SERVE, "listen={} data={:?} msg=ready", server.address(), center.settings.data);
     server.run(Api::new(center, registry));
     let drained = stopping.join().unwrap_or(false);
     let rested = publisher.stop(PUBLISHER_REST);

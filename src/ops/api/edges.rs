@@ -1,6 +1,6 @@
 //! Edges: added to publishes, listed, handed out and removed.
 
-use super::instant::Instant;
+use super::moment::Moment;
 use super::publishes::{PublishView, seen, visible};
 use super::{Asked, Need, Problem, Route, answer};
 use crate::http::server::Response;
@@ -63,11 +63,11 @@ pub(super) struct EdgeView<'a> {
     spiffe_id: String,
     pipeline_version_id: i64,
     should_run_publish: i64,
-    created_at: Instant,
+    created_at: Moment,
     created_on_version: &'static str,
     workspace_id: i64,
     state: &'static str,
-    last_seen: Option<Instant>,
+    last_seen: Option<Moment>,
 }
 
 impl<'a> EdgeView<'a> {
@@ -82,11 +82,11 @@ impl<'a> EdgeView<'a> {
             spiffe_id: format!("wallaroo.ai/ns/deployments/edge/{}", edge.id),
             pipeline_version_id: edge.version_id,
             should_run_publish: edge.publish_id,
-            created_at: Instant { ms: edge.created_ms },
+            created_at: Moment { ms: edge.created_ms },
             created_on_version: env!("CARGO_PKG_VERSION"),
             workspace_id: edge.workspace_id,
             state: State::of(edge, now_ms).name(),
-            last_seen: edge.seen_ms.map(|ms| Instant { ms }),
+            last_seen: edge.seen_ms.map(|ms| Moment { ms }),
         }
     }
 }

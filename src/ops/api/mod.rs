@@ -6,9 +6,13 @@
 mod asked;
 mod edges;
 mod handouts;
-mod instant;
+mod models;
+mod moment;
+mod multipart;
+mod pipelines;
 mod problem;
 mod publishes;
+mod uploads;
 mod workspaces;
 
 pub(in crate::ops) use asked::Asked;
@@ -47,8 +51,15 @@ pub(in crate::ops) struct Route {
 }
 
 /// All routes, group by group.
-const TABLES: [&[Route]; 4] =
-    [workspaces::ROUTES, publishes::ROUTES, edges::ROUTES, handouts::ROUTES];
+const TABLES: [&[Route]; 7] = [
+    workspaces::ROUTES,
+    models::ROUTES,
+    uploads::ROUTES,
+    pipelines::ROUTES,
+    publishes::ROUTES,
+    edges::ROUTES,
+    handouts::ROUTES,
+];
 
 /// Answers every request to the ops center.
 pub(in crate::ops) struct Api {

@@ -1,7 +1,7 @@
 //! Publishes: asked for, looked after, and listed.
 
 use super::edges::EdgeView;
-use super::instant::Instant;
+use super::moment::Moment;
 use super::{Asked, Need, Problem, Route, answer};
 use crate::http::server::Response;
 use crate::ops::access::Role;
@@ -60,8 +60,8 @@ pub(super) struct PublishView<'a> {
     pipeline_version_id: i64,
     pipeline_version_name: &'a str,
     status: &'static str,
-    created_at: Instant,
-    updated_at: Instant,
+    created_at: Moment,
+    updated_at: Moment,
     created_by: &'a str,
     pipeline_url: Option<&'a str>,
     engine_url: Option<&'a str>,
@@ -122,8 +122,8 @@ impl<'a> PublishView<'a> {
             pipeline_version_id: publish.version_id,
             pipeline_version_name: &publish.version,
             status: publish.status.name(),
-            created_at: Instant { ms: publish.created_ms },
-            updated_at: Instant { ms: publish.updated_ms },
+            created_at: Moment { ms: publish.created_ms },
+            updated_at: Moment { ms: publish.updated_ms },
             created_by: &publish.created_by,
             pipeline_url: place.map(|place| place.pipeline_url.as_str()),
             engine_url: place.map(|place| place.engine_url.as_str()),

@@ -33,6 +33,9 @@ enum Verb {
     Export(carry::ExportArguments),
     /// Push a pipeline and its signatures from such a tar file to a registry.
     Import(carry::ImportArguments),
+    /// Load and run a model for the ops center, which starts this by itself.
+    #[command(hide = true)]
+    Trial,
 }
 
 impl Command {
@@ -52,6 +55,7 @@ impl Command {
             Verb::Keygen(arguments) => arguments.run(),
             Verb::Export(arguments) => arguments.run(),
             Verb::Import(arguments) => arguments.run(),
+            Verb::Trial => super::trial::answer().map(|()| String::new()),
         }
     }
 }

@@ -7,8 +7,9 @@
 pub(in crate::ops) mod artifact;
 mod check;
 pub(in crate::ops) mod deliver;
+pub(in crate::ops) mod fit;
 mod known;
-mod recipe;
+pub(in crate::ops) mod recipe;
 
 use crate::exit::{Exit, Failure};
 use crate::logging::AT_PUBLISH;

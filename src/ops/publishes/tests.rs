@@ -8,8 +8,9 @@ use crate::ops::address::Address;
 use crate::ops::distribution::{Admission, Repositories, Verdict};
 use crate::ops::edges::Pullers;
 use crate::ops::home::Home;
+use crate::ops::models::Models;
 use crate::ops::settings::{External, Settings};
-use crate::ops::store::{NewEdge, NewPublish, Store};
+use crate::ops::store::{NewEdge, NewPipelineVersion, NewPublish, Store, User};
 use crate::registry::{Layout, Secret};
 use std::net::TcpListener;
 use tempfile::TempDir;
@@ -47,8 +48,9 @@ fn center(settings: Settings) -> Arc<Center> {
     let store = Store::open(&home.records()).unwrap();
     let address = Address::of(&settings, settings.listen).unwrap();
     let repositories = Repositories::create(&home.blobs()).unwrap();
+    let models = Models::open(&home, "no checker here".into()).unwrap();
     let (desk, clock) = (Desk::default(), Arc::new(DeviceClock));
-    Arc::new(Center { settings, home, store, address, repositories, desk, clock })
+    Arc::new(Center { settings, home, store, models, address, repositories, desk, clock })
 }
 
 impl Stage {
@@ -68,9 +70,19 @@ impl Stage {
         let (workspace, version_id) = center
             .store
             .write(|tx| {
-                let workspace = tx.seed_workspace("ann")?;
-                let config = config.to_string();
-                let version = tx.seed_version(workspace, "ann", "fraud", VERSION, &config)?;
+                let (id, email) = ("ann".to_owned(), "ann@example.com".to_owned());
+                let (is_admin, is_enabled) = (false, true);
+                tx.add_user(&User { id, email, is_admin, is_enabled, created_ms: 1 }, None)?;
+                let workspace = tx.add_workspace("ann's", "ann", 1)?;
+                let pipeline = tx.pipeline_named(workspace, "fraud", "ann", 1)?;
+                let version = tx.add_pipeline_version(&NewPipelineVersion {
+                    pipeline,
+                    version: VERSION,
+                    definition: "{}",
+                    config: &config.to_string(),
+                    by: "ann",
+                    now_ms: 1,
+                })?;
                 Ok::<_, StoreError>((workspace, version))
             })
             .unwrap();
