@@ -3,6 +3,7 @@
 mod access;
 mod api;
 mod center;
+mod client;
 mod home;
 mod login;
 mod store;
