@@ -76,5 +76,8 @@ mod air_gap;
 mod referrers;
 mod signatures;
 
+// The chart of a publish, in the hands of Helm and of Kubernetes' schemas.
+mod charts;
+
 // Publishing, and other tools on what was published.
 mod publishing;
