@@ -3,6 +3,8 @@
 use super::fixture;
 use super::process::run;
 use super::python::python;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -85,6 +87,14 @@ impl Release {
         &self.only("Deployment")["spec"]["template"]["spec"]
     }
 
+    /// The value of a Secret's key.
+    pub fn secret(&self, secret: &str, key: &str) -> String {
+        let named = |one: &&Value| one["kind"] == "Secret" && one["metadata"]["name"] == secret;
+        let found = self.objects.iter().find(named).unwrap();
+        let bytes = STANDARD.decode(found["data"][key].as_str().unwrap()).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
     /// A variable of the engine: its value, or where it is from.
     pub fn variable(&self, name: &str) -> Option<&Value> {
         let all = self.pod()["containers"][0]["env"].as_array().unwrap();
@@ -97,6 +107,11 @@ impl Release {
 pub fn render_each(archive: &Path, values: &[Value]) -> Vec<Rendered> {
     let cases: Vec<Value> = values.iter().map(|values| json!({"values": values})).collect();
     render_cases(archive, &cases)
+}
+
+/// The chart as a release of this name.
+pub fn render_named(archive: &Path, name: &str, values: &Value) -> Rendered {
+    render_cases(archive, &[json!({"name": name, "values": values})]).remove(0)
 }
 
 /// The chart with a values file as a person writes it.
