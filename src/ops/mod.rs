@@ -8,8 +8,10 @@ mod home;
 mod login;
 mod store;
 
+pub mod chart;
 pub mod cli;
 pub mod export;
+pub mod handout;
 pub mod keygen;
 pub mod publish;
 pub mod serve;

@@ -136,7 +136,8 @@ impl PublishCommand {
         match (self.at_center, self.file) {
             (Some(verb), _) => verb.run(&self.center),
             (None, Some(arguments)) => {
-                Ok(publish::report(&super::publish::publish(&arguments.order()?)?))
+                let systemd = arguments.systemd;
+                Ok(publish::report(&super::publish::publish(&arguments.order()?)?, systemd))
             }
             (None, None) => Err(Failure::new(Exit::Usage, "no file and no verb is named").hint(
                 "`potoroo-ops publish FILE --registry HOST` publishes a file, `potoroo-ops publish start \
