@@ -10,6 +10,7 @@ mod store;
 
 pub mod chart;
 pub mod cli;
+pub mod distribution;
 pub mod export;
 pub mod handout;
 pub mod keygen;

@@ -14,12 +14,14 @@ use crate::oci::{
 
 mod attached;
 mod index;
+mod listed;
 mod partials;
 mod sweep;
 
 pub(super) use attached::{is_about, subject_tag};
 pub use index::INDEX_BYTES_MAX;
 pub(super) use index::Index;
+pub use listed::Listed;
 pub use sweep::Swept;
 
 /// The file that makes a directory a layout.

@@ -21,6 +21,9 @@ mod registry_roundtrip;
 // A registry that lies, stalls, cuts or sends us elsewhere is refused by name.
 mod registry_faults;
 
+// The registry that the ops center has of its own, to other tools and to our engine.
+mod distribution;
+
 // Over a link that is cut, stalls and lies, what has come is kept and the rest is fetched.
 mod pulling;
 

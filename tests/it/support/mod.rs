@@ -1,6 +1,7 @@
 //! What the tests stand on: programs as processes, a registry, Python's peers, an HTTP client.
 
 pub mod browser;
+pub mod built_in;
 pub mod case;
 pub mod certificates;
 pub mod edge;
