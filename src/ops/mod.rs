@@ -4,6 +4,7 @@ mod access;
 mod address;
 mod api;
 mod center;
+mod client;
 mod edges;
 mod home;
 mod login;

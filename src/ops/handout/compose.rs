@@ -1,6 +1,6 @@
 //! The handout for docker compose: a `compose.yaml` of one service.
 
-use super::{Handout, LAYOUT_MOUNT, PASSWORD, PERSIST, PORT, USERNAME, is_plain};
+use super::{Handout, LAYOUT_MOUNT, PASSWORD, PERSIST, PORT, USERNAME, yaml};
 
 impl Handout<'_> {
     /// The contract's `compose.yaml`. User and password come from the shell, or from a file `.env`
@@ -40,11 +40,5 @@ impl Handout<'_> {
 
 /// A text of YAML that compose does not look for variables in.
 fn text(text: &str) -> String {
-    // A `[` would open a list: an address of version 6 is no plain text.
-    let plain = is_plain(text) && !text.ends_with(':') && !text.starts_with(['-', '@', '=', ',']);
-    if plain {
-        text.to_owned()
-    } else {
-        serde_json::Value::from(text.replace('$', "$$")).to_string()
-    }
+    yaml(&text.replace('$', "$$"))
 }

@@ -1,6 +1,6 @@
 //! The handout for Helm: the contract's commands, from the login to the forwarded port.
 
-use super::{Handout, PASSWORD, PORT, USERNAME};
+use super::{Handout, PASSWORD, PORT, USERNAME, yaml};
 use crate::ops::chart;
 
 /// The service that every chart makes.
@@ -37,13 +37,13 @@ impl Handout<'_> {
     #[must_use]
     pub fn helm_values(&self) -> Option<String> {
         let chart = &self.chart?.chart;
-        let host = chart.split('/').next().unwrap_or(chart);
+        let host = yaml(chart.split('/').next().unwrap_or(chart));
         let mut text = format!(
             "ociRegistry:\n    registry: {host}\n    username:  {{registry username here}}\n    \
              password: {{registry token here}}\n"
         );
         if let Some(bundle) = self.bundle() {
-            text.push_str(&format!("edgeBundle: {bundle}\n"));
+            text.push_str(&format!("edgeBundle: {}\n", yaml(bundle)));
         }
         Some(text)
     }

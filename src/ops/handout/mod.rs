@@ -72,5 +72,11 @@ fn word(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
+/// A text as one value of YAML.
+fn yaml(text: &str) -> String {
+    let plain = is_plain(text) && !text.ends_with(':') && !text.starts_with(['-', '@', '=', ',']);
+    if plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+}
+
 #[cfg(test)]
 mod tests;

@@ -121,3 +121,22 @@ fn a_layout_is_mounted_read_only_and_asks_for_no_login() {
     assert!(unit.contains("\"PIPELINE_URL=oci-layout:/srv/my models/fraud's $1:v1\""), "{unit}");
     assert!(unit.contains("\nProtectHome=read-only\n"), "{unit}");
 }
+
+#[test]
+fn a_registry_with_an_address_of_version_6_is_no_list_of_yaml() {
+    let registry: RegistryHost = "[::1]:5000".parse().unwrap();
+    let chart = chart::Helm { chart: "[::1]:5000/charts/fraud".to_owned(), ..helm() };
+    let pipeline_url = "[::1]:5000/pipelines/fraud:v1";
+    let handout = Handout {
+        engine_url: ENGINE,
+        pipeline_url,
+        registry: Some(&registry),
+        cpus: 1,
+        edge_bundle: None,
+        chart: Some(&chart),
+    };
+    assert!(handout.compose().contains("      OCI_REGISTRY: \"[::1]:5000\"\n"));
+    assert!(handout.compose().contains("      PIPELINE_URL: \"[::1]:5000/pipelines/fraud:v1\"\n"));
+    assert!(handout.helm_values().unwrap().contains("    registry: \"[::1]:5000\"\n"));
+    assert!(handout.docker_run().contains("-e PIPELINE_URL='[::1]:5000/pipelines/fraud:v1' "));
+}
