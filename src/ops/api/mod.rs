@@ -9,6 +9,7 @@ mod handouts;
 mod models;
 mod moment;
 mod multipart;
+mod openapi;
 mod pipelines;
 mod problem;
 mod publishes;
@@ -51,7 +52,8 @@ pub(in crate::ops) struct Route {
 }
 
 /// All routes, group by group.
-const TABLES: [&[Route]; 7] = [
+const TABLES: [&[Route]; 8] = [
+    openapi::ROUTES,
     workspaces::ROUTES,
     models::ROUTES,
     uploads::ROUTES,
