@@ -1,7 +1,10 @@
 //! The center: what every request and every worker of the ops center shares.
 
+use super::address::Address;
+use super::distribution::Repositories;
 use super::home::Home;
 use super::models::Models;
+use super::publishes::Desk;
 use super::settings::Settings;
 use super::store::Store;
 use crate::clock::{self, Clock};
@@ -17,6 +20,12 @@ pub(in crate::ops) struct Center {
     pub store: Store,
     /// What requests and the checker of models share.
     pub models: Models,
+    /// How people and edges reach it.
+    pub address: Address,
+    /// Its own registry.
+    pub repositories: Repositories,
+    /// Where its publish worker is told of work.
+    pub desk: Desk,
     /// Its clock.
     pub clock: Arc<dyn Clock>,
 }

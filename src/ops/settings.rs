@@ -1,6 +1,7 @@
 //! How an ops center is started: where it keeps its records, where it listens, where it publishes to.
 
 use super::Login;
+use super::sign::Signing;
 use crate::oci::RegistryHost;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,6 +27,8 @@ pub struct Settings {
     pub registry: Option<External>,
     /// The engine image that edges run.
     pub engine_url: Option<String>,
+    /// With which key publishes are signed, if they are.
+    pub signing: Option<Signing>,
 }
 
 /// A registry that publishes are pushed to, and what lies before their names there.

@@ -4,11 +4,14 @@
 // gets the center and an `Asked`: who asks, the path's parameters, and the body.
 
 mod asked;
+mod edges;
+mod handouts;
 mod models;
 mod moment;
 mod multipart;
 mod pipelines;
 mod problem;
+mod publishes;
 mod uploads;
 mod workspaces;
 
@@ -17,6 +20,7 @@ pub(in crate::ops) use problem::Problem;
 
 use super::access::{self, Caller};
 use super::center::Center;
+use super::distribution::Distribution;
 use crate::http::server::{Head, Refusal, Request, Response, Service};
 use crate::logging::AT_SERVE;
 use serde::Serialize;
@@ -47,17 +51,26 @@ pub(in crate::ops) struct Route {
 }
 
 /// All routes, group by group.
-const TABLES: [&[Route]; 4] =
-    [workspaces::ROUTES, models::ROUTES, uploads::ROUTES, pipelines::ROUTES];
+const TABLES: [&[Route]; 7] = [
+    workspaces::ROUTES,
+    models::ROUTES,
+    uploads::ROUTES,
+    pipelines::ROUTES,
+    publishes::ROUTES,
+    edges::ROUTES,
+    handouts::ROUTES,
+];
 
 /// Answers every request to the ops center.
 pub(in crate::ops) struct Api {
     center: Arc<Center>,
+    /// The built-in registry, where publishes go to no other.
+    registry: Option<Distribution>,
 }
 
 impl Api {
-    pub(in crate::ops) fn new(center: Arc<Center>) -> Api {
-        Api { center }
+    pub(in crate::ops) fn new(center: Arc<Center>, registry: Option<Distribution>) -> Api {
+        Api { center, registry }
     }
 
     fn route(&self, request: &mut Request<'_, '_>) -> Result<Response, Problem> {
@@ -68,6 +81,11 @@ impl Api {
         admitted(route.need, caller.as_ref())?;
         (route.answer)(&self.center, &mut Asked::new(request, caller, parameters, now_ms))
     }
+}
+
+/// Whether a path is one of the distribution specification.
+fn is_of_registry(path: &str) -> bool {
+    path == "/v2" || path.starts_with("/v2/")
 }
 
 /// An answer in JSON.
@@ -137,10 +155,14 @@ fn admitted(need: Need, caller: Option<&Caller>) -> Result<(), Problem> {
 impl Service for Api {
     fn answer(&self, request: &mut Request<'_, '_>) -> Response {
         let start = Instant::now();
-        let response = self.route(request).unwrap_or_else(|problem| {
-            problem.log(request.method(), request.path());
-            problem.response()
-        });
+        let registry = self.registry.as_ref().filter(|_| is_of_registry(request.path()));
+        let response = match registry {
+            Some(registry) => registry.answer(request),
+            None => self.route(request).unwrap_or_else(|problem| {
+                problem.log(request.method(), request.path());
+                problem.response()
+            }),
+        };
         log::debug!(
             target: AT_SERVE,
             "method={} path={:?} status={} us={}",

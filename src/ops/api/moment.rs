@@ -1,17 +1,31 @@
-//! A moment as answers have it: RFC 3339 with microseconds and an offset, as the original writes it.
+//! A moment as answers have it, in the original's form.
 
 use crate::clock::rfc3339;
+use serde::{Serialize, Serializer};
 use std::time::Duration;
 
-/// A record's milliseconds since the epoch: `2023-10-31T20:37:25.516000+00:00`.
+/// A record's milliseconds since the epoch as text, `2023-10-31T20:37:25.516000+00:00`.
 pub(super) fn moment(ms: i64) -> String {
     let text = rfc3339(Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
     format!("{}000+00:00", text.trim_end_matches('Z'))
 }
 
+/// The same as a field of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment {
+    /// Since the epoch.
+    pub(super) ms: i64,
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&moment(self.ms))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::moment;
 
     #[test]
     fn a_moment_has_microseconds_and_an_offset() {

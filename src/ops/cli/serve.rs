@@ -1,6 +1,7 @@
 //! `serve`: the arguments of an ops center.
 
 use super::registry::{LoginArguments, external};
+use super::signing::SigningArguments;
 use crate::exit::Failure;
 use crate::ops::settings::{LISTEN_DEFAULT, Settings};
 use clap::Args;
@@ -35,6 +36,8 @@ pub(super) struct ServeArguments {
     /// The engine image that edges run.
     #[arg(long, env = "POTOROO_OPS_ENGINE_URL")]
     engine_url: Option<String>,
+    #[command(flatten)]
+    signing: SigningArguments,
 }
 
 impl ServeArguments {
@@ -42,9 +45,10 @@ impl ServeArguments {
     pub(super) fn settings(self) -> Result<Settings, Failure> {
         let registry = self.registry.as_deref().filter(|registry| !registry.is_empty());
         let registry = registry.map(|registry| external(registry, &self.login)).transpose()?;
+        let signing = self.signing.signing()?;
         let ServeArguments { data, listen, url, engine_url, .. } = self;
         let tls = self.tls_cert.zip(self.tls_key);
         let plain_http = self.listen_plain_http;
-        Ok(Settings { data, listen, url, tls, plain_http, registry, engine_url })
+        Ok(Settings { data, listen, url, tls, plain_http, registry, engine_url, signing })
     }
 }
