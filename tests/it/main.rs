@@ -87,3 +87,7 @@ mod handouts;
 
 // Publishing, and other tools on what was published.
 mod publishing;
+
+// The ops center: models and pipelines through its API.
+mod models_api;
+mod pipelines_api;

@@ -22,7 +22,7 @@ pub(in crate::ops) use problem::Problem;
 use super::access::{self, Caller};
 use super::center::Center;
 use super::distribution::Distribution;
-use crate::http::server::{Refusal, Request, Response, Service};
+use crate::http::server::{Head, Refusal, Request, Response, Service};
 use crate::logging::AT_SERVE;
 use serde::Serialize;
 use std::sync::Arc;
@@ -178,6 +178,13 @@ impl Service for Api {
 
     fn refuse(&self, refusal: Refusal) -> Response {
         Problem::new(refusal.status(), "refused", refusal.to_string()).response()
+    }
+
+    fn body_bytes_max(&self, head: &Head<'_>, limit_bytes: u64) -> u64 {
+        match uploads::takes_a_file(head.method(), head.path()) {
+            true => uploads::BODY_BYTES_MAX,
+            false => limit_bytes,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod built_in;
 pub mod case;
+pub mod center;
 pub mod certificates;
 pub mod edge;
 pub mod engine;
