@@ -320,6 +320,9 @@ fn divisible(typed: &TypedModel, batches: &[&Extent]) -> TractResult<bool> {
     if batches.iter().any(|extent| matches!(extent, Extent::Fixed(_))) || batches.is_empty() {
         return Ok(false);
     }
+    if operators::mixes_rows(typed) {
+        return Ok(false);
+    }
     for outlet in &typed.outputs {
         if !typed.outlet_fact(*outlet)?.shape.iter().next().is_some_and(is_batch) {
             return Ok(false);

@@ -23,6 +23,11 @@ pub(super) fn onnx() -> Onnx {
     onnx
 }
 
+/// Whether what a row comes to depends on those that are computed along with it.
+pub(super) fn mixes_rows(model: &TypedModel) -> bool {
+    model.nodes().iter().any(|node| node.op_is::<core::DynamicQuantize>())
+}
+
 /// Puts our operators in the place of tract's that are wrong.
 ///
 /// Bodies of loops are not walked: none of our fixtures has a sum of integers there.

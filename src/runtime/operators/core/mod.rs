@@ -5,9 +5,12 @@
 
 mod branch;
 mod cast;
+mod dynamic;
 mod gemm;
 mod scaling;
+mod steps;
 
+pub(super) use dynamic::DynamicQuantize;
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::attribute_proto::AttributeType;
@@ -27,6 +30,7 @@ pub(super) fn register(onnx: &mut Onnx) {
     }
     register.insert("Cast", cast::cast);
     register.insert("DequantizeLinear", scaling::dequantize_linear);
+    register.insert("DynamicQuantizeLinear", dynamic::dynamic_quantize_linear);
     register.insert("Gemm", gemm::gemm);
     register.insert("If", branch::branch);
     register.insert("Upsample", upsample);
