@@ -75,7 +75,6 @@ impl Model {
     /// # Errors
     /// As those of [`load`](Self::load).
     pub fn load_stretch(file: &Stretch) -> Result<Model, LoadError> {
-        check::forewarn(file.bytes().map_err(LoadError::Unreadable)?);
         let file = file.clone();
         in_time(move || {
             let onnx = framework();

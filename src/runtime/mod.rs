@@ -23,7 +23,7 @@ mod run;
 mod values;
 mod whole;
 
-pub use check::{INITIALISERS_MAX, NAME_BYTES_MAX, NODES_MAX, TENSOR_BYTES_MAX};
+pub use check::{INITIALISERS_MAX, NAME_BYTES_MAX, NODES_MAX, Shortage, TENSOR_BYTES_MAX};
 pub use deadline::Deadline;
 pub use error::{LoadError, RunError, Unsupported};
 pub use flow::{Flow, FlowError, Link, Outcome, ProveError, Shadow, Split};

@@ -151,6 +151,15 @@ def transformer(seed, length, width, heads, classes):
     return net.model(["n", length, width], (net.linear(value, width, classes), ["n", classes]))
 
 
+def tiny():
+    """Nets of some kilobytes, which are kept in the tree with their answers."""
+    return {
+        "resnet": (resnet(1, 8, [4, 6], 1, 4), (3, 8, 8)),
+        "mobilenet": (mobilenet(2, 8, 4, [(1, 4, 1, 1), (2, 6, 1, 2), (2, 6, 1, 1)], 8, 4), (3, 8, 8)),
+        "mlp": (mlp(3, 8, [8, 4]), (8,)),
+    }
+
+
 def small():
     stages = [(1, 8, 1, 1), (4, 12, 2, 2), (4, 16, 2, 2)]
     return {

@@ -6,7 +6,7 @@ use crate::engine::artifact::Artifact;
 use crate::engine::config::{Partial, Policy, Proving, Trust};
 use crate::engine::fetch::Fetched as Brought;
 use crate::engine::proof::Proof;
-use crate::engine::slot::Slot;
+use crate::engine::slot::{Fitting, Slot};
 use crate::engine::trust;
 use crate::exit::{Exit, Failure, chain};
 use crate::oci::{CONFIG_BYTES_MAX, Source};
@@ -124,8 +124,8 @@ fn proven(brought: Brought, proving: Proving) -> Finding {
     let (sender, receiver) = mpsc::channel();
     let work = move || -> Result<Proof, Failure> {
         let pool = Pool::start(PROVING_CPUS).map_err(|error| Failure::new(Exit::Failed, error))?;
-        // What differs is told by us, and by its kind.
-        Slot::load(brought, &pool, Proving::Warn).map(|slot| slot.proof)
+        // Whether the models fit was asked before; what differs is told by us, and by its kind.
+        Slot::load(brought, &pool, Fitting::Off, Proving::Warn).map(|slot| slot.proof)
     };
     let spawned = std::thread::Builder::new().name("prove".into()).spawn(move || {
         let _ = sender.send(work()); // nobody listens any more when it was late

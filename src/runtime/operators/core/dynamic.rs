@@ -136,7 +136,7 @@ mod tests {
             assert_eq!(scale_and_zero_point(values), (scale, zero_point), "{values:?}");
         }
         let mut many = vec![0.5; 100];
-        (many[37], many[99]) = (-1.0, 1.0);
-        assert_eq!(scale_and_zero_point(&many), (2.0 / 255.0, 128));
+        (many[37], many[99]) = (-1.0, 3.0);
+        assert_eq!(scale_and_zero_point(&many), (4.0 / 255.0, 64));
     }
 }

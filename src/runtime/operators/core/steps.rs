@@ -64,6 +64,7 @@ macro_rules! by_integer {
         }
     }};
 }
+pub(super) use by_integer;
 
 impl Steps {
     /// The steps that these tensors hold, for values whose axis this is.
@@ -101,8 +102,12 @@ impl Steps {
 
     /// Values that lie between one place of the axis and the next, in a tensor of this shape.
     fn run(&self, shape: &[usize]) -> TractResult<usize> {
+        self.run_of(self.scales.len(), shape)
+    }
+
+    fn run_of(&self, length: usize, shape: &[usize]) -> TractResult<usize> {
         let values = |shape: &[usize]| shape.iter().product::<usize>().max(1);
-        match self.scales.len() {
+        match length {
             1 => Ok(values(shape)),
             length => {
                 let extent = shape.get(self.axis).copied();
@@ -118,21 +123,72 @@ impl Steps {
     /// one step of a quantised net becomes many further on; the specification and onnxruntime divide.
     pub(super) fn quantized(&self, values: &Tensor, to: DatumType) -> TractResult<Tensor> {
         fn all<T: Integer>(steps: &Steps, values: &Tensor) -> TractResult<Tensor> {
-            let run = steps.run(values.shape())?;
-            let mut quantized = Tensor::zero::<T>(values.shape())?;
-            let wide = values.cast_to::<f32>()?;
-            let from = wide.try_as_plain_ram()?;
-            let mut to = quantized.try_as_plain_ram_mut()?;
-            let pairs =
-                from.as_slice::<f32>()?.chunks(run).zip(to.as_slice_mut::<T>()?.chunks_mut(run));
-            for ((from, to), scale, zero_point) in
-                izip!(pairs, steps.scales.iter().cycle(), steps.zero_points.iter().cycle())
-            {
-                quantize(from, to, *scale, *zero_point);
-            }
-            Ok(quantized)
+            let values = values.cast_to::<f32>()?;
+            steps.rounded::<f32, T>(&values, &[0], |value, scale, _| value / scale)
         }
         by_integer!(to, all(self, values))
+    }
+
+    /// `saturate(round_half_to_even((count + bias) * scale) + zero point)` of each count, which is
+    /// a whole number: as it is, or in a float. Biases are one, or as many as the axis has places.
+    pub(super) fn requantized(
+        &self,
+        counts: &Tensor,
+        biases: &[i32],
+        to: DatumType,
+    ) -> TractResult<Tensor> {
+        fn all<T: Integer>(steps: &Steps, counts: &Tensor, biases: &[i32]) -> TractResult<Tensor> {
+            if counts.datum_type() == DatumType::I32 {
+                return steps.rounded::<i32, T>(counts, biases, |count, scale, bias| {
+                    count.wrapping_add(bias) as f32 * scale
+                });
+            }
+            let counts = counts.cast_to::<f32>()?;
+            steps.rounded::<f32, T>(&counts, biases, |count, scale, bias| {
+                (count + bias as f32) * scale
+            })
+        }
+        by_integer!(to, all(self, counts, biases))
+    }
+
+    fn rounded<F: Datum + Copy, T: Integer>(
+        &self,
+        values: &Tensor,
+        biases: &[i32],
+        in_steps: impl Fn(F, f32, i32) -> f32 + Copy,
+    ) -> TractResult<Tensor> {
+        let length = self.scales.len().max(biases.len());
+        let run = self.run_of(length, values.shape())?;
+        ensure!([1, length].contains(&biases.len()), "there are {} biases", biases.len());
+        let mut rounded = Tensor::zero::<T>(values.shape())?;
+        let from = values.try_as_plain_ram()?;
+        let from = from.as_slice::<F>()?;
+        let mut to = rounded.try_as_plain_ram_mut()?;
+        let to = to.as_slice_mut::<T>()?;
+        let places = || {
+            let steps = self.scales.iter().cycle().zip(self.zero_points.iter().cycle());
+            izip!(0..length, steps, biases.iter().cycle())
+                .map(|(_, (scale, zero_point), bias)| (*scale, *zero_point, *bias))
+        };
+        if run == 1 && length > 1 {
+            // The axis is the last one: side by side, each value has a step of its own.
+            for (from, to) in from.chunks(length).zip(to.chunks_mut(length)) {
+                for ((from, to), (scale, zero_point, bias)) in from.iter().zip(to).zip(places()) {
+                    let limits = Limits::of::<T>(zero_point);
+                    *to = limits.integer(in_steps(*from, scale, bias));
+                }
+            }
+            return Ok(rounded);
+        }
+        let pairs = from.chunks(run).zip(to.chunks_mut(run));
+        let places: Vec<(f32, i32, i32)> = places().collect();
+        for ((from, to), (scale, zero_point, bias)) in pairs.zip(places.into_iter().cycle()) {
+            let limits = Limits::of::<T>(zero_point);
+            for (from, to) in from.iter().zip(to) {
+                *to = limits.integer(in_steps(*from, scale, bias));
+            }
+        }
+        Ok(rounded)
     }
 
     /// `(value - zero point) * scale` of each value, in single precision and then in type `to`.
@@ -169,23 +225,38 @@ impl Steps {
     }
 }
 
-/// A stretch of values with one scale. A NaN becomes the least integer, as with onnxruntime.
+/// A stretch of values with one scale.
 pub(super) fn quantize<T: Integer>(from: &[f32], to: &mut [T], scale: f32, zero_point: i32) {
-    // Clamped as floats, so that the sum cannot leave the type.
-    let least = T::LEAST.wrapping_sub(zero_point) as f32;
-    let most = T::MOST.wrapping_sub(zero_point) as f32;
+    let limits = Limits::of::<T>(zero_point);
     for (from, to) in from.iter().zip(to) {
-        *to = quantized_one(*from, scale, zero_point, least, most);
+        *to = limits.integer(from / scale);
     }
 }
 
-#[inline(always)]
-fn quantized_one<T: Integer>(value: f32, scale: f32, zero_point: i32, least: f32, most: f32) -> T {
-    let steps = value / scale;
-    let steps = if steps > least { steps } else { least };
-    let steps = if steps < most { steps } else { most };
-    let steps = (steps + ROUNDING).to_bits().wrapping_sub(ROUNDING.to_bits());
-    T::narrowed((steps as i32).wrapping_add(zero_point))
+/// What steps from a zero point may come to, so that the integer is one of its type.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    least: f32,
+    most: f32,
+    zero_point: i32,
+}
+
+impl Limits {
+    pub(super) fn of<T: Integer>(zero_point: i32) -> Limits {
+        let least = T::LEAST.wrapping_sub(zero_point) as f32;
+        let most = T::MOST.wrapping_sub(zero_point) as f32;
+        Limits { least, most, zero_point }
+    }
+
+    /// The integer that is so many steps from the zero point, rounded and saturated. A NaN becomes
+    /// the least one, as with onnxruntime.
+    #[inline(always)]
+    pub(super) fn integer<T: Integer>(self, steps: f32) -> T {
+        let steps = if steps > self.least { steps } else { self.least };
+        let steps = if steps < self.most { steps } else { self.most };
+        let steps = (steps + ROUNDING).to_bits().wrapping_sub(ROUNDING.to_bits());
+        T::narrowed((steps as i32).wrapping_add(self.zero_point))
+    }
 }
 
 #[cfg(test)]
