@@ -37,8 +37,9 @@ mod doctor;
 // Answers beside onnxruntime's, inputs by pyarrow and pandas.
 mod inference;
 
-// Models of scikit-learn and its kin beside onnxruntime.
+// Models of scikit-learn and its kin beside onnxruntime, and nets in integers of 8 bits.
 mod ml;
+mod quantised;
 
 // The other forms of answers, and the other protocol.
 mod later_forms;
