@@ -15,6 +15,7 @@ What a net costs does not depend on what it has learned, as long as its values s
 are scaled by the number of their inputs.
 """
 
+import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -228,4 +229,5 @@ def make(directory, only=None):
 
 
 if __name__ == "__main__":
+    logging.disable(logging.WARNING)  # the quantiser recommends another tool each time
     make(Path(sys.argv[2]), *sys.argv[3:])

@@ -9,6 +9,7 @@
 //! inside `error::contained`.
 
 mod bind;
+mod cache;
 mod check;
 mod deadline;
 mod error;
@@ -17,12 +18,14 @@ mod late;
 mod load;
 mod onnx;
 mod operators;
+mod packing;
 mod plan;
 mod pool;
 mod run;
 mod values;
 mod whole;
 
+pub use cache::Cache;
 pub use check::{INITIALISERS_MAX, NAME_BYTES_MAX, NODES_MAX, TENSOR_BYTES_MAX};
 pub use deadline::Deadline;
 pub use error::{LoadError, RunError, Unsupported};

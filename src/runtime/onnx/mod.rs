@@ -9,9 +9,12 @@
 
 mod schema;
 mod settle;
+mod stored;
 mod tidy;
 mod unfold;
 mod varint;
+
+pub(super) use stored::raw_data;
 
 use super::error::{LoadError, contained};
 use crate::disk::Stretch;
