@@ -283,7 +283,7 @@ fn masked(body: &str, registry: &str) -> String {
         let brace = if line.starts_with('{') { "{" } else { "" };
         let comma = if line.ends_with(',') { "," } else { "" };
         let hidden = ["created_at", "updated_at", "created_by", "digest", "pipeline_version_name"];
-        let counted = ["bytes_done", "bytes_total", "created_on_version"];
+        let counted = ["bytes_done", "bytes_total", "created_on_version", "workspace_name"];
         lines.push(if hidden.contains(&key.as_str()) || counted.contains(&key.as_str()) {
             format!("{brace}\"{key}\":…{comma}")
         } else {
@@ -312,5 +312,5 @@ fn mask_random(line: &str) -> String {
         }
     }
     close(&mut word, &mut masked);
-    masked
+    masked.replace("0.0.1-:", "0.0.1-")
 }
