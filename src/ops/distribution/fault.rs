@@ -79,9 +79,6 @@ pub(super) enum Fault {
     /// The login is good, but not for this.
     #[error("this login may not pull from {0}: ask for the right to it, or use another")]
     Denied(Repository),
-    /// A token for nothing that could be granted.
-    #[error("nothing is granted here but pull: ask for the scope repository:NAME:pull")]
-    NothingGranted,
     /// So many logins failed that no more are looked at for now.
     #[error("too many logins failed from this address: try again in {} s", seconds(*wait))]
     Throttled {
@@ -115,7 +112,7 @@ impl Fault {
             Self::PageSize => (400, "PAGINATION_NUMBER_INVALID"),
             Self::Service | Self::Scopes { .. } => (400, "UNSUPPORTED"),
             Self::Unauthorized { .. } => (401, "UNAUTHORIZED"),
-            Self::Denied(_) | Self::NothingGranted => (403, "DENIED"),
+            Self::Denied(_) => (403, "DENIED"),
             Self::Throttled { .. } => (429, "TOOMANYREQUESTS"),
             Self::Unavailable => (503, "UNAVAILABLE"),
             Self::Store(_) | Self::File(_) => (500, "UNKNOWN"),
@@ -158,8 +155,7 @@ impl Fault {
             | Self::PageSize
             | Self::Service
             | Self::Scopes { .. }
-            | Self::Denied(_)
-            | Self::NothingGranted => response,
+            | Self::Denied(_) => response,
         }
     }
 }

@@ -222,3 +222,137 @@ pub(super) fn kind(manifest: &Value) -> &'static str {
 pub(super) fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::{Catalogue, Holdings, REPOSITORIES_MAX, Repositories, kind};
+    use crate::oci::{Digest, REF_NAME, Version, media_type};
+    use crate::registry::Layout;
+
+    /// Stores some bytes and gives a descriptor of them.
+    fn store(layout: &Layout, bytes: &str) -> Value {
+        let digest = Digest::of(bytes.as_bytes());
+        fs::write(layout.blob_path(&digest), bytes).unwrap();
+        json!({ "digest": digest, "size": bytes.len() })
+    }
+
+    /// A manifest of one layer, stored.
+    fn manifest(layout: &Layout, layer: &str, subject: Option<&Value>) -> Value {
+        let layers = [store(layout, layer)];
+        let manifest = json!({ "schemaVersion": 2, "layers": layers, "subject": subject });
+        store(layout, &manifest.to_string())
+    }
+
+    /// Makes these the entries of the index, each under its tag.
+    fn list(layout: &Layout, entries: &[(&str, &Value)]) {
+        let entries = entries.iter().map(|(tag, entry)| {
+            let mut entry = (*entry).clone();
+            entry["annotations"] = json!({ REF_NAME: tag });
+            entry
+        });
+        let index = json!({ "schemaVersion": 2, "manifests": entries.collect::<Vec<_>>() });
+        crate::disk::write_durably(&layout.index_path(), index.to_string().as_bytes()).unwrap();
+    }
+
+    fn digest(of: &Value) -> Digest {
+        serde_json::from_value(of["digest"].clone()).unwrap()
+    }
+
+    fn holdings(layout: &Layout) -> Holdings {
+        Holdings::read(layout, &Holdings::default()).unwrap()
+    }
+
+    #[test]
+    fn what_an_index_names_is_had_as_far_as_it_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::create(directory.path()).unwrap();
+        let (ours, loose) = (manifest(&layout, "ours", None), manifest(&layout, "loose", None));
+        let absent = json!({ "digest": Digest::of(b"absent"), "size": 6 });
+        let index = json!({ "schemaVersion": 2, "manifests": [ours, absent, ours] }).to_string();
+        let index = store(&layout, &index);
+        list(&layout, &[("v1", &index), ("v0", &loose), ("v0", &ours)]);
+        let holdings = holdings(&layout);
+        let find = |it: &Value| holdings.find(&Version::Digest(digest(it))).is_some();
+        assert!(find(&index) && find(&ours) && find(&loose) && !find(&absent));
+        let by_tag = |tag: &str| holdings.find(&Version::Tag(tag.parse().unwrap()));
+        assert_eq!(by_tag("v1"), Some(digest(&index)));
+        assert_eq!(by_tag("v0"), Some(digest(&ours)), "the last of several counts");
+        assert_eq!(holdings.blob_bytes(&Digest::of(b"ours")), Some(4));
+        assert_eq!(holdings.blob_bytes(&digest(&ours)), None, "a manifest is no blob");
+    }
+
+    #[test]
+    fn referrers_are_found_alone_and_below_an_index_of_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::create(directory.path()).unwrap();
+        let subject = manifest(&layout, "model", None);
+        let first = manifest(&layout, "first", Some(&subject));
+        let second = manifest(&layout, "second", Some(&subject));
+        let other = manifest(&layout, "other", Some(&first));
+        let index = json!({ "schemaVersion": 2, "manifests": [second] }).to_string();
+        let index = store(&layout, &index);
+        list(&layout, &[("v1", &subject), ("a", &first), ("b", &other), ("sha256-x", &index)]);
+        let mut expected = [digest(&first), digest(&second)];
+        expected.sort_unstable();
+        assert_eq!(holdings(&layout).referrers(&digest(&subject)), expected);
+    }
+
+    #[test]
+    fn what_is_known_is_not_read_again_until_the_index_is_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let repositories = Repositories::create(directory.path()).unwrap();
+        let name = "a/b".parse().unwrap();
+        let layout = repositories.layout(&name).unwrap();
+        let first = manifest(&layout, "first", None);
+        list(&layout, &[("v1", &first)]);
+        // An hour ago, so that its time tells it from the next.
+        let index = fs::File::options().write(true).open(layout.index_path()).unwrap();
+        let modified = index.metadata().unwrap().modified().unwrap();
+        index.set_modified(modified - std::time::Duration::from_secs(3600)).unwrap();
+        let catalogue = Catalogue::new(repositories);
+        let look = || catalogue.stock(&name).unwrap().unwrap().holdings;
+        let before = look();
+        assert!(Arc::ptr_eq(&before, &look()));
+        let second = manifest(&layout, "second", None);
+        list(&layout, &[("v1", &second), ("v0", &first)]);
+        // Known by its digest, it is not missed though it cannot be read any more.
+        fs::remove_file(layout.blob_path(&digest(&first))).unwrap();
+        let after = look();
+        let v1 = Version::Tag("v1".parse().unwrap());
+        assert_eq!(after.find(&v1), Some(digest(&second)));
+        assert!(after.find(&Version::Digest(digest(&first))).is_some());
+    }
+
+    #[test]
+    fn no_crowd_of_repositories_is_kept_in_mind() {
+        let directory = tempfile::tempdir().unwrap();
+        let repositories = Repositories::create(directory.path()).unwrap();
+        let catalogue = Catalogue::new(repositories.clone());
+        for number in 0..REPOSITORIES_MAX + 5 {
+            let name = format!("a/{number}").parse().unwrap();
+            assert!(catalogue.stock(&name).unwrap().is_none());
+            repositories.layout(&name).unwrap();
+            assert!(catalogue.stock(&name).unwrap().is_some());
+        }
+        assert_eq!(catalogue.slots.lock().unwrap().len(), REPOSITORIES_MAX);
+    }
+
+    #[test]
+    fn a_manifest_is_never_served_as_a_kind_of_its_own_choice() {
+        let cases = [
+            (json!({ "mediaType": "text/html" }), media_type::MANIFEST),
+            (json!({ "mediaType": "text/html", "manifests": [] }), media_type::INDEX),
+            (json!({ "mediaType": media_type::DOCKER_LIST }), media_type::DOCKER_LIST),
+            (json!({}), media_type::MANIFEST),
+            (json!("text"), media_type::MANIFEST),
+        ];
+        for (manifest, expected) in cases {
+            assert_eq!(kind(&manifest), expected, "{manifest}");
+        }
+    }
+}

@@ -9,6 +9,7 @@ use super::holdings::{Stock, kind};
 use super::query;
 use crate::http::percent;
 use crate::http::server::{Request, Response};
+use crate::logging::AT_SERVE;
 use crate::oci::{Digest, Repository, media_type};
 
 /// Tags of one answer: those of an index at its limit, so that clients which never turn the page
@@ -65,7 +66,14 @@ pub(super) fn referrers(
     let mut rest = found.into_iter().filter(|digest| last.is_none_or(|last| *digest > last));
     let (mut page, mut bytes, mut end) = (Vec::new(), 0, None);
     for digest in rest.by_ref() {
-        let descriptor = descriptor(digest, &stock.layout.whole_manifest(&digest)?);
+        let manifest = match stock.layout.whole_manifest(&digest) {
+            Ok(manifest) => manifest,
+            Err(error) => {
+                log::error!(target: AT_SERVE, "digest={digest} msg={:?}", crate::exit::chain(&error));
+                continue;
+            }
+        };
+        let descriptor = descriptor(digest, &manifest);
         if wanted.is_some() && wanted.as_deref() != descriptor["artifactType"].as_str() {
             continue;
         }

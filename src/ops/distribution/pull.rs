@@ -9,6 +9,7 @@ use crate::disk::Stretch;
 use crate::http::server::{Content, Request, Response};
 use crate::logging::AT_SERVE;
 use crate::oci::{Digest, Repository, Version, media_type};
+use crate::registry::Error;
 
 /// A manifest or an index, whichever has that name or digest.
 ///
@@ -25,7 +26,10 @@ pub(super) fn manifest(
     if is_known(request, &digest) {
         return Ok(marked(Response::empty(304), &digest));
     }
-    let bytes = stock.layout.whole_manifest(&digest)?;
+    let bytes = match stock.layout.whole_manifest(&digest) {
+        Err(Error::UnknownBlob { .. }) => return Err(unknown()),
+        found => found?,
+    };
     let read: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     Ok(marked(Response::new(200, kind(&read), bytes), &digest))
 }

@@ -86,7 +86,8 @@ fn a_token_is_for_what_the_login_may_pull_and_never_to_push() {
     let both = token(&registry, EDGE, &[pipeline, chart]).json();
     let both = both["token"].as_str().unwrap();
     assert_eq!(with_token(&registry, PIPELINE, both).status, 200);
-    assert_eq!(with_token(&registry, CHART, both).status, 401);
+    let denied = with_token(&registry, CHART, both);
+    assert_eq!((denied.status, denied.code().as_str()), (403, "DENIED"));
     let joint = format!("{pipeline}%20{chart}");
     let joint = token(&registry, PERSON, &[&joint]).json();
     let joint = joint["token"].as_str().unwrap();
@@ -99,14 +100,10 @@ fn a_token_is_for_what_the_login_may_pull_and_never_to_push() {
     assert_eq!(with_token(&registry, PIPELINE, &nothing).status, 401);
     let many: Vec<String> = (0..9).map(|n| format!("repository:pipelines/e{n}:pull")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    for (scopes, status, code) in [
-        (&[chart][..], 403, "DENIED"),
-        (&["repository:pipelines/edge:push"], 403, "DENIED"),
-        (&many, 400, "UNSUPPORTED"),
-    ] {
-        let got = token(&registry, EDGE, scopes);
-        assert_eq!((got.status, got.code().as_str()), (status, code), "{scopes:?}");
-    }
+    let too_many = token(&registry, EDGE, &many);
+    assert_eq!((too_many.status, too_many.code().as_str()), (400, "UNSUPPORTED"));
+    let to_push = token(&registry, EDGE, &[&format!("repository:{PIPELINE}:push")]).json();
+    assert_eq!(with_token(&registry, PIPELINE, to_push["token"].as_str().unwrap()).status, 401);
     let login = format!("{EDGE}:{PASSWORD}");
     let other = registry.ask("/v2/token?service=registry.example.com", &["-u", &login]);
     assert_eq!((other.status, other.code().as_str()), (400, "UNSUPPORTED"));

@@ -24,8 +24,6 @@ fn each_refusal_has_its_status_code_and_sentence() {
         ("/v2/charts/edge/tags/list".into(), vec!["-u", &edge]),
         ("/v2/token".into(), vec![]),
         ("/v2/token?service=other".into(), vec!["-u", &person]),
-        ("/v2/token?scope=repository:a:push".into(), vec!["-u", &person]),
-        ("/v2/token?scope=repository:charts/edge:pull".into(), vec!["-u", &edge]),
         ("/v2/none/tags/list".into(), vec!["-u", &person]),
         (format!("/v2/{REPOSITORY}/manifests/v2"), vec!["-u", &person]),
         (format!("/v2/{REPOSITORY}/manifests/{other}"), vec!["-u", &person]),

@@ -10,7 +10,7 @@ use super::*;
 use crate::disk::Stretch;
 
 /// A service that is one function.
-struct Giving<F>(F);
+pub(super) struct Giving<F>(pub(super) F);
 
 impl<F: Fn(&str) -> Response + Send + Sync + 'static> Service for Giving<F> {
     fn answer(&self, request: &mut Request<'_, '_>) -> Response {

@@ -38,7 +38,7 @@ use challenge::SERVICE;
 use login::{Login, Shown};
 use scope::Scope;
 use throttle::Throttle;
-use token::{LIFE, Tokens};
+use token::{Grant, LIFE, Tokens};
 
 /// Scopes of one token: docker asks for two at most, when it copies between repositories.
 const SCOPES_MAX: usize = 8;
@@ -78,11 +78,15 @@ impl Door {
                     "the token has ended or is none of this registry's: ask for another",
                     Some("invalid_token"),
                 ),
-                (Some(grant), Some(repository)) if !grant.may_pull(repository) => refused(
-                    "the token is for another repository: ask for one with this scope",
-                    Some("insufficient_scope"),
-                ),
-                (Some(_), _) => Ok(()),
+                (Some(_), None) => Ok(()),
+                (Some(grant), Some(repository)) => match grant.about(repository) {
+                    Some(true) => Ok(()),
+                    Some(false) => Err(Fault::Denied(repository.clone())),
+                    None => refused(
+                        "the token is for another repository: ask for one with this scope",
+                        Some("insufficient_scope"),
+                    ),
+                },
             },
             Shown::Login(login) => self.checked(request, &login, || match repository {
                 Some(repository) => match self.ask(&login, Some(repository))? {
@@ -95,6 +99,9 @@ impl Door {
     }
 
     /// A token for what the request asks to pull, as far as its login may pull it.
+    ///
+    /// What is denied is written into it, too, and told where it is shown: clients show their people
+    /// what the registry says, and of the service of tokens the status alone.
     pub(super) fn token(&self, request: &Request<'_, '_>) -> Result<Response, Fault> {
         if query::value(request.query(), "service").is_some_and(|it| it != SERVICE) {
             return Err(Fault::Service);
@@ -108,8 +115,8 @@ impl Door {
         if scopes.len() > SCOPES_MAX {
             return Err(Fault::Scopes { max: SCOPES_MAX });
         }
-        let granted = self.checked(request, &login, || self.grant(&login, scopes))?;
-        let token = self.tokens.issue(&granted);
+        let grant = self.checked(request, &login, || self.grant(&login, scopes))?;
+        let token = self.tokens.issue(grant);
         let issued_at = rfc3339(self.tokens.now());
         let body = json!({
             "token": token, "access_token": token, "expires_in": LIFE.as_secs(),
@@ -119,27 +126,19 @@ impl Door {
         Ok(response.with_header("Cache-Control", "no-store".to_owned()))
     }
 
-    /// The repositories among these that the login may pull; a login alone asks for none.
-    ///
-    /// Where nothing of what was asked for is granted the client hears it here: it would only be
-    /// told to fetch a token once more.
-    fn grant(&self, login: &Login, scopes: Vec<Scope>) -> Result<Vec<Repository>, Fault> {
-        let is_for_something = !scopes.is_empty();
-        let (mut granted, mut denied) = (Vec::new(), None);
+    /// Which of these repositories the login may pull, and which it may not.
+    fn grant(&self, login: &Login, scopes: Vec<Scope>) -> Result<Grant, Fault> {
         if !scopes.iter().any(|scope| scope.pull) {
             self.ask(login, None)?;
         }
-        for scope in scopes.into_iter().filter(|scope| scope.pull) {
-            match self.ask(login, Some(&scope.repository))? {
-                true => granted.push(scope.repository),
-                false => denied = Some(scope.repository),
+        let mut grant = Grant::default();
+        for Scope { repository, .. } in scopes.into_iter().filter(|scope| scope.pull) {
+            match self.ask(login, Some(&repository))? {
+                true => grant.pull.push(repository.to_string()),
+                false => grant.denied.push(repository.to_string()),
             }
         }
-        match denied {
-            Some(repository) if granted.is_empty() => Err(Fault::Denied(repository)),
-            None if granted.is_empty() && is_for_something => Err(Fault::NothingGranted),
-            Some(_) | None => Ok(granted),
-        }
+        Ok(grant)
     }
 
     /// Whether the login may pull; an error when it is none, or nobody knows.

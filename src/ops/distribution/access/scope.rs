@@ -6,7 +6,7 @@ use crate::oci::Repository;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Scope {
     pub(super) repository: Repository,
-    /// Whether pulling is among the actions; of the others none is ever granted.
+    /// Whether pulling is among the actions; no other is ever granted.
     pub(super) pull: bool,
 }
 

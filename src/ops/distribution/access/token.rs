@@ -79,16 +79,27 @@ impl std::fmt::Debug for Tokens {
 struct Claims {
     /// Seconds since the epoch.
     until: u64,
-    pull: Vec<String>,
+    #[serde(flatten)]
+    grant: Grant,
 }
 
-/// What a sound token allows.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Grant(Vec<String>);
+/// What a login may do, by the names of repositories.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Grant {
+    /// From these it may pull.
+    pub(super) pull: Vec<String>,
+    /// These it asked for, and may not pull from.
+    pub(super) denied: Vec<String>,
+}
 
 impl Grant {
-    pub(super) fn may_pull(&self, repository: &Repository) -> bool {
-        self.0.iter().any(|name| name == repository.as_str())
+    /// Whether it may be pulled from; `None` when it was not asked for.
+    pub(super) fn about(&self, repository: &Repository) -> Option<bool> {
+        let is_in = |names: &[String]| names.iter().any(|name| name == repository.as_str());
+        match is_in(&self.pull) {
+            true => Some(true),
+            false => is_in(&self.denied).then_some(false),
+        }
     }
 }
 
@@ -101,10 +112,9 @@ impl Tokens {
         self.clock.since_epoch()
     }
 
-    /// A token to pull from these repositories, to begin now.
-    pub(super) fn issue(&self, repositories: &[Repository]) -> String {
-        let pull = repositories.iter().map(|it| it.as_str().to_owned()).collect();
-        let claims = Claims { until: (self.now() + LIFE).as_secs(), pull };
+    /// A token that says this from now on.
+    pub(super) fn issue(&self, grant: Grant) -> String {
+        let claims = Claims { until: (self.now() + LIFE).as_secs(), grant };
         #[expect(clippy::expect_used, reason = "numbers and texts always have a JSON form")]
         let claims = serde_json::to_vec(&claims).expect("claims are JSON");
         let signature = hmac::sign(&self.key.0, &claims);
@@ -128,7 +138,7 @@ impl Tokens {
         hmac::verify(&self.key.0, &claims, &signature).ok()?;
         let claims: Claims = serde_json::from_slice(&claims).ok()?;
         let (now, latest) = (self.now().as_secs(), (self.now() + LIFE).as_secs());
-        (now < claims.until && claims.until <= latest).then_some(Grant(claims.pull))
+        (now < claims.until && claims.until <= latest).then_some(claims.grant)
     }
 }
 
@@ -140,7 +150,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
-    use super::{LIFE, TokenKey, Tokens};
+    use super::{Grant, LIFE, TokenKey, Tokens};
     use crate::clock::Clock;
 
     struct Hands(Arc<AtomicU64>);
@@ -159,13 +169,22 @@ mod tests {
         (Tokens::new(key, Box::new(Hands(Arc::clone(&seconds)))), seconds)
     }
 
+    fn grant() -> Grant {
+        let [pull, denied] = ["pipelines/edge", "charts/edge"].map(|it| vec![it.to_owned()]);
+        Grant { pull, denied }
+    }
+
     #[test]
     fn a_token_is_for_its_repositories_and_its_time() {
         let (tokens, seconds) = tokens();
-        let [edge, other] = ["pipelines/edge", "pipelines"].map(|it| it.parse().unwrap());
-        let token = tokens.issue(std::slice::from_ref(&edge));
+        let [edge, chart, other] =
+            ["pipelines/edge", "charts/edge", "pipelines"].map(|it| it.parse().unwrap());
+        let token = tokens.issue(grant());
         let grant = tokens.verify(&token).unwrap();
-        assert!(grant.may_pull(&edge) && !grant.may_pull(&other));
+        assert_eq!(
+            [edge, chart, other].map(|it| grant.about(&it)),
+            [Some(true), Some(false), None]
+        );
         for (ahead, is_sound) in [(0, true), (LIFE.as_secs() - 1, true), (LIFE.as_secs(), false)] {
             seconds.store(1_000_000 + ahead, Ordering::SeqCst);
             assert_eq!(tokens.verify(&token).is_some(), is_sound, "after {ahead} s");
@@ -177,7 +196,7 @@ mod tests {
     #[test]
     fn a_token_of_which_anything_is_changed_is_none() {
         let (tokens, _) = tokens();
-        let token = tokens.issue(&["pipelines/edge".parse().unwrap()]);
+        let token = tokens.issue(grant());
         let mut found = Vec::new();
         for at in 0..token.len() {
             let mut bytes = token.clone().into_bytes();
