@@ -1,5 +1,6 @@
-"""Fills the records of an ops center that is stopped: pipelines, publishes that are there, edges."""
+"""Fills the records of an ops center: a user with a token, pipelines, publishes that are there, edges."""
 
+import hashlib
 import sqlite3
 import sys
 import uuid
@@ -11,10 +12,19 @@ ENGINE_CONFIG = (
     '"engineAux":{}}'
 )
 
-records, publishes, edges = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+records, publishes, edges, token = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 with sqlite3.connect(records) as db:
-    user = db.execute("SELECT id FROM users").fetchone()[0]
-    workspace = db.execute("SELECT id FROM workspaces ORDER BY id").fetchone()[0]
+    user = str(uuid.uuid4())
+    db.execute(
+        "INSERT INTO users (id, email, is_admin, is_enabled, created_ms) VALUES (?, 'bench@example.com', 1, 1, 1)",
+        (user,),
+    )
+    made = db.execute("INSERT INTO workspaces (name, created_ms, created_by) VALUES ('bench', 1, ?)", (user,))
+    workspace = made.lastrowid
+    db.execute(
+        "INSERT INTO tokens (kind, hash, user_id, created_ms) VALUES ('api', ?, ?, 1)",
+        (hashlib.sha256(token.encode()).digest(), user),
+    )
     versions = []
     for number in range(PIPELINES):
         name, version = f"pipeline-{number}", str(uuid.uuid4())
