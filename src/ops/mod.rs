@@ -7,6 +7,7 @@ mod home;
 mod login;
 mod store;
 
+pub mod backup;
 pub mod cli;
 pub mod export;
 pub mod keygen;

@@ -1,5 +1,6 @@
 //! The command line of `potoroo-ops`: arguments in, what was done and the commands for it out.
 
+mod backup;
 mod carry;
 mod password;
 mod publish;
@@ -24,6 +25,10 @@ pub struct Command {
 enum Verb {
     /// Run the ops center: API, publishing, edges, and a registry of its own.
     Serve(serve::ServeArguments),
+    /// Write all records, keys and files of an ops center into one tar file; it may be running.
+    Backup(backup::BackupArguments),
+    /// Make a data directory again from such a file.
+    Restore(backup::RestoreArguments),
     /// Check the models of a pipeline and push it to a registry or into a directory.
     Publish(publish::PublishArguments),
     /// Make a key pair to sign with, in the form of cosign's.
@@ -47,6 +52,8 @@ impl Command {
             Verb::Publish(arguments) => {
                 Ok(publish::report(&super::publish::publish(&arguments.order()?)?))
             }
+            Verb::Backup(arguments) => arguments.run(),
+            Verb::Restore(arguments) => arguments.run(),
             Verb::Keygen(arguments) => arguments.run(),
             Verb::Export(arguments) => arguments.run(),
             Verb::Import(arguments) => arguments.run(),

@@ -5,9 +5,15 @@
 // methods of `Tx`; what they take and give are plain structs, and no type of rusqlite's leaves here.
 
 mod access;
+mod audit;
 mod schema;
+mod snapshot;
+mod tokens;
 
-pub(in crate::ops) use access::{Change, TokenRecord, User, Workspace};
+pub(in crate::ops) use access::User;
+pub(in crate::ops) use audit::{Change, Wanted};
+pub(in crate::ops) use snapshot::{examine, named_blobs, snapshot};
+pub(in crate::ops) use tokens::{TokenFacts, TokenHolder, TokenRecord};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod case;
+pub mod center;
 pub mod certificates;
 pub mod edge;
 pub mod engine;
