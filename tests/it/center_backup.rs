@@ -1,6 +1,6 @@
 //! Backup of a running ops center, and a directory from it that serves the same.
 
-use crate::support::center::{Center, command};
+use crate::support::founded::{Center, command};
 use crate::support::ops::ops;
 use crate::support::process::{Ended, run};
 use potoroo::oci::Digest;

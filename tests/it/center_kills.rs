@@ -1,6 +1,6 @@
 //! Power cuts of the ops center: killed at any moment, what it had answered is there at the next start.
 
-use crate::support::center::{Center, Client};
+use crate::support::founded::{Center, Client};
 use crate::support::edge::Random;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

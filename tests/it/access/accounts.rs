@@ -1,7 +1,7 @@
 //! Users: invited, let in and out, and never without an administrator.
 
 use super::{TOKEN, bearer, user};
-use crate::support::center::{Center, EMAIL, PASSWORD};
+use crate::support::founded::{Center, EMAIL, PASSWORD};
 use serde_json::json;
 
 #[test]

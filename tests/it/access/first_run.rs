@@ -1,6 +1,6 @@
 //! The first run: a link, the first administrator, and nobody after them by the same way.
 
-use crate::support::center::{Center, EMAIL, PASSWORD};
+use crate::support::founded::{Center, EMAIL, PASSWORD};
 use serde_json::json;
 
 #[test]

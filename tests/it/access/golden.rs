@@ -1,7 +1,7 @@
 //! The error bodies of access, as programs read them.
 
 use super::TOKEN;
-use crate::support::center::{Center, EMAIL, Reply};
+use crate::support::founded::{Center, EMAIL, Reply};
 use crate::support::golden;
 use serde_json::json;
 

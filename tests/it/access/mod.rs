@@ -7,7 +7,7 @@ mod sessions;
 mod tokens;
 mod workspaces;
 
-use crate::support::center::{Center, Client, PASSWORD};
+use crate::support::founded::{Center, Client, PASSWORD};
 use serde_json::json;
 
 /// A user of that email, and a client with a bearer token of theirs.

@@ -1,6 +1,6 @@
 //! Sessions of browsers: forms, cookies, and changes that another site's page cannot make.
 
-use crate::support::center::{Center, Client, EMAIL, PASSWORD, Reply};
+use crate::support::founded::{Center, Client, EMAIL, PASSWORD, Reply};
 use serde_json::json;
 
 /// The cookie that an answer sets, without its attributes.

@@ -1,7 +1,7 @@
 //! Tokens: for programs by name, and for passwords in the original's form.
 
 use super::{TOKEN, user};
-use crate::support::center::{Center, Client, EMAIL, PASSWORD};
+use crate::support::founded::{Center, Client, EMAIL, PASSWORD};
 use serde_json::json;
 
 #[test]

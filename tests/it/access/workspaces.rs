@@ -1,7 +1,7 @@
 //! Workspaces: who sees them, who says who is a member, and the original's JSON.
 
 use super::user;
-use crate::support::center::{Center, EMAIL};
+use crate::support::founded::{Center, EMAIL};
 use serde_json::json;
 
 #[test]
