@@ -30,6 +30,13 @@ impl Stretch {
         Self { path, part: Some(Part { offset, bytes }) }
     }
 
+    /// So many bytes of it from `offset` on, both counted within it.
+    #[must_use]
+    pub fn within(&self, offset: u64, bytes: u64) -> Self {
+        let start = self.part.map_or(0, |part| part.offset);
+        Self::part(self.path.clone(), start.saturating_add(offset), bytes)
+    }
+
     /// The file that it is in.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -77,6 +84,14 @@ pub struct Reading {
     part: bool,
 }
 
+impl Reading {
+    /// How many bytes it had when it was opened, less those of a part that were read since.
+    #[must_use]
+    pub fn bytes_left(&self) -> u64 {
+        self.left.limit()
+    }
+}
+
 impl Read for Reading {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         // A whole file may have grown since it was opened, and who verifies it must see that.
@@ -109,9 +124,13 @@ mod tests {
             (Stretch::whole(path.clone()), "0123456789"),
             (Stretch::part(path.clone(), 3, 4), "3456"),
             (Stretch::part(path.clone(), 8, 4), "89"),
-            (Stretch::part(path, 3, 0), ""),
+            (Stretch::part(path.clone(), 3, 0), ""),
+            (Stretch::whole(path.clone()).within(2, 3), "234"),
+            (Stretch::part(path, 3, 4).within(1, 2), "45"),
         ] {
             let (mut whole, mut first) = (Vec::new(), [0; 2]);
+            // A part may say more than its file has.
+            assert!(stretch.open().unwrap().bytes_left() >= expected.len() as u64);
             stretch.open().unwrap().read_to_end(&mut whole).unwrap();
             assert_eq!(whole, expected.as_bytes());
             assert!(whole.capacity() <= 10);

@@ -1,7 +1,11 @@
 //! The center: what every request and every worker of the ops center shares.
 
 use super::access::Guard;
+use super::address::Address;
+use super::distribution::Repositories;
 use super::home::Home;
+use super::models::Models;
+use super::publishes::Desk;
 use super::settings::Settings;
 use super::store::Store;
 use crate::clock::{self, Clock};
@@ -17,6 +21,14 @@ pub(in crate::ops) struct Center {
     pub store: Store,
     /// What stands before its passwords.
     pub guard: Guard,
+    /// What requests and the checker of models share.
+    pub models: Models,
+    /// How people and edges reach it.
+    pub address: Address,
+    /// Its own registry.
+    pub repositories: Repositories,
+    /// Where its publish worker is told of work.
+    pub desk: Desk,
     /// Its clock.
     pub clock: Arc<dyn Clock>,
 }
@@ -24,8 +36,7 @@ pub(in crate::ops) struct Center {
 impl Center {
     /// Whether browsers reach it by TLS, ours or that of something in front of it.
     pub(in crate::ops) fn is_secure(&self) -> bool {
-        let url = self.settings.url.as_deref();
-        self.settings.tls.is_some() || url.is_some_and(|url| url.starts_with("https://"))
+        self.address.is_tls
     }
 
     /// Now, in milliseconds since the epoch.

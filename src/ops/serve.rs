@@ -1,9 +1,14 @@
 //! `potoroo-ops serve`: opens the data directory, listens, and stops in good order at a signal.
 
 use super::access::{Email, Founder, Guard, NewPassword, NoEmail, found, link};
+use super::address::Address;
 use super::api::{Api, Problem};
 use super::center::Center;
+use super::distribution::{Distribution, Realm, Repositories, TokenKey};
+use super::edges::Pullers;
 use super::home::Home;
+use super::models::{self, Models};
+use super::publishes::{Desk, Worker};
 use super::settings::{Admin, Settings};
 use super::store::{Store, StoreError};
 use crate::clock::DeviceClock;
@@ -11,12 +16,18 @@ use crate::exit::{Exit, Failure};
 use crate::http::server::{Handle, Limits, Server, Tls};
 use crate::logging::{self, AT_SERVE};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// This very program, also when its file was replaced meanwhile.
+const SELF: &str = "/proc/self/exe";
+
 /// How long running requests may take once nothing new is accepted; `docker stop` kills after 10 s.
 const DRAIN: Duration = Duration::from_secs(6);
+
+/// How long the publisher may take to come to a place where it can stop; what it was at is begun
+/// anew at the next start.
+const PUBLISHER_REST: Duration = Duration::from_secs(2);
 
 /// Runs an ops center until SIGTERM or SIGINT.
 ///
@@ -32,6 +43,7 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     }
     let home = Home::open(&settings.data)?;
     let store = Store::open(&home.records()).map_err(|error| Failure::new(Exit::Disk, error))?;
+    let models = Models::open(&home, SELF.into())?;
     let listen = settings.listen;
     let mut server = Server::bind(listen, Limits::default()).map_err(|error| {
         Failure::new(Exit::Failed, format!("cannot listen on {listen}: {error}"))
@@ -46,19 +58,28 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     let handle = server.handle().map_err(|error| Failure::new(Exit::Failed, error))?;
     let stopping = stop_on_signal(handle).map_err(|error| Failure::new(Exit::Failed, error))?;
     let guard = Guard::new().map_err(|error| Failure::new(Exit::Failed, error))?;
-    let address = server.address();
-    let center = Center { settings, home, store, guard, clock: Arc::new(DeviceClock) };
-    prepare_first_run(&center, address)?;
-    log::info!(target: AT_SERVE, "listen={address} data={:?} msg=ready", center.settings.data);
-    server.run(Api::new(Arc::new(center)));
+    let address = Address::of(&settings, server.address())?;
+    let repositories = Repositories::create(&home.blobs())?;
+    let (desk, clock) = (Desk::default(), Arc::new(DeviceClock));
+    let center =
+        Center { settings, home, store, guard, models, address, repositories, desk, clock };
+    prepare_first_run(&center)?;
+    let center = Arc::new(center);
+    let registry = registry(&center)?;
+    models::start(center.clone()).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let publisher = Worker::start(Arc::clone(&center))
+        .map_err(|error| Failure::new(Exit::Failed, error).hint("raise the limit of threads"))?;
+    log::info!(target: AT_SERVE, "listen={} data={:?} msg=ready", server.address(), center.settings.data);
+    server.run(Api::new(center, registry));
     let drained = stopping.join().unwrap_or(false);
-    log::info!(target: AT_SERVE, "msg=stopped drained={drained}");
+    let rested = publisher.stop(PUBLISHER_REST);
+    log::info!(target: AT_SERVE, "msg=stopped drained={drained} publisher_rested={rested}");
     Ok(())
 }
 
 /// Where there is no user yet: makes the one of the settings, or prints the link that makes one. It
 /// goes to standard output alone, since a log is read by more people and kept for longer.
-fn prepare_first_run(center: &Center, address: SocketAddr) -> Result<(), Failure> {
+fn prepare_first_run(center: &Center) -> Result<(), Failure> {
     let now_ms = center.now_ms();
     if let Some(Admin { email, password }) = &center.settings.admin {
         let usage =
@@ -78,20 +99,26 @@ fn prepare_first_run(center: &Center, address: SocketAddr) -> Result<(), Failure
     let token: Result<_, Problem> = link(&center.store, now_ms);
     let token = token.map_err(|problem| Failure::new(Exit::Disk, problem.msg().to_owned()))?;
     if let Some(token) = token {
-        let url = center.settings.url.clone().unwrap_or_else(|| reached_at(center, address));
+        let url = &center.address;
         let token = token.reveal();
         logging::announce(&format!("Set the first password here: {url}/first-run?token={token}"));
     }
     Ok(())
 }
 
-/// The URL of an address that is listened on, for a person on this machine.
-fn reached_at(center: &Center, address: SocketAddr) -> String {
-    let scheme = if center.settings.tls.is_some() { "https" } else { "http" };
-    match address.ip().is_unspecified() {
-        true => format!("{scheme}://localhost:{}", address.port()),
-        false => format!("{scheme}://{address}"),
+/// The built-in registry, where publishes go to no other.
+fn registry(center: &Arc<Center>) -> Result<Option<Distribution>, Failure> {
+    if center.settings.registry.is_some() {
+        return Ok(None);
     }
+    let key = TokenKey::open(&center.home.keys().join("registry-tokens"))
+        .map_err(|error| Failure::new(Exit::Disk, error))?;
+    let realm = match &center.settings.url {
+        Some(_) => Realm::At(center.address.to_string()),
+        None => Realm::AsAsked { https: center.address.is_tls },
+    };
+    let pullers = Box::new(Pullers(Arc::clone(center)));
+    Ok(Some(Distribution::new(center.repositories.clone(), key, realm, pullers)))
 }
 
 /// On SIGTERM or SIGINT: no new connections, and the end of running requests.

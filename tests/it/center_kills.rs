@@ -1,7 +1,7 @@
 //! Power cuts of the ops center: killed at any moment, what it had answered is there at the next start.
 
-use crate::support::founded::{Center, Client};
 use crate::support::edge::Random;
+use crate::support::founded::{Center, Client};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Mutex;

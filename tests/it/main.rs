@@ -21,6 +21,9 @@ mod registry_roundtrip;
 // A registry that lies, stalls, cuts or sends us elsewhere is refused by name.
 mod registry_faults;
 
+// The registry that the ops center has of its own, to other tools and to our engine.
+mod distribution;
+
 // Over a link that is cut, stalls and lies, what has come is kept and the rest is fetched.
 mod pulling;
 
@@ -34,8 +37,9 @@ mod doctor;
 // Answers beside onnxruntime's, inputs by pyarrow and pandas.
 mod inference;
 
-// Models of scikit-learn and its kin beside onnxruntime.
+// Models of scikit-learn and its kin beside onnxruntime, and nets in integers of 8 bits.
 mod ml;
+mod quantised;
 
 // The other forms of answers, and the other protocol.
 mod later_forms;
@@ -81,5 +85,15 @@ mod air_gap;
 mod referrers;
 mod signatures;
 
+// The chart of a publish, in the hands of Helm and of Kubernetes' schemas.
+mod charts;
+
+// The commands that a publish prints, as their readers take them.
+mod handouts;
+
 // Publishing, and other tools on what was published.
 mod publishing;
+
+// The ops center: models and pipelines through its API.
+mod models_api;
+mod pipelines_api;

@@ -1,6 +1,6 @@
 //! The audit: who changed what and when, and who could not sign in.
 
-use super::instant::Instant;
+use super::moment::Moment;
 use super::{Asked, Need, Problem, Route, answer};
 use crate::http::server::Response;
 use crate::ops::center::Center;
@@ -35,7 +35,7 @@ fn audit(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pro
         .map(|one| {
             json!({
                 "id": one.id,
-                "at": Instant { ms: one.at_ms },
+                "at": Moment { ms: one.at_ms },
                 "user_id": one.user.as_ref().map(|(id, _)| id),
                 "email": one.user.as_ref().map(|(_, email)| email),
                 "workspace_id": one.workspace,

@@ -7,12 +7,20 @@ mod about;
 mod asked;
 mod audit;
 mod auth;
+mod edges;
 mod first_run;
-mod instant;
+mod handouts;
+mod models;
+mod moment;
+mod multipart;
+mod openapi;
 mod page;
+mod pipelines;
 mod problem;
+mod publishes;
 mod sign_in;
 mod tokens;
+mod uploads;
 mod users;
 mod workspaces;
 
@@ -21,7 +29,8 @@ pub(in crate::ops) use problem::Problem;
 
 use super::access::{self, Caller};
 use super::center::Center;
-use crate::http::server::{Refusal, Request, Response, Service};
+use super::distribution::Distribution;
+use crate::http::server::{Head, Refusal, Request, Response, Service};
 use crate::logging::AT_SERVE;
 use serde::Serialize;
 use std::sync::Arc;
@@ -52,6 +61,7 @@ pub(in crate::ops) struct Route {
 
 /// All routes, group by group.
 const TABLES: &[&[Route]] = &[
+    openapi::ROUTES,
     about::ROUTES,
     audit::ROUTES,
     auth::ROUTES,
@@ -60,16 +70,24 @@ const TABLES: &[&[Route]] = &[
     tokens::ROUTES,
     users::ROUTES,
     workspaces::ROUTES,
+    models::ROUTES,
+    uploads::ROUTES,
+    pipelines::ROUTES,
+    publishes::ROUTES,
+    edges::ROUTES,
+    handouts::ROUTES,
 ];
 
 /// Answers every request to the ops center.
 pub(in crate::ops) struct Api {
     center: Arc<Center>,
+    /// The built-in registry, where publishes go to no other.
+    registry: Option<Distribution>,
 }
 
 impl Api {
-    pub(in crate::ops) fn new(center: Arc<Center>) -> Api {
-        Api { center }
+    pub(in crate::ops) fn new(center: Arc<Center>, registry: Option<Distribution>) -> Api {
+        Api { center, registry }
     }
 
     fn route(&self, request: &mut Request<'_, '_>) -> Result<Response, Problem> {
@@ -98,6 +116,11 @@ fn guarded(response: Response, is_tls: bool) -> Response {
         response = response.with_header("Strict-Transport-Security", value);
     }
     response
+}
+
+/// Whether a path is one of the distribution specification.
+fn is_of_registry(path: &str) -> bool {
+    path == "/v2" || path.starts_with("/v2/")
 }
 
 /// An answer in JSON.
@@ -167,10 +190,14 @@ fn admitted(need: Need, caller: Option<&Caller>) -> Result<(), Problem> {
 impl Service for Api {
     fn answer(&self, request: &mut Request<'_, '_>) -> Response {
         let start = Instant::now();
-        let response = self.route(request).unwrap_or_else(|problem| {
-            problem.log(request.method(), request.path());
-            problem.response()
-        });
+        let registry = self.registry.as_ref().filter(|_| is_of_registry(request.path()));
+        let response = match registry {
+            Some(registry) => registry.answer(request),
+            None => self.route(request).unwrap_or_else(|problem| {
+                problem.log(request.method(), request.path());
+                problem.response()
+            }),
+        };
         log::debug!(
             target: AT_SERVE,
             "method={} path={:?} status={} us={}",
@@ -184,6 +211,13 @@ impl Service for Api {
 
     fn refuse(&self, refusal: Refusal) -> Response {
         Problem::new(refusal.status(), "refused", refusal.to_string()).response()
+    }
+
+    fn body_bytes_max(&self, head: &Head<'_>, limit_bytes: u64) -> u64 {
+        match uploads::takes_a_file(head.method(), head.path()) {
+            true => uploads::BODY_BYTES_MAX,
+            false => limit_bytes,
+        }
     }
 }
 

@@ -76,6 +76,12 @@ impl Problem {
         self
     }
 
+    /// The same with what the log has beside the answer: the error and its sources.
+    pub(in crate::ops) fn because(mut self, error: &dyn std::error::Error) -> Problem {
+        self.cause = Some(exit::chain(error));
+        self
+    }
+
     /// The status.
     pub(in crate::ops) fn code(&self) -> u16 {
         self.code

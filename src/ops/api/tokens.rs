@@ -1,6 +1,6 @@
 //! Tokens for programs: made by name, shown once, listed, and taken back.
 
-use super::instant::Instant;
+use super::moment::Moment;
 use super::{Asked, Need, Problem, Route, answer};
 use crate::http::server::Response;
 use crate::ops::access::issue_api;
@@ -121,8 +121,8 @@ fn told(token: &TokenFacts) -> Value {
         "id": token.id,
         "name": token.name,
         "user_id": token.user,
-        "created_at": Instant { ms: token.created_ms },
-        "expires_at": token.expires_ms.map(|ms| Instant { ms }),
-        "last_used_at": token.used_ms.map(|ms| Instant { ms }),
+        "created_at": Moment { ms: token.created_ms },
+        "expires_at": token.expires_ms.map(|ms| Moment { ms }),
+        "last_used_at": token.used_ms.map(|ms| Moment { ms }),
     })
 }

@@ -1,6 +1,6 @@
 //! Workspaces: made, listed, and who is a member.
 
-use super::instant::Instant;
+use super::moment::Moment;
 use super::users::user_of;
 use super::{Asked, Need, Problem, Route, answer};
 use crate::http::server::Response;
@@ -88,7 +88,7 @@ fn list(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Prob
             told.push(json!({
                 "id": workspace.id,
                 "name": workspace.name,
-                "created_at": Instant { ms: workspace.created_ms },
+                "created_at": Moment { ms: workspace.created_ms },
                 "created_by": workspace.created_by,
                 "archived": workspace.is_archived,
                 "models": models,

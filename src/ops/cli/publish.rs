@@ -1,13 +1,14 @@
 //! `publish`: its arguments, and what is printed of a publish.
 
-use super::password::key_password;
 use super::registry::{LoginArguments, external};
+use super::signing::SigningArguments;
 use crate::exit::{Exit, Failure};
-use crate::ops::publish::{Order, Published, Target};
+use crate::ops::chart::{Arch, Cpus, EngineConfig, Memory};
+use crate::ops::handout::Systemd;
+use crate::ops::publish::{Order, Published, PublishedChart, Target};
 use crate::ops::settings::External;
-use crate::ops::sign::{PrivateKey, Signed, Signing};
-use crate::registry::signature::Form;
-use clap::{Args, ValueEnum};
+use crate::ops::sign::Signed;
+use clap::Args;
 use std::path::PathBuf;
 
 #[derive(Args)]
@@ -31,25 +32,23 @@ pub(super) struct PublishArguments {
     /// The engine image for the commands that are printed.
     #[arg(long)]
     engine_url: Option<String>,
-    /// Sign it with this private key: a file of `keygen`'s or cosign's, or plain PKCS #8 in PEM.
-    #[arg(long, value_name = "KEY")]
-    sign: Option<PathBuf>,
-    /// How the signature travels: cosign reads both, versions before 3 the tag alone.
-    #[arg(long, value_enum, default_value = "both", requires = "sign")]
-    sign_form: SignForm,
-    /// Read the key's password from this file; `COSIGN_PASSWORD` holds it otherwise.
-    #[arg(long, value_name = "FILE", requires = "sign")]
-    sign_password_file: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum SignForm {
-    /// A manifest with the tag `sha256-….sig`.
-    Tag,
-    /// A Sigstore bundle that refers to the artifact.
-    Bundle,
-    /// One of each.
-    Both,
+    /// Push a Helm chart beside the pipeline, and print the commands that install it.
+    #[arg(long, conflicts_with = "layout")]
+    chart: bool,
+    /// The CPUs of an engine in the commands and in the chart: `4`, `0.5` or `500m`.
+    #[arg(long, value_name = "CPUS", default_value = "1")]
+    cpus: Cpus,
+    /// The memory of an engine in the chart.
+    #[arg(long, value_name = "BYTES", default_value = "1Gi", requires = "chart")]
+    memory: Memory,
+    /// The processor of the chart's nodes, `amd64` or `arm64`; any, where it is left out.
+    #[arg(long, requires = "chart")]
+    arch: Option<Arch>,
+    /// Print a unit of systemd as well, for devices without containers.
+    #[arg(long)]
+    pub(super) systemd: bool,
+    #[command(flatten)]
+    signing: SigningArguments,
 }
 
 impl PublishArguments {
@@ -63,36 +62,21 @@ impl PublishArguments {
                 return Err(Failure::new(Exit::Usage, sentence).hint("name one of them"));
             }
         };
-        let signing = self.signing()?;
-        let PublishArguments { file, name, known_answers, engine_url, .. } = self;
-        Ok(Order { file, name, known_answers, target, engine_url, signing })
+        let signing = self.signing.signing()?;
+        let PublishArguments { file, name, known_answers, engine_url, cpus, .. } = self;
+        let (memory, arch) = (self.memory, self.arch);
+        let chart = self.chart.then_some(EngineConfig { cpus, memory, arch });
+        Ok(Order { file, name, known_answers, target, engine_url, cpus, chart, signing })
     }
 
     fn registry_target(&self, registry: &str) -> Result<Target, Failure> {
         let External { host, prefix, login } = external(registry, &self.login)?;
         Ok(Target::Registry { host, prefix, login })
     }
-
-    fn signing(&self) -> Result<Option<Signing>, Failure> {
-        let Some(path) = &self.sign else { return Ok(None) };
-        let password = key_password(self.sign_password_file.as_deref())?;
-        let key = PrivateKey::read(path, password.as_ref()).map_err(|error| {
-            Failure::new(Exit::Usage, error).hint(
-                "`potoroo-ops keygen` makes a key; COSIGN_PASSWORD or --sign-password-file opens \
-                 it; `openssl pkcs8 -topk8 -nocrypt` turns an EC key into PKCS #8",
-            )
-        })?;
-        let forms = match self.sign_form {
-            SignForm::Tag => vec![Form::Tag],
-            SignForm::Bundle => vec![Form::Bundle],
-            SignForm::Both => vec![Form::Tag, Form::Bundle],
-        };
-        Ok(Some(Signing { key, forms }))
-    }
 }
 
 /// The models with their ports, the signatures, and the commands to run it.
-pub(super) fn report(published: &Published) -> String {
+pub(super) fn report(published: &Published, systemd: bool) -> String {
     let mut text = String::new();
     for model in &published.models {
         let key = &model.entry.key;
@@ -117,12 +101,25 @@ pub(super) fn report(published: &Published) -> String {
         text.push_str(&format!("signature by {form}: {what}\n"));
     }
     text.push_str(&format!(
-        "\npipeline_url: {}\ndigest: {}\nengine_url: {}\n\n{}\n\ncompose.yaml:\n\n{}",
-        published.pipeline_url,
-        published.digest,
-        published.engine_url,
-        published.docker_run,
-        published.compose
+        "\npipeline_url: {}\ndigest: {}\nengine_url: {}\n",
+        published.pipeline_url, published.digest, published.engine_url,
     ));
+    if let Some(PublishedChart { helm, .. }) = &published.chart {
+        text.push_str(&format!(
+            "helm.reference: {}\nhelm.chart: {}\nhelm.version: {}\n",
+            helm.reference, helm.chart, helm.version
+        ));
+    }
+    text.push_str(&format!("\n{}\n\ncompose.yaml:\n\n{}", published.docker_run, published.compose));
+    if let Some(PublishedChart { commands, values, .. }) = &published.chart {
+        text.push_str(&format!("\nlocal-values.yaml:\n\n{values}\n{commands}"));
+    }
+    if systemd {
+        let Systemd { unit, environment } = &published.systemd;
+        text.push_str(&format!(
+            "\n/etc/systemd/system/potoroo-engine.service:\n\n{unit}\n\
+             /etc/potoroo/engine.env (mode 600):\n\n{environment}"
+        ));
+    }
     text
 }

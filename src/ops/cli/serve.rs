@@ -2,6 +2,7 @@
 
 use super::password::password_of;
 use super::registry::{LoginArguments, external};
+use super::signing::SigningArguments;
 use crate::exit::Failure;
 use crate::ops::settings::{Admin, LISTEN_DEFAULT, Settings};
 use crate::registry::Secret;
@@ -37,6 +38,8 @@ pub(super) struct ServeArguments {
     /// The engine image that edges run.
     #[arg(long, env = "POTOROO_OPS_ENGINE_URL")]
     engine_url: Option<String>,
+    #[command(flatten)]
+    signing: SigningArguments,
     /// Make this first administrator where there is no user yet, instead of printing a link.
     #[arg(
         long,
@@ -60,6 +63,7 @@ impl ServeArguments {
     pub(super) fn settings(self) -> Result<Settings, Failure> {
         let registry = self.registry.as_deref().filter(|registry| !registry.is_empty());
         let registry = registry.map(|registry| external(registry, &self.login)).transpose()?;
+        let signing = self.signing.signing()?;
         let ServeArguments { data, listen, url, engine_url, .. } = self;
         let tls = self.tls_cert.zip(self.tls_key);
         let plain_http = self.listen_plain_http;
@@ -69,6 +73,6 @@ impl ServeArguments {
             Ok(Admin { email, password })
         });
         let admin = admin.transpose()?;
-        Ok(Settings { data, listen, url, tls, plain_http, registry, engine_url, admin })
+        Ok(Settings { data, listen, url, tls, plain_http, registry, engine_url, signing, admin })
     }
 }
