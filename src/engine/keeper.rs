@@ -103,8 +103,9 @@ impl Keeper {
             self.store.try_out(digest)?;
         }
         // Whatever the loading of a new pipeline does, the one that answers must not mind.
-        let proving = self.config.proving;
-        let loaded = catch_unwind(AssertUnwindSafe(|| Slot::load(fetched, &self.pool, proving)));
+        let Config { fitting, proving, .. } = *self.config;
+        let load = || Slot::load(fetched, &self.pool, fitting, proving);
+        let loaded = catch_unwind(AssertUnwindSafe(load));
         let loaded = loaded.unwrap_or_else(|_| {
             Err(Failure::new(Exit::ModelRefused, "the loading of the pipeline broke"))
         });

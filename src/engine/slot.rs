@@ -4,10 +4,10 @@ use super::fetch::Fetched;
 use super::proof::{Proof, Proving};
 use crate::disk::Stretch;
 use crate::exit::{self, Exit, Failure};
-use crate::logging::AT_LOAD;
+use crate::logging::{AT_LOAD, quoted};
 use crate::oci::Digest;
 use crate::pipeline::{Definition, ModelEntry, ModelKey, RUNTIME_ONNX};
-use crate::runtime::{Flow, FlowError, LoadError, Model, Pool};
+use crate::runtime::{Flow, FlowError, LoadError, Model, Pool, Shortage};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -26,6 +26,17 @@ pub(super) struct Slot {
     pub(super) proof: Proof,
 }
 
+/// What the expectation that a model will not fit into the memory leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fitting {
+    /// Nobody looks.
+    Off,
+    /// The model is loaded, and the log has the numbers.
+    Warn,
+    /// The model is not loaded.
+    Require,
+}
+
 /// A model of the pipeline cannot be served.
 #[derive(Debug, thiserror::Error)]
 enum SlotError {
@@ -38,6 +49,13 @@ enum SlotError {
     },
     #[error("model `{model}` wants the runtime `{runtime}`; this engine runs `{RUNTIME_ONNX}`")]
     Runtime { model: String, runtime: String },
+    #[error("model `{model}` (version {version}) is not loaded, for lack of memory")]
+    Memory {
+        model: String,
+        version: String,
+        #[source]
+        source: Shortage,
+    },
     #[error("the steps of the pipeline cannot run")]
     Steps(#[source] FlowError),
 }
@@ -47,13 +65,26 @@ impl Slot {
     /// be answering meanwhile.
     ///
     /// # Errors
-    /// When a model does not load, or `proving` requires known answers that do not hold.
-    pub(super) fn load(fetched: Fetched, pool: &Pool, proving: Proving) -> Result<Slot, Failure> {
+    /// When a model does not load, `fitting` requires memory that is not there, or `proving` known
+    /// answers that do not hold.
+    pub(super) fn load(
+        fetched: Fetched,
+        pool: &Pool,
+        fitting: Fitting,
+        proving: Proving,
+    ) -> Result<Slot, Failure> {
         let refused = |error: SlotError| {
-            Failure::new(Exit::ModelRefused, error).hint(
-                "check it with `potoroo-ops publish MODEL.onnx --layout DIR`, which loads it as \
-                 the engine does, and publish a version that loads",
-            )
+            let hint = match error {
+                SlotError::Memory { .. } => {
+                    "give it more memory, stop other programs, publish a smaller model, or set \
+                     POTOROO_MEMORY=warn to load it all the same"
+                }
+                SlotError::Load { .. } | SlotError::Runtime { .. } | SlotError::Steps(_) => {
+                    "check it with `potoroo-ops publish MODEL.onnx --layout DIR`, which loads it \
+                     as the engine does, and publish a version that loads"
+                }
+            };
+            Failure::new(Exit::ModelRefused, error).hint(hint)
         };
         let Fetched { digest, definition, files } = fetched;
         // By the file: models of two names may be one, which is not held twice.
@@ -62,6 +93,8 @@ impl Slot {
             // A definition may list models that no step runs; their files were not fetched.
             let Some(file) = files.get(&entry.key.sha) else { continue };
             runs_here(entry).map_err(refused)?;
+            let fits = |bytes| fits(&entry.key, Shortage::expected(bytes), fitting);
+            file.bytes().map_or(Ok(()), fits).map_err(refused)?; // loading tells of an unreadable one
             if let Entry::Vacant(place) = loaded.entry(entry.key.sha) {
                 place.insert(Arc::new(load(&entry.key, file).map_err(refused)?));
             }
@@ -82,6 +115,28 @@ fn runs_here(entry: &ModelEntry) -> Result<(), SlotError> {
     }
     let (model, runtime) = (entry.key.name.clone(), entry.runtime.clone());
     Err(SlotError::Runtime { model, runtime })
+}
+
+/// Says that a model will hardly fit, or refuses it.
+fn fits(key: &ModelKey, shortage: Option<Shortage>, fitting: Fitting) -> Result<(), SlotError> {
+    let Some(shortage) = shortage else { return Ok(()) };
+    let ModelKey { name, version, .. } = key;
+    match fitting {
+        Fitting::Off => Ok(()),
+        Fitting::Warn => {
+            let sentence = format!(
+                "{shortage}: it is tried, and may be ended by the system; POTOROO_MEMORY=require \
+                 refuses such a model, and =off says nothing of it"
+            );
+            let sentence = quoted("msg", &sentence);
+            log::warn!(target: AT_LOAD, "model={name:?} version={version:?} {sentence}");
+            Ok(())
+        }
+        Fitting::Require => {
+            let (model, version) = (name.clone(), version.clone());
+            Err(SlotError::Memory { model, version, source: shortage })
+        }
+    }
 }
 
 fn load(key: &ModelKey, file: &Stretch) -> Result<Model, SlotError> {
@@ -109,5 +164,27 @@ fn warm_up(flow: &Flow, pool: &Pool) {
             target: AT_LOAD,
             "warm_up=failed msg={:?}", format!("a row of zeros is refused: {}", exit::chain(&error))
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_that_will_not_fit_is_refused_only_where_that_is_asked_for() {
+        let key = ModelKey { name: "m".into(), version: "v".into(), sha: Digest::of(b"m") };
+        let shortage =
+            Shortage { file_bytes: 9 << 20, wanted_bytes: 27 << 20, free_bytes: 5 << 20 };
+        for fitting in [Fitting::Off, Fitting::Warn] {
+            assert!(fits(&key, Some(shortage.clone()), fitting).is_ok(), "{fitting:?}");
+        }
+        assert!(fits(&key, None, Fitting::Require).is_ok());
+        let error = fits(&key, Some(shortage), Fitting::Require).unwrap_err();
+        assert_eq!(
+            exit::chain(&error),
+            "model `m` (version v) is not loaded, for lack of memory: the model's file has 9 MiB, \
+             loading it takes some 27 MiB, and 5 MiB of memory are free"
+        );
     }
 }

@@ -39,7 +39,8 @@ impl Address {
             let sentence = "edges on other machines are told a loopback address: say with --url how they reach this one";
             log::warn!(target: AT_SERVE, "{}", quoted("msg", sentence));
         }
-        let host = reached.to_string().parse().map_err(|error| Failure::new(Exit::Failed, error))?;
+        let host =
+            reached.to_string().parse().map_err(|error| Failure::new(Exit::Failed, error))?;
         Ok(Address { host, is_tls: settings.tls.is_some() })
     }
 

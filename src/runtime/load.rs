@@ -75,7 +75,6 @@ impl Model {
     /// # Errors
     /// As those of [`load`](Self::load).
     pub fn load_stretch(file: &Stretch) -> Result<Model, LoadError> {
-        check::forewarn(file.bytes().map_err(LoadError::Unreadable)?);
         let file = file.clone();
         in_time(move || {
             let onnx = framework();
@@ -318,6 +317,9 @@ fn divisible(typed: &TypedModel, batches: &[&Extent]) -> TractResult<bool> {
         batches.contains(&&Extent::Free(symbol.clone()))
     };
     if batches.iter().any(|extent| matches!(extent, Extent::Fixed(_))) || batches.is_empty() {
+        return Ok(false);
+    }
+    if operators::mixes_rows(typed) {
         return Ok(false);
     }
     for outlet in &typed.outputs {

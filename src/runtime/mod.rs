@@ -26,7 +26,7 @@ mod whole;
 
 pub use census::{Census, census};
 pub use check::free_memory_bytes;
-pub use check::{INITIALISERS_MAX, NAME_BYTES_MAX, NODES_MAX, TENSOR_BYTES_MAX};
+pub use check::{INITIALISERS_MAX, NAME_BYTES_MAX, NODES_MAX, Shortage, TENSOR_BYTES_MAX};
 pub use deadline::Deadline;
 pub use error::{LoadError, RunError, Unsupported};
 pub use flow::{Flow, FlowError, Link, Outcome, ProveError, Shadow, Split};

@@ -37,8 +37,9 @@ mod doctor;
 // Answers beside onnxruntime's, inputs by pyarrow and pandas.
 mod inference;
 
-// Models of scikit-learn and its kin beside onnxruntime.
+// Models of scikit-learn and its kin beside onnxruntime, and nets in integers of 8 bits.
 mod ml;
+mod quantised;
 
 // The other forms of answers, and the other protocol.
 mod later_forms;
@@ -74,6 +75,11 @@ mod store_commands;
 // What the network can do to a running engine: after each fault it serves, and nothing is left.
 mod faults;
 
+// The ops center: who may do what, its backup, and power cuts.
+mod access;
+mod center_backup;
+mod center_kills;
+
 // Who published it, and who may say so; and the way over an air gap.
 mod air_gap;
 mod referrers;
@@ -87,3 +93,7 @@ mod handouts;
 
 // Publishing, and other tools on what was published.
 mod publishing;
+
+// The ops center: models and pipelines through its API.
+mod models_api;
+mod pipelines_api;

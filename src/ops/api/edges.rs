@@ -235,7 +235,10 @@ fn list(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Prob
         None => None,
         Some(name) => Some(State::of_name(name).ok_or_else(|| {
             let found = crate::oci::excerpt(name);
-            Problem::bad("state", format!("`{found}` is no state of an edge: use {}", State::names()))
+            Problem::bad(
+                "state",
+                format!("`{found}` is no state of an edge: use {}", State::names()),
+            )
         })?),
     };
     let caller = asked.caller()?;
@@ -255,7 +258,8 @@ fn list(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Prob
     let has_more = edges.len() > count;
     edges.truncate(count);
     let next_after = edges.last().filter(|_| has_more).map(|last| last.name.as_str());
-    let is_wanted = |edge: &&Edge| wanted.is_none_or(|state| State::of(edge, asked.now_ms) == state);
+    let is_wanted =
+        |edge: &&Edge| wanted.is_none_or(|state| State::of(edge, asked.now_ms) == state);
     let views = edges.iter().filter(is_wanted).map(|edge| EdgeView::of(edge, asked.now_ms));
     Ok(answer(200, &ListView { edges: views.collect(), next_after }))
 }

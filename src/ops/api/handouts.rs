@@ -87,8 +87,8 @@ fn commands(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, 
         }
     };
     let records = |what: String| Problem::new(500, "records", what);
-    let needs = Needs::read(&publish.engine_config)
-        .map_err(|error| records(crate::exit::chain(&error)))?;
+    let needs =
+        Needs::read(&publish.engine_config).map_err(|error| records(crate::exit::chain(&error)))?;
     let pipeline: Reference =
         place.pipeline_url.parse().map_err(|error| records(format!("{error}")))?;
     let chart = Helm {
@@ -104,8 +104,7 @@ fn commands(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, 
         edge_bundle: None,
         chart: Some(&chart),
     };
-    let reporting =
-        bundle.as_ref().map(|bundle| Handout { edge_bundle: Some(bundle), ..alone });
+    let reporting = bundle.as_ref().map(|bundle| Handout { edge_bundle: Some(bundle), ..alone });
     let unit = alone.systemd();
     let view = CommandsView {
         docker_run: reporting.as_ref().map(Handout::docker_run),

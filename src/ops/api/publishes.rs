@@ -153,7 +153,11 @@ impl<'a> PublishView<'a> {
     }
 
     /// The same with what an edge that was just added is given.
-    pub(super) fn with_edge(mut self, bundle: &'a Secret, pull: Option<(&'a str, &'a Secret)>) -> Self {
+    pub(super) fn with_edge(
+        mut self,
+        bundle: &'a Secret,
+        pull: Option<(&'a str, &'a Secret)>,
+    ) -> Self {
         self.docker_run_variables.insert("EDGE_BUNDLE", bundle.reveal());
         if let Some(helm) = &mut self.helm {
             helm.values.insert("edgeBundle", bundle.reveal());
@@ -203,8 +207,9 @@ fn publish(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, P
             let sentence = format!(
                 "{UNFINISHED_MAX} publishes are waiting to be pushed: wait until some are there"
             );
-            return Err(Problem::new(429, "too_many", sentence)
-                .with_header("Retry-After", "60".to_owned()));
+            return Err(
+                Problem::new(429, "too_many", sentence).with_header("Retry-After", "60".to_owned())
+            );
         }
         let by = asked.caller()?.user.id.clone();
         let id = tx.add_publish(&NewPublish {
@@ -265,7 +270,8 @@ fn status(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
         let publish = visible(tx, asked, id, Role::Viewer)?;
         let replaces = replaced(tx, &publish)?;
         let moved = if wants_bundles {
-            let of_this = EdgesAsked { publish: Some(id), count_max: LISTED_MAX, ..EdgesAsked::default() };
+            let of_this =
+                EdgesAsked { publish: Some(id), count_max: LISTED_MAX, ..EdgesAsked::default() };
             tx.edges(&of_this)?.into_iter().filter(|edge| edge.came_from.is_some()).collect()
         } else {
             Vec::new()
@@ -275,7 +281,13 @@ fn status(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
     let mut edge_bundles = BTreeMap::new();
     if let Some(place) = &publish.place {
         for edge in moved {
-            let bundle = edges::bundle(&center.address, &edge.name, edges::KEPT_TOKEN, place, publish.workspace_id)?;
+            let bundle = edges::bundle(
+                &center.address,
+                &edge.name,
+                edges::KEPT_TOKEN,
+                place,
+                publish.workspace_id,
+            )?;
             edge_bundles.insert(edge.name, bundle.reveal().to_owned());
         }
     }

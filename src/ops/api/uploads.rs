@@ -9,7 +9,9 @@ use crate::http::percent::form_decoded;
 use crate::http::server::{BodyError, Response};
 use crate::ops::access::{Role, fresh_uuid};
 use crate::ops::center::Center;
-use crate::ops::models::{self, ContentRange, Recorded, UPLOADS_MAX, UploadError, Wanted};
+use crate::ops::models::{
+    self, ContentRange, MODEL_BYTES_MAX, Recorded, UPLOADS_MAX, UploadError, Wanted,
+};
 use crate::ops::store::{Tx, Upload};
 use crate::registry::Weighed;
 use serde::Deserialize;
@@ -32,6 +34,18 @@ const fn route(
     answer: fn(&Center, &mut Asked<'_, '_, '_>) -> Result<Response, Problem>,
 ) -> Route {
     Route { method, path, need: Need::SignedIn, answer }
+}
+
+/// Bytes of a body with a model in it: the largest model, and what stands about it.
+pub(super) const BODY_BYTES_MAX: u64 = MODEL_BYTES_MAX + (4 << 20);
+
+/// Whether the body of such a request is a model or a part of one, which is read as it comes.
+pub(super) fn takes_a_file(method: &str, path: &str) -> bool {
+    match method {
+        "POST" => path.starts_with("/v1/api/models/upload"),
+        "PUT" => path.starts_with("/v1/api/uploads/"),
+        _ => false,
+    }
 }
 
 /// Bytes of the part `metadata`: two schemas, and the names.

@@ -101,8 +101,7 @@ impl ModelVerb {
                 }))
             }
             ModelVerb::Show { id } => {
-                let version =
-                    client.post("models/get_version", &json!({ "model_version_id": id }))?;
+                let version = client.post("models/get_version", &json!({ "id": id }))?;
                 Ok(told(center, &version, || shown(&version)))
             }
         }
@@ -178,7 +177,7 @@ fn sha_of(file: &mut File) -> std::io::Result<String> {
 fn checked(client: &OpsClient, id: i64) -> Result<Value, Failure> {
     let begun = Instant::now();
     loop {
-        let version = client.post("models/get_version", &json!({ "model_version_id": id }))?;
+        let version = client.post("models/get_version", &json!({ "id": id }))?;
         match version["status"].as_str() {
             Some("ready") => return Ok(version),
             Some("error") => {

@@ -25,12 +25,7 @@ impl fmt::Debug for Pullers {
 }
 
 impl Admission for Pullers {
-    fn admit(
-        &self,
-        username: &str,
-        password: &Secret,
-        repository: Option<&Repository>,
-    ) -> Verdict {
+    fn admit(&self, username: &str, password: &Secret, repository: Option<&Repository>) -> Verdict {
         let now_ms = self.0.now_ms();
         let judged = self.0.store.read(|tx| judge(tx, username, password, repository, now_ms));
         judged.unwrap_or_else(|error| {

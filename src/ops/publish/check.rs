@@ -7,7 +7,7 @@ use crate::oci::{Digest, Hasher};
 use crate::pipeline::{
     Definition, KnownAnswers, ModelEntry, ModelKey, RUNTIME_ONNX, derived_version,
 };
-use crate::runtime::Model;
+use crate::runtime::{Model, Shortage};
 use crate::tensor::Port;
 use std::fs::File;
 use std::io::Read;
@@ -68,6 +68,9 @@ fn checked_model(recipe: &ModelRecipe<PathBuf>) -> Result<(CheckedModel, Model),
             format!("the file of model `{name}`, {}, cannot be read: {error}", path.display());
         Failure::new(Exit::Usage, sentence)
     })?;
+    if let Some(shortage) = Shortage::expected(size_bytes) {
+        log::warn!("model `{name}`: {shortage}: it is tried, and may be ended by the system");
+    }
     let model = Model::load(path).map_err(|source| {
         let model = name.clone();
         Failure::new(Exit::ModelRefused, CheckError::Load { model, source })

@@ -123,8 +123,7 @@ fn attempt(center: &Arc<Center>, publish: &Publish) -> Result<(), StoreError> {
     let failure = match done {
         Ok((place, bytes)) => {
             let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-            let moved =
-                center.store.write(|tx| tx.finish_publish(id, &place, bytes, now_ms))?;
+            let moved = center.store.write(|tx| tx.finish_publish(id, &place, bytes, now_ms))?;
             let PublishPlace { pipeline_url, digest, .. } = &place;
             log::info!(
                 target: AT_PUBLISH,

@@ -108,11 +108,10 @@ impl Needs {
             CpuWire::Number(number) => number.to_string(),
             CpuWire::Text(text) => text,
         });
-        let cpus: Cpus = cpus
-            .as_deref()
-            .unwrap_or(CPUS_DEFAULT)
-            .parse()
-            .map_err(|source| NeedsError::Amount { at: "engine.resources.limits.cpu", source })?;
+        let cpus: Cpus =
+            cpus.as_deref().unwrap_or(CPUS_DEFAULT).parse().map_err(|source| {
+                NeedsError::Amount { at: "engine.resources.limits.cpu", source }
+            })?;
         let memory = limits.memory.or(requests.memory);
         let memory = memory.as_deref().unwrap_or(MEMORY_DEFAULT).parse().map_err(|source| {
             NeedsError::Amount { at: "engine.resources.limits.memory", source }

@@ -38,7 +38,8 @@ impl Parcel {
     ) -> Result<Parcel, Failure> {
         let config = version.config.clone().into_bytes();
         let definition = Definition::parse(&config).map_err(|error| {
-            Failure::new(Exit::Failed, error).hint("save the pipeline anew and publish that version")
+            Failure::new(Exit::Failed, error)
+                .hint("save the pipeline anew and publish that version")
         })?;
         let layout = Layout::create(&center.home.blobs())?;
         let files: Result<Vec<ModelFile<'_>>, Failure> =
@@ -47,8 +48,9 @@ impl Parcel {
             .map_err(|error| Failure::new(Exit::Failed, error))?;
         let destination = Destination::of(center, version.workspace_id);
         let wrong = |error: ReferenceError| {
-            Failure::new(Exit::Usage, error)
-                .hint("correct the registry or the engine image that the ops center was started with")
+            Failure::new(Exit::Usage, error).hint(
+                "correct the registry or the engine image that the ops center was started with",
+            )
         };
         let pipeline = destination.pipeline(&version.pipeline, &version.version).map_err(wrong)?;
         let engine = destination.engine(center).map_err(wrong)?;

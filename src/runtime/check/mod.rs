@@ -21,6 +21,6 @@ pub use memory::free_memory_bytes;
 pub use survey::{INITIALISERS_MAX, NAME_BYTES_MAX, NODES_MAX};
 
 pub(super) use analysis::{sized, sized_if};
-pub(super) use memory::forewarn;
+pub use memory::Shortage;
 pub(super) use shapes::{Axes, misfits};
 pub(super) use survey::survey;

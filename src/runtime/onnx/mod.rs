@@ -12,6 +12,7 @@ mod settle;
 mod tidy;
 mod unfold;
 mod varint;
+mod whole;
 
 use super::error::{LoadError, contained};
 use crate::disk::Stretch;

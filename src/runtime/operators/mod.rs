@@ -6,6 +6,7 @@ mod ml;
 mod top;
 mod wide_sigmoid;
 
+pub(super) use self::core::{QUANTIZED_MEAN, QUANTIZED_SUM, REQUANTIZE};
 use integer_sum::IntegerSum;
 use top::Top;
 use tract_onnx::Onnx;
@@ -21,6 +22,11 @@ pub(super) fn onnx() -> Onnx {
     core::register(&mut onnx);
     ml::register(&mut onnx);
     onnx
+}
+
+/// Whether what a row comes to depends on those that are computed along with it.
+pub(super) fn mixes_rows(model: &TypedModel) -> bool {
+    model.nodes().iter().any(|node| node.op_is::<core::DynamicQuantize>())
 }
 
 /// Puts our operators in the place of tract's that are wrong.

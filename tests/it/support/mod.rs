@@ -3,10 +3,12 @@
 pub mod browser;
 pub mod built_in;
 pub mod case;
+pub mod center;
 pub mod certificates;
 pub mod edge;
 pub mod engine;
 pub mod fault_proxy;
+pub mod founded;
 pub mod front;
 pub mod helm;
 pub mod layout;

@@ -116,7 +116,7 @@ def _checked(api: Api, workspace: int, name: str, number: int) -> ModelVersion:
     until = time.monotonic() + CHECK_SECONDS_MAX
     pause = 0.05
     while True:
-        wire = api.call("models/get_version", {"model_version_id": number})
+        wire = api.call("models/get_version", {"id": number})
         if wire["status"] == "error":
             raise ApiError(422, wire.get("error") or "the model is refused", "model_refused")
         if wire["status"] == "ready" or time.monotonic() > until:

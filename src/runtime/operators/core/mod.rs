@@ -5,9 +5,14 @@
 
 mod branch;
 mod cast;
+mod dynamic;
 mod gemm;
 mod scaling;
+mod steps;
+mod whole;
+mod within;
 
+pub(super) use dynamic::DynamicQuantize;
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::attribute_proto::AttributeType;
@@ -16,21 +21,34 @@ use tract_onnx::prelude::TractResult;
 use tract_onnx::tract_core::internal::TractErrorContext;
 use tract_onnx::tract_hir::internal::InferenceOp;
 
-/// Where tract's own operator is kept when ours takes its name: no file can name this.
+/// Where tract's own operator is kept when ours takes its name: no exporter would name this.
 const TRACTS_CAST: &str = "Cast of tract";
+
+/// Operators that `onnx/whole` makes of those that files have.
+pub(in super::super) const REQUANTIZE: &str = "Requantize of whole numbers";
+pub(in super::super) const QUANTIZED_SUM: &str = "Sum of whole numbers";
+pub(in super::super) const QUANTIZED_MEAN: &str = "Mean of whole numbers";
 
 /// Puts ours into the register, over tract's where it has one of the name.
 pub(super) fn register(onnx: &mut Onnx) {
     let register = &mut onnx.op_register;
-    if let Some(tracts) = register.0.remove("Cast") {
-        register.insert(TRACTS_CAST, tracts);
+    for (name, aside) in [("Cast", TRACTS_CAST), ("LayerNormalization", within::TRACTS_LAYER_NORM)]
+    {
+        if let Some(tracts) = register.0.remove(name) {
+            register.insert(aside, tracts);
+        }
     }
     register.insert("Cast", cast::cast);
     register.insert("DequantizeLinear", scaling::dequantize_linear);
+    register.insert("DynamicQuantizeLinear", dynamic::dynamic_quantize_linear);
     register.insert("Gemm", gemm::gemm);
     register.insert("If", branch::branch);
+    register.insert("LayerNormalization", within::layer_normalization);
     register.insert("Upsample", upsample);
     register.insert("QuantizeLinear", scaling::quantize_linear);
+    register.insert(REQUANTIZE, whole::requantize);
+    register.insert(QUANTIZED_SUM, whole::sum);
+    register.insert(QUANTIZED_MEAN, whole::mean);
 }
 
 /// An integer attribute, or what holds without it.
