@@ -15,6 +15,7 @@ mod publishes;
 mod store;
 mod trial;
 
+pub mod backup;
 pub mod chart;
 pub mod cli;
 pub mod distribution;

@@ -1,19 +1,20 @@
 //! `potoroo-ops serve`: opens the data directory, listens, and stops in good order at a signal.
 
+use super::access::{Email, Founder, Guard, NewPassword, NoEmail, found, link};
 use super::address::Address;
-use super::api::Api;
+use super::api::{Api, Problem};
 use super::center::Center;
 use super::distribution::{Distribution, Realm, Repositories, TokenKey};
 use super::edges::Pullers;
 use super::home::Home;
 use super::models::{self, Models};
 use super::publishes::{Desk, Worker};
-use super::settings::Settings;
-use super::store::Store;
+use super::settings::{Admin, Settings};
+use super::store::{Store, StoreError};
 use crate::clock::DeviceClock;
 use crate::exit::{Exit, Failure};
 use crate::http::server::{Handle, Limits, Server, Tls};
-use crate::logging::AT_SERVE;
+use crate::logging::{self, AT_SERVE};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,10 +57,13 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     }
     let handle = server.handle().map_err(|error| Failure::new(Exit::Failed, error))?;
     let stopping = stop_on_signal(handle).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let guard = Guard::new().map_err(|error| Failure::new(Exit::Failed, error))?;
     let address = Address::of(&settings, server.address())?;
     let repositories = Repositories::create(&home.blobs())?;
     let (desk, clock) = (Desk::default(), Arc::new(DeviceClock));
-    let center = Center { settings, home, store, models, address, repositories, desk, clock };
+    let center =
+        Center { settings, home, store, guard, models, address, repositories, desk, clock };
+    prepare_first_run(&center)?;
     let center = Arc::new(center);
     let registry = registry(&center)?;
     models::start(center.clone()).map_err(|error| Failure::new(Exit::Failed, error))?;
@@ -70,6 +74,35 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     let drained = stopping.join().unwrap_or(false);
     let rested = publisher.stop(PUBLISHER_REST);
     log::info!(target: AT_SERVE, "msg=stopped drained={drained} publisher_rested={rested}");
+    Ok(())
+}
+
+/// Where there is no user yet: makes the one of the settings, or prints the link that makes one. It
+/// goes to standard output alone, since a log is read by more people and kept for longer.
+fn prepare_first_run(center: &Center) -> Result<(), Failure> {
+    let now_ms = center.now_ms();
+    if let Some(Admin { email, password }) = &center.settings.admin {
+        let usage =
+            |error: Box<dyn std::error::Error + Send + Sync>| Failure::new(Exit::Usage, error);
+        let email: Email = email.parse().map_err(|error: NoEmail| usage(error.into()))?;
+        let has_users: Result<bool, StoreError> = center.store.read(|tx| tx.has_users());
+        if !has_users.map_err(|error| Failure::new(Exit::Disk, error))? {
+            let password =
+                NewPassword::new(password.reveal()).map_err(|error| usage(error.into()))?;
+            let password = center.guard.hash(&password).map_err(|error| usage(error.into()))?;
+            let founder = Founder { email: &email, password: &password, peer: "" };
+            let made: Result<_, Problem> = center.store.write(|tx| found(tx, &founder, now_ms));
+            made.map_err(|problem| Failure::new(Exit::Disk, problem.msg().to_owned()))?;
+            log::info!(target: AT_SERVE, "email={:?} msg=\"first administrator made\"", email.as_str());
+        }
+    }
+    let token: Result<_, Problem> = link(&center.store, now_ms);
+    let token = token.map_err(|problem| Failure::new(Exit::Disk, problem.msg().to_owned()))?;
+    if let Some(token) = token {
+        let url = &center.address;
+        let token = token.reveal();
+        logging::announce(&format!("Set the first password here: {url}/first-run?token={token}"));
+    }
     Ok(())
 }
 

@@ -76,6 +76,11 @@ mod store_commands;
 // What the network can do to a running engine: after each fault it serves, and nothing is left.
 mod faults;
 
+// The ops center: who may do what, its backup, and power cuts.
+mod access;
+mod center_backup;
+mod center_kills;
+
 // Who published it, and who may say so; and the way over an air gap.
 mod air_gap;
 mod referrers;

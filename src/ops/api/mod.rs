@@ -3,17 +3,25 @@
 // Each group of paths has a file with a table of its routes; `TABLES` lists the tables. A handler
 // gets the center and an `Asked`: who asks, the path's parameters, and the body.
 
+mod about;
 mod asked;
+mod audit;
+mod auth;
 mod edges;
+mod first_run;
 mod handouts;
 mod models;
 mod moment;
 mod multipart;
 mod openapi;
+mod page;
 mod pipelines;
 mod problem;
 mod publishes;
+mod sign_in;
+mod tokens;
 mod uploads;
+mod users;
 mod workspaces;
 
 pub(in crate::ops) use asked::Asked;
@@ -52,8 +60,15 @@ pub(in crate::ops) struct Route {
 }
 
 /// All routes, group by group.
-const TABLES: [&[Route]; 8] = [
+const TABLES: &[&[Route]] = &[
     openapi::ROUTES,
+    about::ROUTES,
+    audit::ROUTES,
+    auth::ROUTES,
+    first_run::ROUTES,
+    sign_in::ROUTES,
+    tokens::ROUTES,
+    users::ROUTES,
     workspaces::ROUTES,
     models::ROUTES,
     uploads::ROUTES,
@@ -81,8 +96,26 @@ impl Api {
         let now_ms = self.center.now_ms();
         let caller = access::caller(request, &self.center.store, now_ms)?;
         admitted(route.need, caller.as_ref())?;
-        (route.answer)(&self.center, &mut Asked::new(request, caller, parameters, now_ms))
+        let mut asked = Asked::new(request, caller, parameters, now_ms);
+        asked.not_forged()?;
+        (route.answer)(&self.center, &mut asked)
     }
+}
+
+/// An answer with what keeps browsers from guessing its type, from keeping it, and under TLS from
+/// asking without it for a year.
+fn guarded(response: Response, is_tls: bool) -> Response {
+    let mut response = response.with_header("X-Content-Type-Options", "nosniff".to_owned());
+    if response.content_type() == Some("application/json")
+        && response.header("Cache-Control").is_none()
+    {
+        response = response.with_header("Cache-Control", "no-store".to_owned());
+    }
+    if is_tls {
+        let value = "max-age=31536000".to_owned();
+        response = response.with_header("Strict-Transport-Security", value);
+    }
+    response
 }
 
 /// Whether a path is one of the distribution specification.
@@ -173,7 +206,7 @@ impl Service for Api {
             response.status(),
             start.elapsed().as_micros()
         );
-        response
+        guarded(response, self.center.settings.tls.is_some())
     }
 
     fn refuse(&self, refusal: Refusal) -> Response {

@@ -3,6 +3,7 @@
 // A verb has a file of its own. Those that ask an ops center take `CenterArguments`, and print a
 // table, or with `--json` the API's own answer.
 
+mod backup;
 mod carry;
 mod center;
 mod edge;
@@ -42,6 +43,10 @@ pub struct Command {
 enum Verb {
     /// Run the ops center: API, publishing, edges, and a registry of its own.
     Serve(Box<serve::ServeArguments>),
+    /// Write all records, keys and files of an ops center into one tar file; it may be running.
+    Backup(backup::BackupArguments),
+    /// Make a data directory again from such a file.
+    Restore(backup::RestoreArguments),
     /// Publish a pipeline file without an ops center; `start`, `list` and `show` ask an ops center.
     #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
     Publish(Box<PublishCommand>),
@@ -123,6 +128,8 @@ impl Command {
             Verb::Model(AtCenter { verb, center }) => verb.run(&center),
             Verb::Pipeline(AtCenter { verb, center }) => verb.run(&center),
             Verb::Edge(AtCenter { verb, center }) => verb.run(&center),
+            Verb::Backup(arguments) => arguments.run(),
+            Verb::Restore(arguments) => arguments.run(),
             Verb::Keygen(arguments) => arguments.run(),
             Verb::Export(arguments) => arguments.run(),
             Verb::Import(arguments) => arguments.run(),

@@ -1,9 +1,11 @@
 //! `serve`: the arguments of an ops center.
 
+use super::password::password_of;
 use super::registry::{LoginArguments, external};
 use super::signing::SigningArguments;
 use crate::exit::Failure;
-use crate::ops::settings::{LISTEN_DEFAULT, Settings};
+use crate::ops::settings::{Admin, LISTEN_DEFAULT, Settings};
+use crate::registry::Secret;
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,6 +40,22 @@ pub(super) struct ServeArguments {
     engine_url: Option<String>,
     #[command(flatten)]
     signing: SigningArguments,
+    /// Make this first administrator where there is no user yet, instead of printing a link.
+    #[arg(
+        long,
+        value_name = "EMAIL",
+        env = "POTOROO_OPS_ADMIN_EMAIL",
+        requires = "admin_password_file"
+    )]
+    admin_email: Option<String>,
+    /// Read the first administrator's password from this file.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "POTOROO_OPS_ADMIN_PASSWORD_FILE",
+        requires = "admin_email"
+    )]
+    admin_password_file: Option<PathBuf>,
 }
 
 impl ServeArguments {
@@ -49,6 +67,12 @@ impl ServeArguments {
         let ServeArguments { data, listen, url, engine_url, .. } = self;
         let tls = self.tls_cert.zip(self.tls_key);
         let plain_http = self.listen_plain_http;
-        Ok(Settings { data, listen, url, tls, plain_http, registry, engine_url, signing })
+        let admin = self.admin_email.zip(self.admin_password_file);
+        let admin = admin.map(|(email, file)| -> Result<Admin, Failure> {
+            let password = Secret::new(password_of(&file)?);
+            Ok(Admin { email, password })
+        });
+        let admin = admin.transpose()?;
+        Ok(Settings { data, listen, url, tls, plain_http, registry, engine_url, signing, admin })
     }
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::clock::DeviceClock;
 use crate::oci::{Descriptor, Digest, Reference, media_type};
 use crate::ops::Login;
+use crate::ops::access::Guard;
 use crate::ops::address::Address;
 use crate::ops::distribution::{Admission, Repositories, Verdict};
 use crate::ops::edges::Pullers;
@@ -40,6 +41,7 @@ fn settings(directory: &TempDir, registry: Option<&str>) -> Settings {
         registry,
         engine_url: None,
         signing: None,
+        admin: None,
     }
 }
 
@@ -50,7 +52,8 @@ fn center(settings: Settings) -> Arc<Center> {
     let repositories = Repositories::create(&home.blobs()).unwrap();
     let models = Models::open(&home, "no checker here".into()).unwrap();
     let (desk, clock) = (Desk::default(), Arc::new(DeviceClock));
-    Arc::new(Center { settings, home, store, models, address, repositories, desk, clock })
+    let guard = Guard::new().unwrap();
+    Arc::new(Center { settings, home, store, guard, models, address, repositories, desk, clock })
 }
 
 impl Stage {

@@ -35,3 +35,13 @@ pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), StoreE
         step.commit()?;
     }
 }
+
+/// Sees that a file has a schema of ours that is not a later one's.
+pub(super) fn of_a_known_version(connection: &Connection) -> Result<(), StoreError> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match found {
+        1..=KNOWN => Ok(()),
+        ..1 => Err(StoreError::Malformed { what: "the schema" }),
+        _ => Err(StoreError::Newer { found, known: KNOWN }),
+    }
+}

@@ -8,6 +8,7 @@ pub mod certificates;
 pub mod edge;
 pub mod engine;
 pub mod fault_proxy;
+pub mod founded;
 pub mod front;
 pub mod helm;
 pub mod layout;

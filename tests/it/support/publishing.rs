@@ -35,27 +35,29 @@ impl Author {
 
     /// Uploads a fixture and saves a pipeline of that one model.
     pub fn save(&self, pipeline: &str, model: &str) -> Saved {
+        self.save_of(pipeline, &self.upload(model))
+    }
+
+    /// Uploads a fixture; the model as steps name it, once it is checked.
+    pub fn upload(&self, model: &str) -> Value {
         let name = model.split('.').next().unwrap();
         let bytes = std::fs::read(fixture(&format!("models/{model}"))).unwrap();
         let path = format!(
             "/v1/api/models/upload_stream?filename={model}&name={name}&visibility=private&workspace_id={}",
             self.workspace
         );
-        let uploaded =
-            self.client.send("POST", &path, "application/octet-stream", &bytes).ok();
-        let id = &uploaded["insert_models"]["returning"][0]["models"][0]["id"];
-        let version = self.checked(id);
-        let key = json!({
-            "name": name, "version": version["model_version"], "sha": version["sha"],
+        let uploaded = self.client.send("POST", &path, "application/octet-stream", &bytes).ok();
+        let version = self.checked(&uploaded["insert_models"]["returning"][0]["models"][0]["id"]);
+        json!({ "name": name, "version": version["model_version"], "sha": version["sha"] })
+    }
+
+    /// Saves a version of a pipeline of one model.
+    pub fn save_of(&self, pipeline: &str, model: &Value) -> Saved {
+        let definition = json!({ "steps": [{ "ModelInference": { "models": [model] } }] });
+        let order = json!({
+            "pipeline_id": pipeline, "workspace_id": self.workspace, "definition": definition,
         });
-        let definition = json!({ "steps": [{ "ModelInference": { "models": [key] } }] });
-        let saved = self.post(
-            "pipelines/create",
-            &json!({
-                "pipeline_id": pipeline, "workspace_id": self.workspace, "definition": definition,
-            }),
-        );
-        let saved = saved.ok();
+        let saved = self.post("pipelines/create", &order).ok();
         Saved {
             id: saved["pipeline_variant_pk_id"].as_i64().unwrap(),
             pipeline: saved["pipeline_pk_id"].as_i64().unwrap(),
