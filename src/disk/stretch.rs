@@ -30,6 +30,13 @@ impl Stretch {
         Self { path, part: Some(Part { offset, bytes }) }
     }
 
+    /// So many bytes of this stretch from its `offset` on; the caller sees to it that it has them.
+    #[must_use]
+    pub fn cut(&self, offset: u64, bytes: u64) -> Self {
+        let before = self.part.map_or(0, |part| part.offset);
+        Self::part(self.path.clone(), before.saturating_add(offset), bytes)
+    }
+
     /// The file that it is in.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -109,6 +116,8 @@ mod tests {
             (Stretch::whole(path.clone()), "0123456789"),
             (Stretch::part(path.clone(), 3, 4), "3456"),
             (Stretch::part(path.clone(), 8, 4), "89"),
+            (Stretch::part(path.clone(), 3, 4).cut(1, 2), "45"),
+            (Stretch::whole(path.clone()).cut(7, 3), "789"),
             (Stretch::part(path, 3, 0), ""),
         ] {
             let (mut whole, mut first) = (Vec::new(), [0; 2]);

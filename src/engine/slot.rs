@@ -6,8 +6,8 @@ use crate::disk::Stretch;
 use crate::exit::{self, Exit, Failure};
 use crate::logging::AT_LOAD;
 use crate::oci::Digest;
-use crate::pipeline::{Definition, ModelEntry, ModelKey, RUNTIME_ONNX};
-use crate::runtime::{Flow, FlowError, LoadError, Model, Pool};
+use crate::pipeline::{Definition, ModelEntry, ModelKey, RUNTIME_ONNX, SideFiles};
+use crate::runtime::{Beside, Flow, FlowError, LoadError, Model, Pool};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -55,18 +55,20 @@ impl Slot {
                  the engine does, and publish a version that loads",
             )
         };
-        let Fetched { digest, definition, files } = fetched;
-        // By the file: models of two names may be one, which is not held twice.
-        let mut loaded: HashMap<Digest, Arc<Model>> = HashMap::new();
+        let Fetched { digest, definition, files, beside } = fetched;
+        // By the files: models of two names may be one, which is not held twice.
+        let mut loaded: HashMap<(Digest, Option<&SideFiles>), Arc<Model>> = HashMap::new();
         for entry in &definition.models {
             // A definition may list models that no step runs; their files were not fetched.
             let Some(file) = files.get(&entry.key.sha) else { continue };
             runs_here(entry).map_err(refused)?;
-            if let Entry::Vacant(place) = loaded.entry(entry.key.sha) {
-                place.insert(Arc::new(load(&entry.key, file).map_err(refused)?));
+            let beside = beside.get(&entry.key);
+            if let Entry::Vacant(place) = loaded.entry((entry.key.sha, beside)) {
+                let beside = beside.map(|beside| stretches(beside, &files)).unwrap_or_default();
+                place.insert(Arc::new(load(&entry.key, file, beside).map_err(refused)?));
             }
         }
-        let flow = Flow::new(&definition, |key| loaded[&key.sha].clone())
+        let flow = Flow::new(&definition, |key| loaded[&(key.sha, beside.get(key))].clone())
             .map_err(|error| refused(SlotError::Steps(error)))?;
         warm_up(&flow, pool);
         // The last moment to refuse, at a start and before a switch.
@@ -84,10 +86,18 @@ fn runs_here(entry: &ModelEntry) -> Result<(), SlotError> {
     Err(SlotError::Runtime { model, runtime })
 }
 
-fn load(key: &ModelKey, file: &Stretch) -> Result<Model, SlotError> {
+/// The files beside a model, by location.
+fn stretches(beside: &SideFiles, files: &HashMap<Digest, Stretch>) -> Beside {
+    let file = |digest: &Digest| files.get(digest).cloned();
+    let known =
+        beside.iter().filter_map(|(location, digest)| Some((location.clone(), file(digest)?)));
+    Beside::Known(known.collect())
+}
+
+fn load(key: &ModelKey, file: &Stretch, beside: Beside) -> Result<Model, SlotError> {
     let ModelKey { name, version, sha } = key;
     let start = Instant::now();
-    let model = Model::load_stretch(file).map_err(|source| SlotError::Load {
+    let model = Model::load_stretch(file, beside).map_err(|source| SlotError::Load {
         model: name.clone(),
         version: version.clone(),
         source,

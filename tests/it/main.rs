@@ -76,5 +76,8 @@ mod air_gap;
 mod referrers;
 mod signatures;
 
+// Weights in files beside a model.
+mod side_files;
+
 // Publishing, and other tools on what was published.
 mod publishing;

@@ -1,8 +1,8 @@
 //! The published artifact: an OCI image manifest in the layout that the original's engine reads.
 
-use super::check::CheckedModel;
+use super::check::{CheckedModel, SideFile};
 use crate::oci::{Descriptor, Digest, Manifest, TITLE, media_type};
-use crate::pipeline::Definition;
+use crate::pipeline::{Definition, FILE_TYPE, FILE_TYPE_MODEL, FILE_TYPE_SIDE};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -37,11 +37,15 @@ pub(super) fn build(
     let mut files = Vec::new();
     for model in models {
         // Two models may share one file: it travels once.
-        if layers.iter().any(|layer| layer.digest == model.entry.key.sha) {
-            continue;
+        if !layers.iter().any(|layer| layer.digest == model.entry.key.sha) {
+            layers.push(layer(model));
+            files.push(model.path.clone());
         }
-        layers.push(layer(model));
-        files.push(model.path.clone());
+        // A blob that is named twice is one: what differs is whose it is, and by what name.
+        for file in &model.side_files {
+            layers.push(side_layer(model, file));
+            files.push(file.path.clone());
+        }
     }
     let manifest = Manifest {
         media_type: media_type::MANIFEST.to_owned(),
@@ -67,5 +71,17 @@ fn layer(model: &CheckedModel) -> Descriptor {
         .with_annotation(TITLE, &format!("{}.onnx", key.name))
         .with_annotation("runtime", &model.entry.runtime)
         .with_annotation("version", &key.version)
-        .with_annotation("wallaroo_file_type", "model")
+        .with_annotation(FILE_TYPE, FILE_TYPE_MODEL)
+}
+
+/// A file beside a model's own, under the name that the model has for it.
+fn side_layer(model: &CheckedModel, file: &SideFile) -> Descriptor {
+    let key = &model.entry.key;
+    Descriptor::new(media_type::MODEL_WEIGHT, file.digest, file.size_bytes)
+        .with_annotation("filename", &file.location)
+        .with_annotation("name", &key.name)
+        .with_annotation(TITLE, &file.location)
+        .with_annotation("runtime", &model.entry.runtime)
+        .with_annotation("version", &key.version)
+        .with_annotation(FILE_TYPE, FILE_TYPE_SIDE)
 }

@@ -7,11 +7,15 @@
 //! decoder gives up there. So the bytes are walked once before it, by the schema, and what is out of
 //! place is blanked where it stands.
 
+mod beside;
 mod schema;
 mod settle;
 mod tidy;
 mod unfold;
 mod varint;
+
+pub(super) use beside::bring_in;
+pub use beside::{Beside, SIDE_FILES_MAX};
 
 use super::error::{LoadError, contained};
 use crate::disk::Stretch;

@@ -6,6 +6,7 @@
 mod branch;
 mod cast;
 mod gemm;
+mod recurrent;
 mod scaling;
 
 use tract_onnx::Onnx;
@@ -18,19 +19,30 @@ use tract_onnx::tract_hir::internal::InferenceOp;
 
 /// Where tract's own operator is kept when ours takes its name: no file can name this.
 const TRACTS_CAST: &str = "Cast of tract";
+const TRACTS_GRU: &str = "GRU of tract";
+const TRACTS_LSTM: &str = "LSTM of tract";
+const TRACTS_RNN: &str = "RNN of tract";
 
 /// Puts ours into the register, over tract's where it has one of the name.
 pub(super) fn register(onnx: &mut Onnx) {
     let register = &mut onnx.op_register;
-    if let Some(tracts) = register.0.remove("Cast") {
-        register.insert(TRACTS_CAST, tracts);
+    let kept =
+        [("Cast", TRACTS_CAST), ("GRU", TRACTS_GRU), ("LSTM", TRACTS_LSTM), ("RNN", TRACTS_RNN)];
+    for (name, kept) in kept {
+        if let Some(tracts) = register.0.remove(name) {
+            register.insert(kept, tracts);
+        }
     }
     register.insert("Cast", cast::cast);
     register.insert("DequantizeLinear", scaling::dequantize_linear);
+    register.insert("DynamicQuantizeLSTM", recurrent::dynamic_quantize_lstm);
     register.insert("Gemm", gemm::gemm);
+    register.insert("GRU", recurrent::gru);
     register.insert("If", branch::branch);
-    register.insert("Upsample", upsample);
+    register.insert("LSTM", recurrent::lstm);
     register.insert("QuantizeLinear", scaling::quantize_linear);
+    register.insert("RNN", recurrent::rnn);
+    register.insert("Upsample", upsample);
 }
 
 /// An integer attribute, or what holds without it.
