@@ -240,7 +240,12 @@ impl Layer {
         };
         let x = self.floats(inputs, 0)?.context("it has no input")?;
         let mut entering = vec![0.0; batch * steps * wide];
-        self.weights(inputs, 1, direction, 0..wide)?.add(&mut entering, x, input);
+        // Time comes first but for layers whose batch does; what nobody reads need not be computed,
+        // and must not stretch the range in which the rest is rounded.
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let rows = if self.batch_first { batch * steps } else { batch * longest };
+        let weights = self.weights(inputs, 1, direction, 0..wide)?;
+        weights.add(&mut entering[..rows * wide], &x[..rows * input], input);
         let (weights, after_reset) = self.state_weights(inputs, direction, hidden)?;
         let narrow = if after_reset.is_some() { 2 * hidden } else { wide };
         let mut h = self.first(inputs, FIRST_HIDDEN, direction, sizes)?;
@@ -251,7 +256,7 @@ impl Layer {
         // Step by step for all sequences that are so long, each from its own end.
         let long =
             |step: usize| lengths.iter().enumerate().filter(move |(_, length)| step < **length);
-        for step in 0..lengths.iter().copied().max().unwrap_or(0) {
+        for step in 0..longest {
             let at = |length: usize| match self.ways[direction] {
                 Way::Forwards => step,
                 Way::Backwards => length - 1 - step,
