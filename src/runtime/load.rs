@@ -1,5 +1,6 @@
 //! From an ONNX file to a typed graph whose inputs and outputs are known by name.
 
+use super::Deadline;
 use super::error::{LoadError, contained};
 use super::late::Late;
 use super::onnx::{self as onnx_file, Beside};
@@ -10,7 +11,7 @@ use crate::tensor::{Dimension, Port};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::mpsc::RecvTimeoutError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{DimLike, Symbol, TDim, ToDim};
@@ -195,7 +196,8 @@ fn in_time(
     let (sender, receiver) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("load".into()).stack_size(LOAD_STACK_BYTES);
     let spawned = thread.spawn(move || {
-        let _ = sender.send(load()); // nobody listens any more when it was late
+        let limit = Instant::now() + Duration::from_secs(LOAD_SECONDS_MAX);
+        let _ = sender.send(Deadline::at(limit).during(load)); // nobody listens any more when it was late
     });
     let thread =
         spawned.map_err(|error| LoadError::Broke(format!("no thread to load it on: {error}")))?;

@@ -209,6 +209,55 @@ for way, each, signed, lens in itertools.product(WAYS, (0, 1), (np.int8, np.uint
     inputs = [("a", r.normal(size=(steps, batch, width)).astype(np.float32))] + ([("l", np.array([4], np.int32))] if lens else [])
     node = h.make_node("DynamicQuantizeLSTM", ["a", "w", "r", "b", "l" if lens else "", "", "", "", "ws", "wz", "rs", "rz"], ["y"], hidden_size=hidden, direction=way, **ms)
     case(f"DynamicQuantizeLSTM_{way}_{each}_{signed.__name__}_{lens}", [node], inputs, stored, T.FLOAT)
+# Loops: counted, while a condition holds, both; values carried, grown and gathered; weights and
+# values from outside; a loop in a loop.
+def body(nodes, made, stored=(), carried=("v",), shape=None):
+    info = h.make_tensor_value_info
+    values = [info("i", T.INT64, []), info("c", T.BOOL, [])] + [info(n, T.FLOAT, shape) for n in carried]
+    ends = [info("go", T.BOOL, [])] + [info(n, T.FLOAT, None) for n in made]
+    return h.make_graph(nodes, "body", values, ends, [nh.from_array(v, n) for n, v in stored])
+
+
+n, F32 = h.make_node, lambda *v: np.array(v, np.float32)
+go, step = n("Identity", ["c"], ["go"]), n("Add", ["v", "one"], ["w"])
+small = n("ReduceSum", ["w"], ["s"], keepdims=0), n("Less", ["s", "top"], ["go"])
+one, top, x = ("one", F32(1)), ("top", np.float32(9)), ("x", F32(0.5, -1, 2))
+times = lambda v: ("m", np.array(v, np.int64))
+yes = ("yes", np.array(True))
+bodies = {
+    "counted": (body([go, step], ["w"], [one]), ["m", "", "x"], ["y"], [times(4)], []),
+    "counted_0": (body([go, step], ["w"], [one]), ["m", "", "x"], ["y"], [times(0)], []),
+    "gathered": (body([go, step, n("Mul", ["w", "w"], ["q"])], ["w", "q"], [one]), ["m", "", "x"], ["end", "y"], [times(4)], []),
+    "while": (body([step, *small], ["w"], [one, top]), ["", "yes", "x"], ["y"], [], [yes]),
+    "while_gathered": (body([step, *small, n("Identity", ["w"], ["q"])], ["w", "q"], [one, top]), ["", "yes", "x"], ["end", "y"], [], [yes]),
+    "both": (body([step, *small, n("Identity", ["w"], ["q"])], ["w", "q"], [one, top]), ["m", "yes", "x"], ["end", "y"], [times(2)], [yes]),
+    "never": (body([step, *small, n("Identity", ["w"], ["q"])], ["w", "q"], [one, top]), ["m", "no", "x"], ["y", "q"], [times(2)], [("no", np.array(False))]),
+    "round": (body([go, n("Cast", ["i"], ["f"], to=T.FLOAT), n("Add", ["v", "f"], ["w"])], ["w"]), ["m", "", "x"], ["y"], [times(5)], []),
+    "grown": (body([go, n("Concat", ["v", "one"], ["w"], axis=0)], ["w"], [one]), ["m", "", "x"], ["y"], [times(3)], []),
+    "weights": (body([go, n("MatMul", ["v", "weights"], ["z"]), n("Tanh", ["z"], ["w"])], ["w"]), ["m", "", "x"], ["y"], [times(3)], [("weights", np.eye(3, dtype=np.float32)[::-1].copy() / 2)]),
+    "outside": (body([go, n("Add", ["v", "x"], ["w"])], ["w"]), ["m", "", "x"], ["y"], [times(3)], []),
+    "two_carried": (body([go, n("Add", ["v", "u"], ["w"]), n("Identity", ["v"], ["t"])], ["w", "t"], carried=("v", "u")), ["m", "", "x", "x"], ["y", "end"], [times(6)], []),
+    "slices": (body([go, n("Gather", ["x", "i"], ["e"]), n("Add", ["v", "e"], ["w"]), n("Identity", ["e"], ["q"])], ["w", "q"]), ["m", "", "x"], ["end", "y"], [times(3)], []),
+}
+inner = body([n("Identity", ["c2"], ["go2"]), n("Add", ["v2", "one"], ["w2"])], ["w2"], [one])
+for info, name in zip((*inner.input, *inner.output), ("i2", "c2", "v2", "go2", "w2")):
+    info.name = name
+bodies["nested"] = (body([go, n("Loop", ["three", "", "v"], ["w"], body=inner)], ["w"], [("three", np.array(3, np.int64))]), ["m", "", "x"], ["y"], [times(2)], [])
+for name, (graph, names, made, dynamic, stored) in bodies.items():
+    for known in (False, True):
+        if known and dynamic:
+            inputs, more = [x], dynamic
+        elif not known:
+            inputs, more = [x, *dynamic], []
+        else:
+            continue
+        case(f"Loop_{name}_{'known' if known else 'given'}", [n("Loop", names, made, body=graph)], inputs, [*stored, *more], T.FLOAT, 17)
+# Bounds that are computed of a long input, so that no plan can have them built in.
+long = np.arange(100, dtype=np.float32) - 7
+bounds = [n("ReduceMin", ["a"], ["least"], keepdims=1), n("Cast", ["least"], ["minus_7"], to=T.INT64), n("Neg", ["minus_7"], ["plus_7"])]
+for name, start, end, step in (("ahead", "plus_7", "far", 1), ("behind", "minus_7", "far", 1), ("steps", "plus_7", "minus_7", 3), ("back", "minus_7", "near", -2), ("none", "minus_7", "plus_7", 1)):
+    stored = [("far", np.array([2**62])), ("near", np.array([-(2**62)])), ("axes", np.array([0])), ("step", np.array([step]))]
+    case(f"Slice_computed_{name}", [*bounds, n("Slice", ["a", start, end, "axes", "step"], ["y"])], [("a", long)], stored, T.FLOAT, 17)
 for v in (8,12,13):
     for ax in (1,2):
         for op in ('Softmax','LogSoftmax','Hardmax'):

@@ -7,7 +7,9 @@ mod branch;
 mod cast;
 mod gemm;
 mod recurrent;
+mod repeat;
 mod scaling;
+mod slice;
 
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
@@ -22,12 +24,18 @@ const TRACTS_CAST: &str = "Cast of tract";
 const TRACTS_GRU: &str = "GRU of tract";
 const TRACTS_LSTM: &str = "LSTM of tract";
 const TRACTS_RNN: &str = "RNN of tract";
+const TRACTS_SLICE: &str = "Slice of tract";
 
 /// Puts ours into the register, over tract's where it has one of the name.
 pub(super) fn register(onnx: &mut Onnx) {
     let register = &mut onnx.op_register;
-    let kept =
-        [("Cast", TRACTS_CAST), ("GRU", TRACTS_GRU), ("LSTM", TRACTS_LSTM), ("RNN", TRACTS_RNN)];
+    let kept = [
+        ("Cast", TRACTS_CAST),
+        ("GRU", TRACTS_GRU),
+        ("LSTM", TRACTS_LSTM),
+        ("RNN", TRACTS_RNN),
+        ("Slice", TRACTS_SLICE),
+    ];
     for (name, kept) in kept {
         if let Some(tracts) = register.0.remove(name) {
             register.insert(kept, tracts);
@@ -39,9 +47,11 @@ pub(super) fn register(onnx: &mut Onnx) {
     register.insert("Gemm", gemm::gemm);
     register.insert("GRU", recurrent::gru);
     register.insert("If", branch::branch);
+    register.insert("Loop", repeat::repeat);
     register.insert("LSTM", recurrent::lstm);
     register.insert("QuantizeLinear", scaling::quantize_linear);
     register.insert("RNN", recurrent::rnn);
+    register.insert("Slice", slice::slice);
     register.insert("Upsample", upsample);
 }
 
