@@ -84,7 +84,6 @@ pub(in super::super) fn bring_in(
     if let Some(graph) = &mut model.graph {
         of_graph(graph, &mut outside);
     }
-    model.functions.iter_mut().for_each(|function| of_nodes(&mut function.node, &mut outside));
     let Some(first) = outside.first() else { return Ok(BTreeMap::new()) };
     if matches!(beside, Beside::Nowhere) {
         return Err(LoadError::ExternalData { count: outside.len(), first: first.name.clone() });

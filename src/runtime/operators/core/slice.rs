@@ -140,8 +140,12 @@ impl EvalOp for Cut {
 
     fn eval(&self, ctx: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let integers = |place: usize| -> TractResult<Vec<i64>> {
-            let values = inputs[place].cast_to::<TDim>()?;
-            let values = values.try_as_plain_ram()?;
+            if inputs[place].datum_type() != DatumType::TDim {
+                // Not by way of a dimension, which keeps 32 bits: an end is often the largest integer.
+                let values = inputs[place].cast_to::<i64>()?;
+                return Ok(values.try_as_plain_ram()?.as_slice::<i64>()?.to_vec());
+            }
+            let values = inputs[place].try_as_plain_ram()?;
             let values = values.as_slice::<TDim>()?.iter();
             values.map(|value| Ok(value.eval(ctx.symbols).to_i64()?)).collect()
         };

@@ -7,7 +7,7 @@ use super::super::correct;
 use rounds::{Body, Rounds};
 use std::sync::Arc;
 use tract_onnx::model::{ParseResult, ParsingContext};
-use tract_onnx::pb::NodeProto;
+use tract_onnx::pb::{self, NodeProto};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::cast::cast;
@@ -24,7 +24,15 @@ pub(super) fn repeat(
 ) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
     let body = node.attribute.iter().find(|one| one.name == "body");
     let body = body.and_then(|one| one.g.as_ref()).context("it has no body")?;
-    let ParseResult { model, unresolved_inputs, .. } = context.parse_graph(body)?;
+    let mut body = body.clone();
+    for input in &mut body.input {
+        // Its types are those of what goes in; tract asks for one, whatever it is.
+        input.r#type = Some(pb::TypeProto {
+            denotation: String::new(),
+            value: Some(pb::type_proto::Value::TensorType(pb::type_proto::Tensor::default())),
+        });
+    }
+    let ParseResult { model, unresolved_inputs, .. } = context.parse_graph(&body)?;
     let given = |place: usize| node.input.get(place).is_some_and(|name| !name.is_empty());
     let carried = node.input.iter().skip(2).filter(|name| !name.is_empty()).count();
     ensure!(
