@@ -106,6 +106,7 @@ impl Model {
         onnx: &tract_onnx::Onnx,
     ) -> Result<Model, LoadError> {
         let side_files = onnx_file::bring_in(&mut proto, beside)?;
+        onnx_file::widen(&mut proto);
         check::survey(&proto, &|node| {
             let ours = match node.domain.as_str() {
                 "" | "ai.onnx.ml" => true,

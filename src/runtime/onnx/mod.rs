@@ -14,9 +14,11 @@ mod settle;
 mod tidy;
 mod unfold;
 mod varint;
+mod widen;
 
 pub(super) use beside::bring_in;
 pub use beside::{Beside, SIDE_FILES_MAX};
+pub(super) use widen::widen;
 
 use super::error::{LoadError, contained};
 use crate::disk::Stretch;
