@@ -50,6 +50,7 @@ fn answer(model: &Model, rows: usize) -> Vec<Data<'static>> {
             let values = (0..shape.iter().product()).map(|it| (it % 23) as f32 / 11.0 - 1.0);
             let data = match port.element {
                 ElementType::F32 => Data::F32(Cow::Owned(values.collect())),
+                ElementType::F64 => Data::F64(values.map(f64::from).collect()),
                 ElementType::I64 => Data::I64(values.map(|it| it as i64).collect()),
                 other => panic!("no values of {other}"),
             };
