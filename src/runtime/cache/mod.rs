@@ -27,6 +27,7 @@ use bytes::{Reader, Unkept, Writer};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::SystemTime;
 use tract_onnx::tract_core::internal::SymbolScope;
 use weights::{Source, Stored};
 
@@ -40,7 +41,8 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 /// What a kept graph leaves free of the disk, in bytes: the journal and the next pipeline come first.
 const ROOM_BYTES_MIN: u64 = 64 << 20;
 
-/// Graphs kept at most; a pipeline has some three models, and two pipelines are kept.
+/// Graphs kept at most, the oldest is dropped first; a pipeline has some three models, and two
+/// pipelines are kept.
 const FILES_MAX: usize = 32;
 
 /// Where graphs are kept, a file for each model's digest.
@@ -48,13 +50,15 @@ const FILES_MAX: usize = 32;
 pub struct Cache {
     directory: PathBuf,
     build: OnceLock<Digest>,
+    /// What stays free of the disk.
+    room_bytes: u64,
 }
 
 impl Cache {
     /// Keeps graphs in this directory, which is made when the first one is.
     #[must_use]
     pub fn new(directory: PathBuf) -> Cache {
-        Cache { directory, build: OnceLock::new() }
+        Cache { directory, build: OnceLock::new(), room_bytes: ROOM_BYTES_MIN }
     }
 
     /// The model as it was kept, its weights read by so many threads; what does not fit this file,
@@ -123,11 +127,24 @@ impl Cache {
     fn put(&self, digest: &Digest, bytes: &[u8]) -> Result<(), disk::Error> {
         disk::make_directory(&self.directory)?;
         disk::sweep(&self.directory)?;
-        let is_room = disk::free_bytes(&self.directory)? >= bytes.len() as u64 + ROOM_BYTES_MIN;
-        let few = std::fs::read_dir(&self.directory).is_ok_and(|all| all.count() < FILES_MAX);
-        match is_room && few && bytes.len() as u64 <= FILE_BYTES_MAX {
-            true => disk::write_durably(&self.path(digest), bytes),
-            false => Ok(()),
+        let wanted = (bytes.len() as u64).saturating_add(self.room_bytes);
+        if disk::free_bytes(&self.directory)? < wanted || FILE_BYTES_MAX < bytes.len() as u64 {
+            return Ok(());
+        }
+        self.drop_oldest();
+        disk::write_durably(&self.path(digest), bytes)
+    }
+
+    /// Makes place for one more file.
+    fn drop_oldest(&self) {
+        let entries = std::fs::read_dir(&self.directory).into_iter().flatten().flatten();
+        let mut files: Vec<(SystemTime, PathBuf)> = entries
+            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+            .collect();
+        files.sort();
+        let more = (files.len() + 1).saturating_sub(FILES_MAX);
+        for (_, path) in files.iter().take(more) {
+            let _ = std::fs::remove_file(path); // one too many is no harm
         }
     }
 

@@ -103,8 +103,8 @@ fn a_damaged_graph_is_dropped_and_the_next_one_kept() {
 #[test]
 fn a_graph_of_another_build_or_model_is_dropped() {
     let kept = Kept::of("fraud.onnx");
-    let graphs = kept.directory.path().join("graphs");
-    let other = Cache { directory: graphs.clone(), build: OnceLock::from(Digest::of(b"other")) };
+    let build = OnceLock::from(Digest::of(b"other"));
+    let other = Cache { build, ..Cache::new(kept.directory.path().join("graphs")) };
     assert!(Model::kept(&kept.file, &kept.digest, &Arc::new(other), 1).is_none());
     assert!(!kept.path().exists());
 
@@ -145,6 +145,32 @@ fn a_disk_that_takes_nothing_costs_a_graph_and_no_more() {
         kept.model.keep(&kept.file, &kept.digest, &cache);
         assert!(Model::kept(&kept.file, &kept.digest, &cache, 1).is_none());
     }
+}
+
+#[test]
+fn a_disk_with_little_room_keeps_its_room() {
+    let kept = Kept::of("fraud.onnx");
+    let directory = kept.directory.path().join("full");
+    let cache = Arc::new(Cache { room_bytes: u64::MAX / 2, ..Cache::new(directory.clone()) });
+    kept.model.keep(&kept.file, &kept.digest, &cache);
+    assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
+    assert!(Model::kept(&kept.file, &kept.digest, &cache, 1).is_none());
+}
+
+#[test]
+fn the_oldest_graph_makes_place_for_a_new_one() {
+    let kept = Kept::of("fraud.onnx");
+    for number in 0..FILES_MAX {
+        let other = kept.cache.path(&Digest::of(&[number as u8]));
+        std::fs::copy(kept.path(), &other).unwrap();
+        let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(number as u64);
+        std::fs::File::open(&other).unwrap().set_modified(time).unwrap();
+    }
+    std::fs::remove_file(kept.path()).unwrap();
+    kept.model.keep(&kept.file, &kept.digest, &kept.cache);
+    assert!(kept.found().is_some());
+    let is_there = |number: u8| kept.cache.path(&Digest::of(&[number])).exists();
+    assert_eq!([0, 1, 31].map(is_there), [false, true, true]);
 }
 
 #[test]
