@@ -21,8 +21,6 @@ pub(crate) struct Turn {
 
 /// Something that can run the model.
 pub(crate) trait Engine {
-    fn name(&self) -> &'static str;
-
     /// Runs so many times.
     fn run(&mut self, times: usize) -> Turn;
 }
@@ -79,10 +77,6 @@ impl Ours {
 }
 
 impl Engine for Ours {
-    fn name(&self) -> &'static str {
-        "ours"
-    }
-
     fn run(&mut self, times: usize) -> Turn {
         let rows = self.values.len() / self.row.iter().product::<usize>();
         let data = Data::F32(Cow::Borrowed(&self.values));
@@ -118,10 +112,6 @@ impl Tract {
 }
 
 impl Engine for Tract {
-    fn name(&self) -> &'static str {
-        "tract"
-    }
-
     fn run(&mut self, times: usize) -> Turn {
         let run = || self.state.run(tvec!(self.input.clone())).unwrap();
         within(times, run, |outputs| {
@@ -150,10 +140,6 @@ impl Rten {
 }
 
 impl Engine for Rten {
-    fn name(&self) -> &'static str {
-        "rten"
-    }
-
     fn run(&mut self, times: usize) -> Turn {
         let run =
             || self.model.run_one(self.input.view().into(), Some(self.options.clone())).unwrap();
@@ -183,10 +169,6 @@ impl Onnxruntime {
 }
 
 impl Engine for Onnxruntime {
-    fn name(&self) -> &'static str {
-        "onnxruntime"
-    }
-
     fn run(&mut self, times: usize) -> Turn {
         let id = self.process.id().to_string();
         let before = cpu_nanoseconds(&id);
