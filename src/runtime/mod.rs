@@ -9,6 +9,7 @@
 //! inside `error::contained`.
 
 mod bind;
+mod census;
 mod check;
 mod deadline;
 mod error;
@@ -23,6 +24,8 @@ mod run;
 mod values;
 mod whole;
 
+pub use census::{Census, census};
+pub use check::free_memory_bytes;
 pub use check::{INITIALISERS_MAX, NAME_BYTES_MAX, NODES_MAX, TENSOR_BYTES_MAX};
 pub use deadline::Deadline;
 pub use error::{LoadError, RunError, Unsupported};

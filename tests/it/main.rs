@@ -79,5 +79,11 @@ mod air_gap;
 mod referrers;
 mod signatures;
 
+// The chart of a publish, in the hands of Helm and of Kubernetes' schemas.
+mod charts;
+
+// The commands that a publish prints, as their readers take them.
+mod handouts;
+
 // Publishing, and other tools on what was published.
 mod publishing;

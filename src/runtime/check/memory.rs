@@ -8,7 +8,7 @@ const COPIES: u64 = 3;
 
 /// Says in the log that a model of this size will hardly fit, with the numbers.
 pub(in super::super) fn forewarn(file_bytes: u64) {
-    let Some(free) = free_bytes() else { return };
+    let Some(free) = free_memory_bytes() else { return };
     let wanted = file_bytes.saturating_mul(COPIES);
     if wanted > free {
         log::warn!(
@@ -21,8 +21,9 @@ pub(in super::super) fn forewarn(file_bytes: u64) {
     }
 }
 
-/// What the machine, or the control group where it is less, still has; none where it does not say.
-fn free_bytes() -> Option<u64> {
+/// Bytes of memory that the machine, or the control group where it is less, still has; none where it
+/// does not say.
+pub fn free_memory_bytes() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text));
     let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     // `max` is no number: the group has no limit of its own then.

@@ -8,6 +8,7 @@ pub mod edge;
 pub mod engine;
 pub mod fault_proxy;
 pub mod front;
+pub mod helm;
 pub mod layout;
 pub mod ops;
 pub mod process;
