@@ -11,7 +11,9 @@ use crate::ops::sign::Signed;
 use clap::Args;
 use std::path::PathBuf;
 
+// clap tells whether there are any by their group, and leaves that empty where others are flattened.
 #[derive(Args)]
+#[group(args = ["file"])]
 pub(super) struct PublishArguments {
     /// A pipeline file (YAML or JSON), or an ONNX file for a pipeline of that one model.
     file: PathBuf,

@@ -68,7 +68,7 @@ fn no_path_leads_out_of_a_repository() {
         format!("/v2/{REPOSITORY}/../{REPOSITORY}/manifests/v1"),
         format!("/v2/{REPOSITORY}/./manifests/v1"),
         format!("/v2//{REPOSITORY}/manifests/v1"),
-        format!("/v2/pipelines%2Fedge/manifests/v1"),
+        "/v2/pipelines%2Fedge/manifests/v1".to_owned(),
         format!("/v2/{REPOSITORY}/manifests/..%2f..%2f..%2ftokens.key"),
         format!("/v2/{REPOSITORY}/manifests/%2e%2e"),
         format!("/v2/{REPOSITORY}/manifests/v1%00"),
