@@ -48,7 +48,7 @@ const DOORS: [(&str, &[&str]); 19] = [
     ("clap", &["src/bin/ops.rs", "src/ops/cli"]),
     ("argon2", &["src/ops/access"]),
     ("flate2", &["src/ops/chart"]),
-    ("tar", &["src/ops/chart"]),
+    ("tar", &["src/ops/chart", "src/ops/backup"]),
     ("indicatif", &["src/ops/cli"]),
     ("parquet", &["src/codec", "src/ops/logs"]),
 ];

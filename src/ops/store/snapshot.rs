@@ -17,9 +17,9 @@ pub(in crate::ops) fn snapshot(from: &Path, into: &Path) -> Result<(), StoreErro
     let source = Connection::open_with_flags(from, flags)?;
     source.busy_timeout(super::BUSY)?;
     let mut copy = Connection::open(into)?;
-    match Backup::new(&source, &mut copy)?.step(ALL_PAGES)? {
-        StepResult::Done => {}
-        busy => return Err(damaged(&format!("the records are in use: {busy:?}"))),
+    let step = Backup::new(&source, &mut copy)?.step(ALL_PAGES)?;
+    if step != StepResult::Done {
+        return Err(damaged(&format!("the records are in use: {step:?}")));
     }
     // One file, without a log beside it.
     copy.pragma_update(None, "journal_mode", "delete")?;

@@ -1,5 +1,7 @@
 //! Sessions of browsers: forms, cookies, and changes that another site's page cannot make.
 
+use crate::support::certificates::{Authority, GOOD, LOOPBACK};
+use crate::support::engine::curl;
 use crate::support::founded::{Center, Client, EMAIL, PASSWORD, Reply};
 use serde_json::json;
 
@@ -120,4 +122,19 @@ fn the_first_run_can_be_done_by_its_form() {
     let browser = center.stranger().with("Cookie", &cookie(&done));
     assert_eq!(browser.get("/v1/api/users/me").ok()["is_admin"], true);
     assert_eq!(post(PASSWORD).status, 403);
+}
+
+#[test]
+fn under_tls_a_browser_is_told_to_come_by_tls_alone_and_the_link_says_https() {
+    let home = tempfile::tempdir().unwrap();
+    let files = Authority::new().shown(&LOOPBACK, GOOD).write(home.path());
+    let [certificate, key] = files.each_ref().map(|path| path.to_str().unwrap());
+    let arguments = ["--tls-cert", certificate, "--tls-key", key];
+    let mut center = Center::serve(&home.path().join("data"), &arguments);
+    let link = format!("https://{}/first-run?token=", center.address);
+    assert!(center.first_run_token().starts_with("ptrf_"));
+    assert!(center.process.seen().join("\n").contains(&link), "{link}");
+    let url = format!("https://{}/sign-in", center.address);
+    let page = curl(&url, &["-k", "-i"]).body;
+    assert!(page.contains("Strict-Transport-Security: max-age=31536000"), "{page}");
 }
