@@ -1,6 +1,6 @@
 //! The contract's story by the ops center: upload, save, publish, add an edge, run what is printed, infer.
 
-use crate::support::center::{Center, command};
+use crate::support::founded::{Center, command};
 use crate::support::engine::Engine;
 use crate::support::front::{Front, Way};
 use crate::support::golden;
