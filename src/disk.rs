@@ -12,7 +12,7 @@ mod stretch;
 
 pub use hold::{hold, remove_unheld, sweep};
 pub use space::free_bytes;
-pub use stretch::{Reading, Stretch};
+pub use stretch::{Picking, Reading, Stretch};
 
 /// The ending of a file that is being written; one left behind may be deleted.
 pub const UNFINISHED: &str = ".unfinished";

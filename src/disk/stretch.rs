@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Take};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Where bytes are on the disk, to be read as if they were a file of their own.
@@ -60,6 +61,19 @@ impl Stretch {
         }
     }
 
+    /// Opens it to be read here and there.
+    ///
+    /// # Errors
+    /// When the file is not there or cannot be read.
+    pub fn pick(&self) -> io::Result<Picking> {
+        let file = File::open(&self.path)?;
+        let (offset, bytes) = match self.part {
+            Some(part) => (part.offset, part.bytes),
+            None => (0, file.metadata()?.len()),
+        };
+        Ok(Picking { file, offset, bytes })
+    }
+
     /// Opens it at its beginning.
     ///
     /// # Errors
@@ -74,6 +88,34 @@ impl Stretch {
             None => file.metadata()?.len(),
         };
         Ok(Reading { left: file.take(bytes), part: self.part.is_some() })
+    }
+}
+
+/// An open stretch that is read here and there, by several threads at once.
+#[derive(Debug)]
+pub struct Picking {
+    file: File,
+    offset: u64,
+    bytes: u64,
+}
+
+impl Picking {
+    /// How many bytes it had when it was opened.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Fills `buffer` with what is from this byte of the stretch on.
+    ///
+    /// # Errors
+    /// When the stretch ends before, or the file cannot be read.
+    pub fn read_exact_at(&self, buffer: &mut [u8], from: u64) -> io::Result<()> {
+        let end = from.checked_add(buffer.len() as u64);
+        match end.is_some_and(|end| end <= self.bytes) {
+            true => self.file.read_exact_at(buffer, self.offset + from),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
     }
 }
 
@@ -134,6 +176,12 @@ mod tests {
             stretch.open().unwrap().read_to_end(&mut whole).unwrap();
             assert_eq!(whole, expected.as_bytes());
             assert!(whole.capacity() <= 10);
+            let picking = stretch.pick().unwrap();
+            let mut last = vec![0; expected.len().min(2)];
+            picking.read_exact_at(&mut last, (expected.len() - last.len()) as u64).unwrap();
+            assert!(expected.as_bytes().ends_with(&last));
+            let behind = picking.read_exact_at(&mut [0], expected.len() as u64);
+            assert_eq!(behind.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
             let count = stretch.open().unwrap().read(&mut first).unwrap();
             assert_eq!(&first[..count], &whole[..count]);
         }

@@ -7,11 +7,15 @@ use crate::exit::{self, Exit, Failure};
 use crate::logging::{AT_LOAD, quoted};
 use crate::oci::Digest;
 use crate::pipeline::{Definition, ModelEntry, ModelKey, RUNTIME_ONNX};
-use crate::runtime::{Flow, FlowError, LoadError, Model, Pool, Shortage};
+use crate::runtime::{Cache, Flow, FlowError, LoadError, Model, Pool, Shortage};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Bytes of a model's file from which on its graph is kept: smaller ones load in some milliseconds,
+/// which is what the reading of a graph takes.
+const KEPT_BYTES_MIN: u64 = 64 << 10;
 
 /// A pipeline that answers.
 #[derive(Debug)]
@@ -62,7 +66,7 @@ enum SlotError {
 
 impl Slot {
     /// Loads each model of the pipeline and runs a row of zeros through them; another pipeline may
-    /// be answering meanwhile.
+    /// be answering meanwhile. Where there are `graphs`, they are used and kept.
     ///
     /// # Errors
     /// When a model does not load, `fitting` requires memory that is not there, or `proving` known
@@ -72,6 +76,7 @@ impl Slot {
         pool: &Pool,
         fitting: Fitting,
         proving: Proving,
+        graphs: Option<&Arc<Cache>>,
     ) -> Result<Slot, Failure> {
         let refused = |error: SlotError| {
             let hint = match error {
@@ -86,24 +91,21 @@ impl Slot {
             };
             Failure::new(Exit::ModelRefused, error).hint(hint)
         };
-        let Fetched { digest, definition, files } = fetched;
-        // By the file: models of two names may be one, which is not held twice.
-        let mut loaded: HashMap<Digest, Arc<Model>> = HashMap::new();
-        for entry in &definition.models {
-            // A definition may list models that no step runs; their files were not fetched.
-            let Some(file) = files.get(&entry.key.sha) else { continue };
-            runs_here(entry).map_err(refused)?;
-            let fits = |bytes| fits(&entry.key, Shortage::expected(bytes), fitting);
-            file.bytes().map_or(Ok(()), fits).map_err(refused)?; // loading tells of an unreadable one
-            if let Entry::Vacant(place) = loaded.entry(entry.key.sha) {
-                place.insert(Arc::new(load(&entry.key, file).map_err(refused)?));
-            }
-        }
+        let Fetched { digest, definition, files, verification } = fetched;
+        let loaded = load_all(&definition, &files, fitting, graphs, pool.threads());
+        // Bytes that are not the model's may be why it does not load; nothing has run by now.
+        verification.wait()?;
+        let Loaded { models: loaded, fresh } = loaded.map_err(refused)?;
         let flow = Flow::new(&definition, |key| loaded[&key.sha].clone())
             .map_err(|error| refused(SlotError::Steps(error)))?;
         warm_up(&flow, pool);
         // The last moment to refuse, at a start and before a switch.
         let proof = Proof::of(&flow, &definition, pool, proving)?;
+        for (sha, model) in fresh {
+            if let Some(graphs) = graphs {
+                model.keep(&files[&sha], &sha, graphs);
+            }
+        }
         Ok(Slot { digest, definition, flow, proof })
     }
 }
@@ -139,17 +141,54 @@ fn fits(key: &ModelKey, shortage: Option<Shortage>, fitting: Fitting) -> Result<
     }
 }
 
-fn load(key: &ModelKey, file: &Stretch) -> Result<Model, SlotError> {
-    let ModelKey { name, version, sha } = key;
-    let start = Instant::now();
-    let model = Model::load_stretch(file).map_err(|source| SlotError::Load {
-        model: name.clone(),
-        version: version.clone(),
-        source,
-    })?;
-    let ms = start.elapsed().as_millis();
-    log::info!(target: AT_LOAD, "model={name:?} version={version:?} digest={sha} ms={ms}");
-    Ok(model)
+/// The models of a pipeline by their files: those of two names may be one, which is not held twice.
+struct Loaded {
+    models: HashMap<Digest, Arc<Model>>,
+    /// Those that were loaded from their files, and whose graphs are worth to be kept.
+    fresh: Vec<(Digest, Arc<Model>)>,
+}
+
+fn load_all(
+    definition: &Definition,
+    files: &HashMap<Digest, Stretch>,
+    fitting: Fitting,
+    graphs: Option<&Arc<Cache>>,
+    threads: usize,
+) -> Result<Loaded, SlotError> {
+    let mut loaded = Loaded { models: HashMap::new(), fresh: Vec::new() };
+    for entry in &definition.models {
+        // A definition may list models that no step runs; their files were not fetched.
+        let Some(file) = files.get(&entry.key.sha) else { continue };
+        runs_here(entry)?;
+        if let Ok(bytes) = file.bytes() {
+            // Loading tells of an unreadable one.
+            fits(&entry.key, Shortage::expected(bytes), fitting)?;
+        }
+        if let Entry::Vacant(place) = loaded.models.entry(entry.key.sha) {
+            let ModelKey { name, version, sha } = &entry.key;
+            let start = Instant::now();
+            let kept = graphs.and_then(|graphs| Model::kept(file, sha, graphs, threads));
+            let from = if kept.is_some() { "graph" } else { "file" };
+            let model = match kept {
+                Some(model) => model,
+                None => Model::load_stretch(file).map_err(|source| SlotError::Load {
+                    model: name.clone(),
+                    version: version.clone(),
+                    source,
+                })?,
+            };
+            let model = place.insert(Arc::new(model));
+            let ms = start.elapsed().as_millis();
+            if from == "file" && file.bytes().is_ok_and(|bytes| KEPT_BYTES_MIN <= bytes) {
+                loaded.fresh.push((*sha, model.clone()));
+            }
+            log::info!(
+                target: AT_LOAD,
+                "model={name:?} version={version:?} digest={sha} from={from} ms={ms}"
+            );
+        }
+    }
+    Ok(loaded)
 }
 
 /// A model that refuses zeros may well take real rows, so the engine serves either way.

@@ -1,13 +1,16 @@
 //! From an ONNX file to a typed graph whose inputs and outputs are known by name.
 
+use super::cache::Cache;
 use super::error::{LoadError, contained};
 use super::late::Late;
 use super::plan::Plans;
 use super::{check, onnx as onnx_file, operators, values};
 use crate::disk::Stretch;
+use crate::oci::Digest;
 use crate::tensor::{Dimension, Port};
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 use tract_onnx::pb;
@@ -80,6 +83,36 @@ impl Model {
             let onnx = framework();
             Model::build(onnx_file::read(&file, &onnx)?, &onnx)
         })
+    }
+
+    /// The model that the file of this digest came to at an earlier start, from the graph that
+    /// `cache` has of it, whose weights so many threads read; none when it has none of use.
+    ///
+    /// That the file has this digest is the caller's to see to.
+    pub fn kept(
+        file: &Stretch,
+        digest: &Digest,
+        cache: &Arc<Cache>,
+        threads: usize,
+    ) -> Option<Model> {
+        let (stretch, kept, sha) = (file.clone(), cache.clone(), *digest);
+        in_time(move || Ok(kept.find(&sha, &stretch, threads))).ok().flatten()
+    }
+
+    /// Keeps what loading the file of this digest came to in `cache`, for the next start.
+    pub fn keep(&self, file: &Stretch, digest: &Digest, cache: &Cache) {
+        cache.keep(digest, file, self);
+    }
+
+    pub(super) fn of_parts(
+        inputs: Vec<Port>,
+        outputs: Vec<Port>,
+        extents: Vec<Vec<Extent>>,
+        divisible: bool,
+        typed: TypedModel,
+    ) -> Model {
+        let plans = Plans::new(typed, symbols(&extents));
+        Model { inputs, outputs, extents, divisible, plans, late: None }
     }
 
     /// As [`load`](Self::load), from the bytes of such a file.
@@ -173,9 +206,9 @@ fn framework() -> tract_onnx::Onnx {
 ///
 /// A thread cannot be ended from outside: one that is late goes on until it is done, or the
 /// process is. What it holds is lost, and nothing waits for it.
-fn in_time(
-    load: impl FnOnce() -> Result<Model, LoadError> + Send + 'static,
-) -> Result<Model, LoadError> {
+fn in_time<T: Send + 'static>(
+    load: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
+) -> Result<T, LoadError> {
     let (sender, receiver) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("load".into()).stack_size(LOAD_STACK_BYTES);
     let spawned = thread.spawn(move || {

@@ -9,6 +9,7 @@
 //! inside `error::contained`.
 
 mod bind;
+mod cache;
 mod census;
 mod check;
 mod deadline;
@@ -18,12 +19,14 @@ mod late;
 mod load;
 mod onnx;
 mod operators;
+mod packing;
 mod plan;
 mod pool;
 mod run;
 mod values;
 mod whole;
 
+pub use cache::Cache;
 pub use census::{Census, census};
 pub use check::free_memory_bytes;
 pub use check::{INITIALISERS_MAX, NAME_BYTES_MAX, NODES_MAX, Shortage, TENSOR_BYTES_MAX};

@@ -43,6 +43,7 @@ const DOORS: [(&str, &[&str]); 19] = [
     ("rustix", &["src/disk"]),
     ("socket2", &["src/http/server"]),
     ("tiny_http", &["benches/http_peers"]),
+    ("rten", &["benches/runtime"]),
     ("rayon", &["src/runtime", "src/engine"]),
     ("clap", &["src/bin/ops.rs", "src/ops/cli"]),
     ("argon2", &["src/ops/access"]),

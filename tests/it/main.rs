@@ -69,6 +69,7 @@ mod malformed;
 mod start_faults;
 
 // A start without a registry, another pipeline while one answers, a power cut at any moment.
+mod kept_graphs;
 mod kills;
 mod offline_start;
 mod switch;

@@ -8,6 +8,7 @@ use crate::engine::fetch::Fetched as Brought;
 use crate::engine::proof::Proof;
 use crate::engine::slot::{Fitting, Slot};
 use crate::engine::trust;
+use crate::engine::verification::Verification;
 use crate::exit::{Exit, Failure, chain};
 use crate::oci::{CONFIG_BYTES_MAX, Source};
 use crate::registry::signature::Place;
@@ -116,7 +117,8 @@ fn brought(source: &Source, shown: Shown) -> Result<Option<Brought>, Failure> {
     let Artifact { definition, layers } = Artifact::read(source, &fetched.manifest, &config)?;
     let files = layers.iter().map(|layer| Ok((layer.digest, shelf.blob_stretch(&layer.digest)?)));
     let files = files.collect::<Result<_, crate::registry::Error>>()?;
-    Ok(Some(Brought { digest: fetched.digest, definition, files }))
+    let verification = Verification::on(shelf, layers)?;
+    Ok(Some(Brought { digest: fetched.digest, definition, files, verification }))
 }
 
 /// Loads the models and computes the rows, on a thread that is left behind when it takes too long.
@@ -125,7 +127,7 @@ fn proven(brought: Brought, proving: Proving) -> Finding {
     let work = move || -> Result<Proof, Failure> {
         let pool = Pool::start(PROVING_CPUS).map_err(|error| Failure::new(Exit::Failed, error))?;
         // Whether the models fit was asked before; what differs is told by us, and by its kind.
-        Slot::load(brought, &pool, Fitting::Off, Proving::Warn).map(|slot| slot.proof)
+        Slot::load(brought, &pool, Fitting::Off, Proving::Warn, None).map(|slot| slot.proof)
     };
     let spawned = std::thread::Builder::new().name("prove".into()).spawn(move || {
         let _ = sender.send(work()); // nobody listens any more when it was late

@@ -9,10 +9,13 @@
 
 mod schema;
 mod settle;
+mod stored;
 mod tidy;
 mod unfold;
 mod varint;
 mod whole;
+
+pub(super) use stored::raw_data;
 
 use super::error::{LoadError, contained};
 use crate::disk::Stretch;
