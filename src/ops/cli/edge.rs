@@ -140,7 +140,10 @@ impl EdgeVerb {
                 Ok(told(center, &answer, || {
                     let parts = form.keys(!without_observability).iter();
                     let texts = parts.filter_map(|key| answer[*key].as_str());
-                    texts.map(|text| format!("{}\n", text.trim_end())).collect::<Vec<_>>().join("\n")
+                    texts
+                        .map(|text| format!("{}\n", text.trim_end()))
+                        .collect::<Vec<_>>()
+                        .join("\n")
                 }))
             }
             EdgeVerb::Remove { name } => {
