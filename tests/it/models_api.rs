@@ -1,6 +1,6 @@
 //! Models of the ops center: uploaded by curl and Python, checked at once, and refused by name.
 
-use crate::support::center::{Center, TOKEN, problem, version_id};
+use crate::support::center::{Center, TOKEN, problem, upload, version_id};
 use crate::support::fixture;
 use crate::support::process::run;
 use crate::support::python::python;
@@ -110,11 +110,11 @@ fn a_restart_in_the_middle_of_a_check_checks_again() {
 #[test]
 fn two_uploads_of_one_file_at_once_are_two_versions_of_one_blob() {
     let center = Center::start();
+    let (url, workspace) = (&center.url, center.workspace);
+    let one = || upload(url, workspace, "vision", &fixture("models/vision.onnx"));
     let ids: Vec<i64> = std::thread::scope(|scope| {
-        let uploads: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| center.upload("vision", &fixture("models/vision.onnx"))))
-            .collect();
-        uploads.into_iter().map(|upload| upload.join().unwrap()).collect()
+        let uploads: Vec<_> = (0..4).map(|_| scope.spawn(one)).collect();
+        uploads.into_iter().map(|upload| version_id(&upload.join().unwrap().json())).collect()
     });
     let mut uuids: Vec<Value> =
         ids.iter().map(|id| center.wait_for(*id)["model_version"].clone()).collect();
