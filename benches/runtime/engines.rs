@@ -21,8 +21,6 @@ pub(crate) struct Turn {
 
 /// Something that can run the model.
 pub(crate) trait Engine {
-    fn name(&self) -> &'static str;
-
     /// Runs so many times.
     fn run(&mut self, times: usize) -> Turn;
 }
@@ -79,10 +77,6 @@ impl Ours {
 }
 
 impl Engine for Ours {
-    fn name(&self) -> &'static str {
-        "ours"
-    }
-
     fn run(&mut self, times: usize) -> Turn {
         let rows = self.values.len() / self.row.iter().product::<usize>();
         let data = Data::F32(Cow::Borrowed(&self.values));
@@ -105,7 +99,8 @@ struct Tract {
 
 impl Tract {
     fn start(path: &Path, shape: &[usize], values: &[f32]) -> Option<Tract> {
-        let mut model = onnx().model_for_path(path).ok()?;
+        let onnx = onnx().with_ignore_output_shapes(true).with_ignore_value_info(true); // as we do
+        let mut model = onnx.model_for_path(path).ok()?;
         model.set_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), shape)).ok()?;
         let plan = Arc::new(TypedSimplePlan::new(model.into_optimized().ok()?).ok()?);
         let input = tract_ndarray::ArrayD::from_shape_vec(shape, values.to_vec()).ok()?;
@@ -117,10 +112,6 @@ impl Tract {
 }
 
 impl Engine for Tract {
-    fn name(&self) -> &'static str {
-        "tract"
-    }
-
     fn run(&mut self, times: usize) -> Turn {
         let run = || self.state.run(tvec!(self.input.clone())).unwrap();
         within(times, run, |outputs| {
@@ -149,10 +140,6 @@ impl Rten {
 }
 
 impl Engine for Rten {
-    fn name(&self) -> &'static str {
-        "rten"
-    }
-
     fn run(&mut self, times: usize) -> Turn {
         let run =
             || self.model.run_one(self.input.view().into(), Some(self.options.clone())).unwrap();
@@ -182,10 +169,6 @@ impl Onnxruntime {
 }
 
 impl Engine for Onnxruntime {
-    fn name(&self) -> &'static str {
-        "onnxruntime"
-    }
-
     fn run(&mut self, times: usize) -> Turn {
         let id = self.process.id().to_string();
         let before = cpu_nanoseconds(&id);

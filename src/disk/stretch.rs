@@ -178,7 +178,8 @@ mod tests {
             assert!(whole.capacity() <= 10);
             let picking = stretch.pick().unwrap();
             let mut last = vec![0; expected.len().min(2)];
-            picking.read_exact_at(&mut last, (expected.len() - last.len()) as u64).unwrap();
+            let from = expected.len() - last.len();
+            picking.read_exact_at(&mut last, from as u64).unwrap();
             assert!(expected.as_bytes().ends_with(&last));
             let behind = picking.read_exact_at(&mut [0], expected.len() as u64);
             assert_eq!(behind.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);

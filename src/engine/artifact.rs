@@ -4,8 +4,10 @@ use super::foreign;
 use crate::exit::{Exit, Failure};
 use crate::logging::AT_PULL;
 use crate::oci::{Descriptor, Digest, Manifest, Source, excerpt, media_type};
-use crate::pipeline::{Definition, DefinitionError, Step};
-use std::collections::BTreeSet;
+use crate::pipeline::{
+    Definition, DefinitionError, FILE_TYPE, FILE_TYPE_SIDE, ModelKey, SideFiles, Step,
+};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// What an artifact holds, by its manifest and its config; its layers need not be here yet.
 #[derive(Debug)]
@@ -13,6 +15,8 @@ pub(super) struct Artifact {
     pub(super) definition: Definition,
     /// The layers that hold the models of the steps, in the manifest's order, each once.
     pub(super) layers: Vec<Descriptor>,
+    /// The files beside those of models that keep weights elsewhere; they are among the layers.
+    pub(super) beside: HashMap<ModelKey, SideFiles>,
 }
 
 /// The artifact cannot be run, though all of it is there.
@@ -47,8 +51,9 @@ impl Artifact {
         config: &[u8],
     ) -> Result<Artifact, Failure> {
         let definition = definition(source, config, manifest)?;
-        let layers = model_layers(&definition, manifest)?;
-        Ok(Artifact { definition, layers })
+        let beside = beside(&definition, manifest);
+        let layers = model_layers(&definition, manifest, &beside)?;
+        Ok(Artifact { definition, layers, beside })
     }
 }
 
@@ -82,8 +87,34 @@ fn name(source: &Source) -> &str {
     }
 }
 
-fn model_layers(definition: &Definition, manifest: &Manifest) -> Result<Vec<Descriptor>, Failure> {
-    let mut wanted = BTreeSet::new();
+/// Which layers are files beside those of the steps' models, as their annotations say.
+fn beside(definition: &Definition, manifest: &Manifest) -> HashMap<ModelKey, SideFiles> {
+    let mut beside: HashMap<ModelKey, SideFiles> = HashMap::new();
+    let keys: HashSet<&ModelKey> = definition.steps.iter().flat_map(Step::models).collect();
+    for layer in &manifest.layers {
+        let annotation = |key: &str| layer.annotations.get(key).map(String::as_str);
+        if annotation(FILE_TYPE) != Some(FILE_TYPE_SIDE) {
+            continue;
+        }
+        // The location is looked up by the runtime, and never becomes a name on the disk.
+        let Some(location) = annotation("filename") else { continue };
+        let whose = (annotation("name"), annotation("version"));
+        let of = |key: &&&ModelKey| whose == (Some(&key.name), Some(&key.version));
+        for key in keys.iter().filter(of) {
+            let files = beside.entry((**key).clone()).or_default();
+            files.insert(location.to_owned(), layer.digest);
+        }
+    }
+    beside
+}
+
+fn model_layers(
+    definition: &Definition,
+    manifest: &Manifest,
+    beside: &HashMap<ModelKey, SideFiles>,
+) -> Result<Vec<Descriptor>, Failure> {
+    let mut wanted: BTreeSet<Digest> =
+        beside.values().flat_map(SideFiles::values).copied().collect();
     for key in definition.steps.iter().flat_map(Step::models) {
         wanted.insert(key.sha);
         if !manifest.layers.iter().any(|layer| layer.digest == key.sha) {
@@ -99,7 +130,7 @@ fn model_layers(definition: &Definition, manifest: &Manifest) -> Result<Vec<Desc
 ///
 /// The original calls some plain files a tar, for tools that take no other layer.
 fn unpacked(layer: Descriptor) -> Result<Descriptor, Failure> {
-    let is_original = layer.annotations.contains_key("wallaroo_file_type");
+    let is_original = layer.annotations.contains_key(FILE_TYPE);
     match media_type::packing(&layer.media_type) {
         Some(packing) if packing != "tar" || !is_original => {
             let media_type = excerpt(&layer.media_type);

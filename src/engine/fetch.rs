@@ -11,7 +11,7 @@ use crate::exit::Failure;
 use crate::http::client::Timeouts;
 use crate::logging::AT_PULL;
 use crate::oci::{CONFIG_BYTES_MAX, Descriptor, Digest, Source, Version};
-use crate::pipeline::Definition;
+use crate::pipeline::{Definition, ModelKey, SideFiles};
 use crate::registry::signature::Place;
 use crate::registry::{self, Action, Arrival, Remote, Retry, Shelf, Transfer};
 use std::collections::HashMap;
@@ -23,10 +23,12 @@ pub(super) struct Fetched {
     /// Of its manifest.
     pub(super) digest: Digest,
     pub(super) definition: Definition,
-    /// The file of each model that a step runs.
+    /// The file of each model that a step runs, and the files beside them.
     pub(super) files: HashMap<Digest, Stretch>,
     /// To be waited for before any of them runs.
     pub(super) verification: Verification,
+    /// Which of the files hold weights of a model whose own file does not.
+    pub(super) beside: HashMap<ModelKey, SideFiles>,
 }
 
 /// The manifest that `PIPELINE_URL` leads to at this moment, and where it was found.
@@ -106,7 +108,7 @@ impl Found<'_> {
     /// # Errors
     /// As [`find`]; what has come by then stays, and is not fetched again.
     pub(super) fn bring(self) -> Result<Fetched, Failure> {
-        let Artifact { definition, layers } = self.accept()?;
+        let Artifact { definition, layers, beside } = self.accept()?;
         let mut told = self.voice.layers(&layers);
         let own = Shelf::Directory(self.store.layout().clone());
         let shelf = match &self.origin {
@@ -139,7 +141,7 @@ impl Found<'_> {
         for layer in &layers {
             files.insert(layer.digest, shelf.blob_stretch(&layer.digest)?);
         }
-        Ok(Fetched { digest: self.manifest.digest, definition, files, verification })
+        Ok(Fetched { digest: self.manifest.digest, definition, files, beside, verification })
     }
 
     /// Decides whether this artifact may run here, before any of its models is fetched.

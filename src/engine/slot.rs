@@ -6,8 +6,8 @@ use crate::disk::Stretch;
 use crate::exit::{self, Exit, Failure};
 use crate::logging::{AT_LOAD, quoted};
 use crate::oci::Digest;
-use crate::pipeline::{Definition, ModelEntry, ModelKey, RUNTIME_ONNX};
-use crate::runtime::{Cache, Flow, FlowError, LoadError, Model, Pool, Shortage};
+use crate::pipeline::{Definition, ModelEntry, ModelKey, RUNTIME_ONNX, SideFiles};
+use crate::runtime::{Beside, Cache, Flow, FlowError, LoadError, Model, Pool, Shortage};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -91,12 +91,13 @@ impl Slot {
             };
             Failure::new(Exit::ModelRefused, error).hint(hint)
         };
-        let Fetched { digest, definition, files, verification } = fetched;
-        let loaded = load_all(&definition, &files, fitting, graphs, pool.threads());
+        let Fetched { digest, definition, files, beside, verification } = fetched;
+        let brought = Brought { files: &files, beside: &beside };
+        let loaded = load_all(&definition, brought, fitting, graphs, pool.threads());
         // Bytes that are not the model's may be why it does not load; nothing has run by now.
         verification.wait()?;
         let Loaded { models: loaded, fresh } = loaded.map_err(refused)?;
-        let flow = Flow::new(&definition, |key| loaded[&key.sha].clone())
+        let flow = Flow::new(&definition, |key| loaded[&(key.sha, beside.get(key))].clone())
             .map_err(|error| refused(SlotError::Steps(error)))?;
         warm_up(&flow, pool);
         // The last moment to refuse, at a start and before a switch.
@@ -141,45 +142,64 @@ fn fits(key: &ModelKey, shortage: Option<Shortage>, fitting: Fitting) -> Result<
     }
 }
 
+/// The files of a pipeline, and which of them hold weights of a model whose own file does not.
+#[derive(Clone, Copy)]
+struct Brought<'a> {
+    files: &'a HashMap<Digest, Stretch>,
+    beside: &'a HashMap<ModelKey, SideFiles>,
+}
+
+/// The files beside a model, by location.
+fn stretches(beside: &SideFiles, files: &HashMap<Digest, Stretch>) -> Beside {
+    let file = |digest: &Digest| files.get(digest).cloned();
+    let known =
+        beside.iter().filter_map(|(location, digest)| Some((location.clone(), file(digest)?)));
+    Beside::Known(known.collect())
+}
+
 /// The models of a pipeline by their files: those of two names may be one, which is not held twice.
-struct Loaded {
-    models: HashMap<Digest, Arc<Model>>,
+struct Loaded<'a> {
+    models: HashMap<(Digest, Option<&'a SideFiles>), Arc<Model>>,
     /// Those that were loaded from their files, and whose graphs are worth to be kept.
     fresh: Vec<(Digest, Arc<Model>)>,
 }
 
-fn load_all(
+fn load_all<'a>(
     definition: &Definition,
-    files: &HashMap<Digest, Stretch>,
+    Brought { files, beside }: Brought<'a>,
     fitting: Fitting,
     graphs: Option<&Arc<Cache>>,
     threads: usize,
-) -> Result<Loaded, SlotError> {
+) -> Result<Loaded<'a>, SlotError> {
     let mut loaded = Loaded { models: HashMap::new(), fresh: Vec::new() };
     for entry in &definition.models {
         // A definition may list models that no step runs; their files were not fetched.
         let Some(file) = files.get(&entry.key.sha) else { continue };
         runs_here(entry)?;
-        if let Ok(bytes) = file.bytes() {
-            // Loading tells of an unreadable one.
-            fits(&entry.key, Shortage::expected(bytes), fitting)?;
-        }
-        if let Entry::Vacant(place) = loaded.models.entry(entry.key.sha) {
+        let beside = beside.get(&entry.key);
+        let weights = beside.into_iter().flat_map(|beside| beside.iter());
+        let weights = weights.filter_map(|(_, digest)| files.get(digest));
+        // Loading tells of those that cannot be read.
+        let bytes = std::iter::once(file).chain(weights).filter_map(|it| it.bytes().ok()).sum();
+        fits(&entry.key, Shortage::expected(bytes), fitting)?;
+        if let Entry::Vacant(place) = loaded.models.entry((entry.key.sha, beside)) {
             let ModelKey { name, version, sha } = &entry.key;
             let start = Instant::now();
+            // A graph is kept by the digest of one file, which does not tell of those beside it.
+            let graphs = graphs.filter(|_| beside.is_none());
             let kept = graphs.and_then(|graphs| Model::kept(file, sha, graphs, threads));
+            let side_files = beside.map(|beside| stretches(beside, files)).unwrap_or_default();
             let from = if kept.is_some() { "graph" } else { "file" };
             let model = match kept {
                 Some(model) => model,
-                None => Model::load_stretch(file).map_err(|source| SlotError::Load {
-                    model: name.clone(),
-                    version: version.clone(),
-                    source,
+                None => Model::load_stretch(file, side_files).map_err(|source| {
+                    SlotError::Load { model: name.clone(), version: version.clone(), source }
                 })?,
             };
             let model = place.insert(Arc::new(model));
             let ms = start.elapsed().as_millis();
-            if from == "file" && file.bytes().is_ok_and(|bytes| KEPT_BYTES_MIN <= bytes) {
+            let may_be_kept = from == "file" && graphs.is_some();
+            if may_be_kept && file.bytes().is_ok_and(|bytes| KEPT_BYTES_MIN <= bytes) {
                 loaded.fresh.push((*sha, model.clone()));
             }
             log::info!(

@@ -2,6 +2,7 @@
 
 use crate::logging::{AT_PULL, announce};
 use crate::oci::{Descriptor, Digest, Source, excerpt};
+use crate::pipeline::FILE_TYPE;
 use std::collections::BTreeSet;
 
 /// Who listens.
@@ -86,7 +87,7 @@ fn layer_lines(layer: &Descriptor) -> String {
         layer.digest,
         annotation("filename"),
         annotation("name"),
-        annotation("wallaroo_file_type"),
+        annotation(FILE_TYPE),
         annotation("runtime"),
         annotation("version"),
     )

@@ -3,6 +3,7 @@
 use super::{KnownAnswers, RESERVED_NAME, Step, VALIDATIONS_MAX, wire};
 use crate::oci::Digest;
 use crate::tensor::Port;
+use std::collections::BTreeMap;
 
 /// Steps of one pipeline. The original's largest published pipelines have under ten.
 pub const STEPS_MAX: usize = 64;
@@ -58,6 +59,18 @@ pub struct ModelEntry {
 
 /// The one runtime of this engine, as artifacts name it.
 pub const RUNTIME_ONNX: &str = "onnx";
+
+/// The annotation that tells what the file of a layer is.
+pub const FILE_TYPE: &str = "wallaroo_file_type";
+
+/// An ONNX file.
+pub const FILE_TYPE_MODEL: &str = "model";
+
+/// A file beside the ONNX file of the model that the layer's annotations name, with weights of it.
+pub const FILE_TYPE_SIDE: &str = "external_data";
+
+/// The files beside a model's own, by the locations that it names.
+pub type SideFiles = BTreeMap<String, Digest>;
 
 /// Why a config blob is no pipeline definition that can run.
 #[derive(Debug, thiserror::Error)]

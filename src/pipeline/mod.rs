@@ -9,8 +9,8 @@ mod version;
 mod wire;
 
 pub use definition::{
-    Definition, DefinitionError, MODELS_MAX, ModelEntry, ModelKey, NAME_CHARS_MAX, RUNTIME_ONNX,
-    STEPS_MAX,
+    Definition, DefinitionError, FILE_TYPE, FILE_TYPE_MODEL, FILE_TYPE_SIDE, MODELS_MAX,
+    ModelEntry, ModelKey, NAME_CHARS_MAX, RUNTIME_ONNX, STEPS_MAX, SideFiles,
 };
 pub use known::{Difference, KNOWN_BYTES_MAX, KNOWN_ROWS_MAX, KnownAnswers};
 pub use record::{Record, ShadowOutputs};

@@ -51,15 +51,20 @@ pub enum LoadError {
     },
     /// Weights in files of their own.
     #[error(
-        "the model keeps the weights of {} tensors in a file beside it (first: `{first}`): \
-         save it with its weights inside",
-        count
+        "the model keeps the weights of {count} tensors in files beside it (first: `{first}`), and \
+         came without them: give the file by its path, or save it with its weights inside"
     )]
     ExternalData {
         /// Tensors with external data.
         count: usize,
         /// The name of the first.
         first: String,
+    },
+    /// Files beside the model that are not there, or not what it says.
+    #[error("the files beside the model cannot be used: {}", Faults(faults))]
+    SideFiles {
+        /// A sentence for each fault.
+        faults: Vec<String>,
     },
     /// Operators that this runtime does not know.
     #[error(

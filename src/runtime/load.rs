@@ -1,18 +1,20 @@
 //! From an ONNX file to a typed graph whose inputs and outputs are known by name.
 
+use super::Deadline;
 use super::cache::Cache;
 use super::error::{LoadError, contained};
 use super::late::Late;
+use super::onnx::{self as onnx_file, Beside};
 use super::plan::Plans;
-use super::{check, onnx as onnx_file, operators, values};
+use super::{check, operators, values};
 use crate::disk::Stretch;
 use crate::oci::Digest;
 use crate::tensor::{Dimension, Port};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tract_onnx::pb;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{DimLike, Symbol, TDim, ToDim};
@@ -27,9 +29,10 @@ const LOAD_STACK_BYTES: usize = 256 << 20;
 
 /// The operators of `com.microsoft` that we have. tract looks at names alone, and would take any
 /// other of that domain for ONNX's own of the same name: `Attention` has other inputs there.
-const CONTRIBUTED: [&str; 14] = [
+const CONTRIBUTED: [&str; 15] = [
     "BiasGelu",
     "DequantizeLinear",
+    "DynamicQuantizeLSTM",
     "FastGelu",
     "GatherBlockQuantized",
     "Gelu",
@@ -62,26 +65,29 @@ pub struct Model {
     pub(super) plans: Plans,
     /// There when the graph is typed for each request's sizes: the plans are its own then.
     pub(super) late: Option<Late>,
+    /// The files beside its own that its weights came from, by the locations that it names.
+    side_files: BTreeMap<String, Stretch>,
 }
 
 impl Model {
-    /// Reads, checks and types the ONNX file at `path`.
+    /// Reads, checks and types the ONNX file at `path`, with the files beside it that it names.
     ///
     /// # Errors
     /// When the file is no ONNX model, or not one that this runtime can run.
     pub fn load(path: &Path) -> Result<Model, LoadError> {
-        Model::load_stretch(&Stretch::whole(path.to_owned()))
+        Model::load_stretch(&Stretch::whole(path.to_owned()), Beside::of(path))
     }
 
-    /// Reads, checks and types the ONNX file that this stretch of a file is.
+    /// Reads, checks and types the ONNX file that this stretch of a file is; weights that it keeps
+    /// in other files are looked for `beside` it.
     ///
     /// # Errors
     /// As those of [`load`](Self::load).
-    pub fn load_stretch(file: &Stretch) -> Result<Model, LoadError> {
+    pub fn load_stretch(file: &Stretch, beside: Beside) -> Result<Model, LoadError> {
         let file = file.clone();
         in_time(move || {
             let onnx = framework();
-            Model::build(onnx_file::read(&file, &onnx)?, &onnx)
+            Model::build(onnx_file::read(&file, &onnx)?, &beside, &onnx)
         })
     }
 
@@ -112,7 +118,8 @@ impl Model {
         typed: TypedModel,
     ) -> Model {
         let plans = Plans::new(typed, symbols(&extents));
-        Model { inputs, outputs, extents, divisible, plans, late: None }
+        let side_files = BTreeMap::new();
+        Model { inputs, outputs, extents, divisible, plans, late: None, side_files }
     }
 
     /// As [`load`](Self::load), from the bytes of such a file.
@@ -122,11 +129,17 @@ impl Model {
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Model, LoadError> {
         in_time(move || {
             let onnx = framework();
-            Model::build(onnx_file::decode(bytes, &onnx)?, &onnx)
+            Model::build(onnx_file::decode(bytes, &onnx)?, &Beside::Nowhere, &onnx)
         })
     }
 
-    fn build(mut proto: pb::ModelProto, onnx: &tract_onnx::Onnx) -> Result<Model, LoadError> {
+    fn build(
+        mut proto: pb::ModelProto,
+        beside: &Beside,
+        onnx: &tract_onnx::Onnx,
+    ) -> Result<Model, LoadError> {
+        let side_files = onnx_file::bring_in(&mut proto, beside)?;
+        onnx_file::widen(&mut proto);
         check::survey(&proto, &|node| {
             let ours = match node.domain.as_str() {
                 "" | "ai.onnx.ml" => true,
@@ -173,20 +186,25 @@ impl Model {
                     *dimension = Dimension::Free("open".into()); // the sample's are one case
                 });
                 let plans = Plans::new(TypedModel::default(), symbols);
-                let late = Some(late);
-                return Ok(Model { inputs, outputs, extents, divisible: false, plans, late });
+                let (late, divisible) = (Some(late), false);
+                return Ok(Model { inputs, outputs, extents, divisible, plans, late, side_files });
             }
         };
         let outputs = outputs(&typed)?;
         let batches: Vec<&Extent> = extents.iter().filter_map(|extents| extents.first()).collect();
         let divisible = contained(|| divisible(&typed, &batches))?;
         let plans = Plans::new(typed, symbols);
-        Ok(Model { inputs, outputs, extents, divisible, plans, late: None })
+        Ok(Model { inputs, outputs, extents, divisible, plans, late: None, side_files })
     }
 
     /// What the model takes, in the graph's order.
     pub fn inputs(&self) -> &[Port] {
         &self.inputs
+    }
+
+    /// The files beside the model's own that hold weights of it, by the locations that it names.
+    pub fn side_files(&self) -> &BTreeMap<String, Stretch> {
+        &self.side_files
     }
 
     /// What the model gives, in the graph's order.
@@ -212,7 +230,8 @@ fn in_time<T: Send + 'static>(
     let (sender, receiver) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("load".into()).stack_size(LOAD_STACK_BYTES);
     let spawned = thread.spawn(move || {
-        let _ = sender.send(load()); // nobody listens any more when it was late
+        let limit = Instant::now() + Duration::from_secs(LOAD_SECONDS_MAX);
+        let _ = sender.send(Deadline::at(limit).during(load)); // nobody listens any more when it was late
     });
     let thread =
         spawned.map_err(|error| LoadError::Broke(format!("no thread to load it on: {error}")))?;

@@ -34,7 +34,7 @@ pub use deadline::Deadline;
 pub use error::{LoadError, RunError, Unsupported};
 pub use flow::{Flow, FlowError, Link, Outcome, ProveError, Shadow, Split};
 pub use load::Model;
-pub use onnx::FILE_BYTES_MAX;
+pub use onnx::{Beside, FILE_BYTES_MAX, SIDE_FILES_MAX};
 pub use pool::{Pool, PoolError, Turns};
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{InletId, OutletId, TypedModelPatch, TypedOp};
+use tract_onnx::tract_core::ops::change_axes::{AxisOp, IntoShape};
 use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::ops::matmul::pack::OptMatMulPack;
 use tract_onnx::tract_core::optim::{Optimizer, OptimizerSession, TypedPass};
@@ -58,24 +59,39 @@ impl TypedPass for PackTogether {
     }
 }
 
-/// The weight that this node packs, packed; none when it packs no weight, or one of several users.
+/// The weight that this node packs, packed; none when it packs no weight.
 fn packed(model: &TypedModel, node: &TypedNode) -> TractResult<Option<(usize, Const, TypedFact)>> {
-    let [input] = node.inputs.as_slice() else { return Ok(None) };
-    let weight = &model.node(input.node).outputs[input.slot];
-    let Some(tensor) = weight.fact.konst.clone().filter(|_| weight.successors.len() == 1) else {
-        return Ok(None);
-    };
     if !node.op_is::<OptMatMulPack>() {
         return Ok(None);
     }
-    let Some(outputs) = node.op.eval_out_of_plan(tvec!(tensor.into_tvalue()))? else {
-        return Ok(None);
-    };
+    let Some(weight) = weight(model, node)? else { return Ok(None) };
+    let Some(outputs) = node.op.eval_out_of_plan(tvec!(weight))? else { return Ok(None) };
     let [output] = outputs.as_slice() else { return Ok(None) };
     let exotic = model.outlet_fact(OutletId::new(node.id, 0))?.exotic_fact.clone();
     let constant = Const::new_with_opt_exotic_fact(output.clone().into_arc_tensor(), exotic)?;
     let fact = constant.output_facts(&[])?.remove(0);
     Ok(Some((node.id, constant, fact)))
+}
+
+/// What goes into a node of one input, when it is written down and used by nobody else, or is such a
+/// weight in another shape.
+fn weight(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TValue>> {
+    let [input] = node.inputs.as_slice() else { return Ok(None) };
+    let before = model.node(input.node);
+    let outlet = &before.outputs[input.slot];
+    if outlet.successors.len() != 1 {
+        return Ok(None);
+    }
+    if let Some(constant) = &outlet.fact.konst {
+        return Ok(Some(constant.clone().into_tvalue()));
+    }
+    // Those before it are other nodes, and a graph has no cycles: this ends.
+    if !(before.op_is::<IntoShape>() || before.op_is::<AxisOp>()) {
+        return Ok(None);
+    }
+    let Some(weight) = weight(model, before)? else { return Ok(None) };
+    let shaped = before.op.eval_out_of_plan(tvec!(weight))?;
+    Ok(shaped.and_then(|mut outputs| outputs.pop()))
 }
 
 #[cfg(test)]

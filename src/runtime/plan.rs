@@ -120,22 +120,26 @@ impl Plan {
     ) -> Result<TVec<TValue>, RunError> {
         let late = AtomicBool::new(false);
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let ran = contained(|| {
-            let mut state = match idle {
-                Some(state) => state,
-                None => self.plan.spawn()?,
-            };
-            let outputs = state.run_plan_with_eval(inputs, |context, state, node, inputs| {
-                if deadline.has_passed() {
-                    late.store(true, Relaxed);
-                    bail!("the deadline has passed");
-                }
-                eval(context, state, node, inputs)
-            })?;
-            Ok((outputs, state))
+        let ran = deadline.during(|| {
+            contained(|| {
+                let mut state = match idle {
+                    Some(state) => state,
+                    None => self.plan.spawn()?,
+                };
+                let outputs =
+                    state.run_plan_with_eval(inputs, |context, state, node, inputs| {
+                        if deadline.has_passed() {
+                            late.store(true, Relaxed);
+                            bail!("the deadline has passed");
+                        }
+                        eval(context, state, node, inputs)
+                    })?;
+                Ok((outputs, state))
+            })
         });
         let (outputs, state) = match ran {
-            Err(_) if late.load(Relaxed) => return Err(RunError::Late),
+            // A loop inside of a node looks at the deadline itself.
+            Err(_) if late.load(Relaxed) || deadline.has_passed() => return Err(RunError::Late),
             ran => ran?,
         };
         // A loop keeps what it carried, and the next run would go on from there.

@@ -26,12 +26,12 @@ tp = {name: getattr(T, name.upper()) for name in types}
 skipped = []
 
 
-def case(name, nodes, inputs, stored=(), kind=None, opset=17):
+def case(name, nodes, inputs, stored=(), kind=None, opset=17, output="y"):
     """One case; what onnxruntime does not run is none."""
     graph = h.make_graph(
         nodes, "g",
         [h.make_tensor_value_info(n, nh.from_array(v).data_type, list(v.shape)) for n, v in inputs],
-        [h.make_tensor_value_info("y", kind, None)],
+        [h.make_tensor_value_info(output, kind, None)],
         [nh.from_array(v, n) for n, v in stored],
     )
     sets = [h.make_opsetid("", opset), h.make_opsetid("com.microsoft", 1)]
@@ -164,6 +164,100 @@ for kind,gates,acts in (('LSTM',4,3),('GRU',3,2),('RNN',1,1)):
     for n,kw in (('plain',{}),('clip',dict(clip=.5)),('relu',dict(activations=['Relu']*acts)),('default',dict(activations=['Sigmoid','Tanh','Tanh'][:acts] if acts>1 else ['Tanh']))):
         case(f'{kind}_{n}',[h.make_node(kind,['a','w','r'],['y'],hidden_size=4,**kw)],[('a',Xs)],[('w',Wr),('r',R)],T.FLOAT)
     case(f'{kind}_lens',[h.make_node(kind,['a','w','r','','l'],['y'],hidden_size=4)],[('a',Xs),('l',np.array([5,3],np.int32))],[('w',Wr),('r',R)],T.FLOAT)
+# Recurrent layers in every form that onnxruntime runs: ways, lengths, functions, bounds, states.
+WAYS = ("forward", "reverse", "bidirectional")
+for kind, gates, functions in (("LSTM", 4, 3), ("GRU", 3, 2), ("RNN", 1, 1)):
+    for way, lens, more in itertools.product(WAYS, ("all", "short", "none"), ("plain", "states", "odd")):
+        steps, batch, width, hidden, d = 5, 3, 6, 4, 2 if way == "bidirectional" else 1
+        r = np.random.default_rng(gates)
+        normal = lambda *shape: r.normal(size=shape).astype(np.float32)
+        stored = [("w", normal(d, gates * hidden, width)), ("r", normal(d, gates * hidden, hidden))]
+        names, inputs, extra = ["a", "w", "r", "", "", "", "", ""], [("a", normal(steps, batch, width))], {}
+        if lens != "all":
+            names[4] = "l"
+            inputs.append(("l", np.array([5, 2, 3] if lens == "short" else [5, 0, 1], np.int32)))
+        if more != "plain":
+            stored += [("b", normal(d, 2 * gates * hidden)), ("h", normal(d, batch, hidden))]
+            names[3], names[5] = "b", "h"
+            if kind == "LSTM":
+                stored += [("c", normal(d, batch, hidden)), ("p", normal(d, 3 * hidden))]
+                names[6], names[7] = "c", "p"
+        if more == "odd":
+            odd = {1: ["Elu"], 2: ["HardSigmoid", "LeakyRelu"], 3: ["HardSigmoid", "ScaledTanh", "Softsign"]}[functions]
+            extra = dict(activations=odd * d, clip=0.7)
+            if kind == "LSTM":  # what they are without is not told by the specification
+                extra.update(activation_alpha=[0.3, 1.2] * d, activation_beta=[0.4, 0.8] * d)
+            if kind == "GRU":
+                extra["linear_before_reset"] = 1
+            if kind == "LSTM":
+                extra["input_forget"] = 1
+        while names[-1] == "":
+            names.pop()
+        made = ["y", "y_h"] + (["y_c"] if kind == "LSTM" else [])
+        for output in made:
+            if more != "plain" or output == "y":
+                case(f"{kind}_{way}_{lens}_{more}_{output}", [h.make_node(kind, names, made, hidden_size=hidden, direction=way, **extra)], inputs, stored, T.FLOAT, 17, output)
+for way, each, signed, lens in itertools.product(WAYS, (0, 1), (np.int8, np.uint8), (0, 1)):
+    d, steps, batch, width, hidden = 2 if way == "bidirectional" else 1, 7, 1, 10, 8
+    r = np.random.default_rng(5)
+    i = np.iinfo(signed)
+    weights = lambda inner: r.integers(i.min, i.max, (d, inner, 4 * hidden), dtype=signed)
+    zero = 0 if signed == np.int8 else 128
+    scale = lambda: np.abs(r.normal(size=(d, 4 * hidden) if each else (d,))).astype(np.float32) * np.float32(0.005)
+    zeros = lambda: np.full((d, 4 * hidden) if each else (d,), zero, signed)
+    stored = [("w", weights(width)), ("r", weights(hidden)), ("b", r.normal(size=(d, 8 * hidden)).astype(np.float32)), ("ws", scale()), ("wz", zeros()), ("rs", scale()), ("rz", zeros())]
+    inputs = [("a", r.normal(size=(steps, batch, width)).astype(np.float32))] + ([("l", np.array([4], np.int32))] if lens else [])
+    node = h.make_node("DynamicQuantizeLSTM", ["a", "w", "r", "b", "l" if lens else "", "", "", "", "ws", "wz", "rs", "rz"], ["y"], hidden_size=hidden, direction=way, **ms)
+    case(f"DynamicQuantizeLSTM_{way}_{each}_{signed.__name__}_{lens}", [node], inputs, stored, T.FLOAT)
+# Loops: counted, while a condition holds, both; values carried, grown and gathered; weights and
+# values from outside; a loop in a loop.
+def body(nodes, made, stored=(), carried=("v",), shape=None):
+    info = h.make_tensor_value_info
+    values = [info("i", T.INT64, []), info("c", T.BOOL, [])] + [info(n, T.FLOAT, shape) for n in carried]
+    ends = [info("go", T.BOOL, [])] + [info(n, T.FLOAT, None) for n in made]
+    return h.make_graph(nodes, "body", values, ends, [nh.from_array(v, n) for n, v in stored])
+
+
+n, F32 = h.make_node, lambda *v: np.array(v, np.float32)
+go, step = n("Identity", ["c"], ["go"]), n("Add", ["v", "one"], ["w"])
+small = n("ReduceSum", ["w"], ["s"], keepdims=0), n("Less", ["s", "top"], ["go"])
+one, top, x = ("one", F32(1)), ("top", np.float32(9)), ("x", F32(0.5, -1, 2))
+times = lambda v: ("m", np.array(v, np.int64))
+yes = ("yes", np.array(True))
+bodies = {
+    "counted": (body([go, step], ["w"], [one]), ["m", "", "x"], ["y"], [times(4)], []),
+    "counted_0": (body([go, step], ["w"], [one]), ["m", "", "x"], ["y"], [times(0)], []),
+    "gathered": (body([go, step, n("Mul", ["w", "w"], ["q"])], ["w", "q"], [one]), ["m", "", "x"], ["end", "y"], [times(4)], []),
+    "while": (body([step, *small], ["w"], [one, top]), ["", "yes", "x"], ["y"], [], [yes]),
+    "while_gathered": (body([step, *small, n("Identity", ["w"], ["q"])], ["w", "q"], [one, top]), ["", "yes", "x"], ["end", "y"], [], [yes]),
+    "both": (body([step, *small, n("Identity", ["w"], ["q"])], ["w", "q"], [one, top]), ["m", "yes", "x"], ["end", "y"], [times(2)], [yes]),
+    "never": (body([step, *small, n("Identity", ["w"], ["q"])], ["w", "q"], [one, top]), ["m", "no", "x"], ["y", "q"], [times(2)], [("no", np.array(False))]),
+    "round": (body([go, n("Cast", ["i"], ["f"], to=T.FLOAT), n("Add", ["v", "f"], ["w"])], ["w"]), ["m", "", "x"], ["y"], [times(5)], []),
+    "grown": (body([go, n("Concat", ["v", "one"], ["w"], axis=0)], ["w"], [one]), ["m", "", "x"], ["y"], [times(3)], []),
+    "weights": (body([go, n("MatMul", ["v", "weights"], ["z"]), n("Tanh", ["z"], ["w"])], ["w"]), ["m", "", "x"], ["y"], [times(3)], [("weights", np.eye(3, dtype=np.float32)[::-1].copy() / 2)]),
+    "outside": (body([go, n("Add", ["v", "x"], ["w"])], ["w"]), ["m", "", "x"], ["y"], [times(3)], []),
+    "two_carried": (body([go, n("Add", ["v", "u"], ["w"]), n("Identity", ["v"], ["t"])], ["w", "t"], carried=("v", "u")), ["m", "", "x", "x"], ["y", "end"], [times(6)], []),
+    "slices": (body([go, n("Gather", ["x", "i"], ["e"]), n("Add", ["v", "e"], ["w"]), n("Identity", ["e"], ["q"])], ["w", "q"]), ["m", "", "x"], ["end", "y"], [times(3)], []),
+}
+inner = body([n("Identity", ["c2"], ["go2"]), n("Add", ["v2", "one"], ["w2"])], ["w2"], [one])
+for info, name in zip((*inner.input, *inner.output), ("i2", "c2", "v2", "go2", "w2")):
+    info.name = name
+bodies["nested"] = (body([go, n("Loop", ["three", "", "v"], ["w"], body=inner)], ["w"], [("three", np.array(3, np.int64))]), ["m", "", "x"], ["y"], [times(2)], [])
+for name, (graph, names, made, dynamic, stored) in bodies.items():
+    for known in (False, True):
+        if known and dynamic:
+            inputs, more = [x], dynamic
+        elif not known:
+            inputs, more = [x, *dynamic], []
+        else:
+            continue
+        case(f"Loop_{name}_{'known' if known else 'given'}", [n("Loop", names, made, body=graph)], inputs, [*stored, *more], T.FLOAT, 17)
+# Bounds that are computed of a long input, so that no plan can have them built in.
+long = np.arange(100, dtype=np.float32) - 7
+bounds = [n("ReduceMin", ["a"], ["least"], keepdims=1), n("Cast", ["least"], ["minus_7"], to=T.INT64), n("Neg", ["minus_7"], ["plus_7"])]
+for name, start, end, step in (("ahead", "plus_7", "far", 1), ("behind", "minus_7", "far", 1), ("steps", "plus_7", "minus_7", 3), ("back", "minus_7", "near", -2), ("none", "minus_7", "plus_7", 1)):
+    stored = [("far", np.array([2**62])), ("near", np.array([-(2**62)])), ("axes", np.array([0])), ("step", np.array([step]))]
+    case(f"Slice_computed_{name}", [*bounds, n("Slice", ["a", start, end, "axes", "step"], ["y"])], [("a", long)], stored, T.FLOAT, 17)
 for v in (8,12,13):
     for ax in (1,2):
         for op in ('Softmax','LogSoftmax','Hardmax'):

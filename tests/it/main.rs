@@ -95,6 +95,8 @@ mod charts;
 
 // The commands that a publish prints, as their readers take them.
 mod handouts;
+// Weights in files beside a model.
+mod side_files;
 
 // Publishing, and other tools on what was published.
 mod publishing;

@@ -8,7 +8,7 @@ use crate::engine::{Variables, start_logging};
 use crate::exit::{self, Exit, Failure};
 use crate::logging::announce;
 use crate::oci::{CONFIG_BYTES_MAX, Descriptor, Source, Version};
-use crate::pipeline::ModelKey;
+use crate::pipeline::{ModelKey, SideFiles};
 use crate::registry::Layout;
 use serde::Serialize;
 use std::fmt::Write;
@@ -88,12 +88,15 @@ fn pipelines(store: &Store) -> Vec<Pipeline> {
 
 fn pipeline(layout: &Layout, role: &'static str, kept: Kept) -> Pipeline {
     match artifact(layout, &kept) {
-        Ok(Artifact { definition, layers }) => {
+        Ok(Artifact { definition, layers, beside }) => {
             let keys = definition.models.iter().map(|entry| &entry.key);
             let models: Vec<Model> = keys
                 .filter_map(|key| {
                     let layer = layers.iter().find(|layer| layer.digest == key.sha)?;
-                    Some(model(layout, key, layer))
+                    let others = beside.get(key).into_iter().flat_map(SideFiles::values);
+                    let others =
+                        layers.iter().filter(|one| others.clone().any(|it| *it == one.digest));
+                    Some(model(layout, key, layer, others))
                 })
                 .collect();
             let verified = models.iter().all(|model| model.verified);
@@ -119,8 +122,15 @@ fn artifact(layout: &Layout, kept: &Kept) -> Result<Artifact, Failure> {
     Artifact::read(&source, &manifest, &config)
 }
 
-fn model(layout: &Layout, key: &ModelKey, layer: &Descriptor) -> Model {
-    let problem = layout.verify_blob(layer).err().map(|error| exit::chain(&error));
+/// What is told of a model: it is right when the `others` beside its file are, too.
+fn model<'l>(
+    layout: &Layout,
+    key: &ModelKey,
+    layer: &'l Descriptor,
+    mut others: impl Iterator<Item = &'l Descriptor>,
+) -> Model {
+    let problem = |layer| layout.verify_blob(layer).err().map(|error| exit::chain(&error));
+    let problem = problem(layer).or_else(|| others.find_map(problem));
     Model {
         name: key.name.clone(),
         version: key.version.clone(),

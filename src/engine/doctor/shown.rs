@@ -114,11 +114,12 @@ fn brought(source: &Source, shown: Shown) -> Result<Option<Brought>, Failure> {
     let Shown { fetched, shelf, is_whole, .. } = shown;
     let (Some(shelf), true) = (shelf, is_whole) else { return Ok(None) };
     let config = shelf.read_blob(&fetched.manifest.config, CONFIG_BYTES_MAX)?;
-    let Artifact { definition, layers } = Artifact::read(source, &fetched.manifest, &config)?;
+    let Artifact { definition, layers, beside } =
+        Artifact::read(source, &fetched.manifest, &config)?;
     let files = layers.iter().map(|layer| Ok((layer.digest, shelf.blob_stretch(&layer.digest)?)));
     let files = files.collect::<Result<_, crate::registry::Error>>()?;
     let verification = Verification::on(shelf, layers)?;
-    Ok(Some(Brought { digest: fetched.digest, definition, files, verification }))
+    Ok(Some(Brought { digest: fetched.digest, definition, files, beside, verification }))
 }
 
 /// Loads the models and computes the rows, on a thread that is left behind when it takes too long.

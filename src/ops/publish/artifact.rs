@@ -1,8 +1,8 @@
 //! The published artifact: an OCI image manifest in the layout that the original's engine reads.
 
-use super::check::CheckedModel;
+use super::check::{CheckedModel, SideFile};
 use crate::oci::{Descriptor, Digest, Manifest, TITLE, media_type};
-use crate::pipeline::{Definition, ModelEntry};
+use crate::pipeline::{Definition, FILE_TYPE, FILE_TYPE_MODEL, FILE_TYPE_SIDE, ModelEntry};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -24,12 +24,14 @@ pub(in crate::ops) struct ModelFile<'a> {
     pub(in crate::ops) path: PathBuf,
     /// Bytes of the file.
     pub(in crate::ops) size_bytes: u64,
+    /// The files beside it that hold weights of it.
+    pub(in crate::ops) side_files: &'a [SideFile],
 }
 
 impl<'a> From<&'a CheckedModel> for ModelFile<'a> {
     fn from(model: &'a CheckedModel) -> ModelFile<'a> {
-        let CheckedModel { entry, path, size_bytes, .. } = model;
-        ModelFile { entry, path: path.clone(), size_bytes: *size_bytes }
+        let CheckedModel { entry, path, size_bytes, side_files, .. } = model;
+        ModelFile { entry, path: path.clone(), size_bytes: *size_bytes, side_files }
     }
 }
 
@@ -68,11 +70,15 @@ pub(in crate::ops) fn build<'a>(
     let mut files = Vec::new();
     for model in models {
         // Two models may share one file: it travels once.
-        if layers.iter().any(|layer| layer.digest == model.entry.key.sha) {
-            continue;
+        if !layers.iter().any(|layer| layer.digest == model.entry.key.sha) {
+            layers.push(layer(&model));
+            files.push(model.path.clone());
         }
-        layers.push(layer(&model));
-        files.push(model.path);
+        // A blob that is named twice is one: what differs is whose it is, and by what name.
+        for file in model.side_files {
+            layers.push(side_layer(model.entry, file));
+            files.push(file.path.clone());
+        }
     }
     let manifest = Manifest {
         media_type: media_type::MANIFEST.to_owned(),
@@ -98,5 +104,17 @@ fn layer(model: &ModelFile<'_>) -> Descriptor {
         .with_annotation(TITLE, &format!("{}.onnx", key.name))
         .with_annotation("runtime", &model.entry.runtime)
         .with_annotation("version", &key.version)
-        .with_annotation("wallaroo_file_type", "model")
+        .with_annotation(FILE_TYPE, FILE_TYPE_MODEL)
+}
+
+/// A file beside a model's own, under the name that the model has for it.
+fn side_layer(entry: &ModelEntry, file: &SideFile) -> Descriptor {
+    let key = &entry.key;
+    Descriptor::new(media_type::MODEL_WEIGHT, file.digest, file.size_bytes)
+        .with_annotation("filename", &file.location)
+        .with_annotation("name", &key.name)
+        .with_annotation(TITLE, &file.location)
+        .with_annotation("runtime", &entry.runtime)
+        .with_annotation("version", &key.version)
+        .with_annotation(FILE_TYPE, FILE_TYPE_SIDE)
 }

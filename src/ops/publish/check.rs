@@ -23,10 +23,25 @@ pub struct CheckedModel {
     pub path: PathBuf,
     /// Bytes of the file.
     pub size_bytes: u64,
+    /// The files beside it that hold weights of the model.
+    pub side_files: Vec<SideFile>,
     /// What it takes.
     pub inputs: Vec<Port>,
     /// What it gives.
     pub outputs: Vec<Port>,
+}
+
+/// A file beside a model's own, with weights that the model keeps there.
+#[derive(Debug)]
+pub struct SideFile {
+    /// What the model calls it.
+    pub location: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Of its bytes.
+    pub digest: Digest,
+    /// Bytes of the file.
+    pub size_bytes: u64,
 }
 
 /// Loads every model, runs a row of zeros through the steps, and derives the versions.
@@ -63,11 +78,14 @@ pub(super) fn check(
 
 fn checked_model(recipe: &ModelRecipe<PathBuf>) -> Result<(CheckedModel, Model), Failure> {
     let ModelRecipe { name, place: path, .. } = recipe;
-    let (sha, size_bytes) = digest_of(path).map_err(|error| {
-        let sentence =
-            format!("the file of model `{name}`, {}, cannot be read: {error}", path.display());
-        Failure::new(Exit::Usage, sentence)
-    })?;
+    let digest_of = |path: &Path| {
+        digest_of(path).map_err(|error| {
+            let sentence =
+                format!("the file of model `{name}`, {}, cannot be read: {error}", path.display());
+            Failure::new(Exit::Usage, sentence)
+        })
+    };
+    let (sha, size_bytes) = digest_of(path)?;
     if let Some(shortage) = Shortage::expected(size_bytes) {
         log::warn!("model `{name}`: {shortage}: it is tried, and may be ended by the system");
     }
@@ -76,7 +94,14 @@ fn checked_model(recipe: &ModelRecipe<PathBuf>) -> Result<(CheckedModel, Model),
         Failure::new(Exit::ModelRefused, CheckError::Load { model, source })
             .hint("nothing was published; export a model that loads, and publish again")
     })?;
-    let version = recipe.version.clone().unwrap_or_else(|| derived_version(&sha));
+    let mut side_files = Vec::new();
+    for (location, file) in model.side_files() {
+        let (location, path) = (location.clone(), file.path().to_owned());
+        let (digest, size_bytes) = digest_of(&path)?;
+        side_files.push(SideFile { location, path, digest, size_bytes });
+    }
+    let content = content(&sha, &side_files);
+    let version = recipe.version.clone().unwrap_or_else(|| derived_version(&content));
     let entry = ModelEntry {
         key: ModelKey { name: name.clone(), version, sha },
         runtime: RUNTIME_ONNX.to_owned(),
@@ -84,7 +109,22 @@ fn checked_model(recipe: &ModelRecipe<PathBuf>) -> Result<(CheckedModel, Model),
     };
     fit::fields_match(&entry, &model)?;
     let (inputs, outputs) = (model.inputs().to_vec(), model.outputs().to_vec());
-    Ok((CheckedModel { entry, path: path.clone(), size_bytes, inputs, outputs }, model))
+    let path = path.clone();
+    Ok((CheckedModel { entry, path, size_bytes, side_files, inputs, outputs }, model))
+}
+
+/// What a model is: its file, and where its weights are in others, those too. Two trainings of one
+/// net may have the same file, and weights of their own beside it.
+fn content(sha: &Digest, side_files: &[SideFile]) -> Digest {
+    if side_files.is_empty() {
+        return *sha;
+    }
+    let mut hasher = Hasher::new();
+    hasher.update(sha.hex().as_bytes());
+    for SideFile { location, digest, .. } in side_files {
+        hasher.update(format!("\n{} {location}", digest.hex()).as_bytes());
+    }
+    hasher.finish()
 }
 
 /// Why a model is not published.

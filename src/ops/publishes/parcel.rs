@@ -136,7 +136,8 @@ impl Parcel {
 fn model_file<'a>(layout: &Layout, entry: &'a ModelEntry) -> Result<ModelFile<'a>, Failure> {
     let path = layout.blob_path(&entry.key.sha);
     match std::fs::metadata(&path) {
-        Ok(found) => Ok(ModelFile { entry, path, size_bytes: found.len() }),
+        // An ops center takes models whose weights are in their own file.
+        Ok(found) => Ok(ModelFile { entry, path, size_bytes: found.len(), side_files: &[] }),
         Err(error) => {
             let sentence =
                 format!("the file of model `{}` cannot be read: {error}", entry.key.name);

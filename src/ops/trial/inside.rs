@@ -6,7 +6,7 @@ use crate::disk::Stretch;
 use crate::exit::{self, Exit, Failure};
 use crate::ops::publish::fit;
 use crate::pipeline::Definition;
-use crate::runtime::{Flow, LoadError, Model, Pool, RunError, census};
+use crate::runtime::{Beside, Flow, LoadError, Model, Pool, RunError, census};
 use std::collections::BTreeMap;
 use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
@@ -70,7 +70,7 @@ fn end_with_the_center(mut input: impl Read + Send + 'static) {
 pub(super) fn examine(file: &Path) -> Facts {
     let stretch = Stretch::whole(file.to_owned());
     let before = resident("VmRSS:");
-    let mut facts = match Model::load_stretch(&stretch) {
+    let mut facts = match Model::load_stretch(&stretch, Beside::Nowhere) {
         Ok(model) => tried(model),
         Err(error) => {
             let unsupported = match &error {
@@ -85,6 +85,7 @@ pub(super) fn examine(file: &Path) -> Facts {
                 | LoadError::Unsound { .. }
                 | LoadError::Late { .. }
                 | LoadError::ExternalData { .. }
+                | LoadError::SideFiles { .. }
                 | LoadError::UnsupportedType { .. }
                 | LoadError::Refused(_)
                 | LoadError::Broke(_) => Vec::new(),
@@ -157,7 +158,7 @@ pub(super) fn assemble(config: &str, files: &BTreeMap<String, PathBuf>) -> Resul
                 Failure::new(Exit::ModelRefused, format!("model `{name}` cannot be loaded: {what}"))
             };
             let file = files.get(&sha).ok_or_else(|| refused("its file is not there".into()))?;
-            let model = Model::load_stretch(&Stretch::whole(file.clone()))
+            let model = Model::load_stretch(&Stretch::whole(file.clone()), Beside::Nowhere)
                 .map_err(|error| refused(exit::chain(&error)))?;
             loaded.insert(sha.clone(), Arc::new(model));
         }

@@ -26,7 +26,8 @@ use crate::tensor::{Dimension, ElementType, Port};
 use bytes::{Reader, Unkept, Writer};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
 use tract_onnx::tract_core::internal::SymbolScope;
 use weights::{Source, Stored};
 
@@ -40,7 +41,8 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 /// What a kept graph leaves free of the disk, in bytes: the journal and the next pipeline come first.
 const ROOM_BYTES_MIN: u64 = 64 << 20;
 
-/// Graphs kept at most; a pipeline has some three models, and two pipelines are kept.
+/// Graphs kept at most, the oldest is dropped first; a pipeline has some three models, and two
+/// pipelines are kept.
 const FILES_MAX: usize = 32;
 
 /// Where graphs are kept, a file for each model's digest.
@@ -48,13 +50,19 @@ const FILES_MAX: usize = 32;
 pub struct Cache {
     directory: PathBuf,
     build: OnceLock<Digest>,
+    /// What stays free of the disk.
+    room_bytes: u64,
+    /// Models whose graphs were found or kept since the program started. One that is served from an
+    /// image layout of someone else's is of no pipeline that is stored here.
+    used: Mutex<BTreeSet<Digest>>,
 }
 
 impl Cache {
     /// Keeps graphs in this directory, which is made when the first one is.
     #[must_use]
     pub fn new(directory: PathBuf) -> Cache {
-        Cache { directory, build: OnceLock::new() }
+        let (build, used) = (OnceLock::new(), Mutex::default());
+        Cache { directory, build, room_bytes: ROOM_BYTES_MIN, used }
     }
 
     /// The model as it was kept, its weights read by so many threads; what does not fit this file,
@@ -63,9 +71,12 @@ impl Cache {
         let path = self.path(digest);
         let kept = disk::read_whole(&path, FILE_BYTES_MAX).unwrap_or_default()?;
         let model = contained(|| Ok(self.read(&kept, digest, file, threads))).ok().flatten();
-        if model.is_none() {
-            log::debug!("the kept graph of {digest} is of no use here, and is made again");
-            let _ = std::fs::remove_file(&path); // the next one takes its place anyway
+        match model {
+            Some(_) => self.uses(digest),
+            None => {
+                log::debug!("the kept graph of {digest} is of no use here, and is made again");
+                let _ = std::fs::remove_file(&path); // the next one takes its place anyway
+            }
         }
         model
     }
@@ -123,23 +134,43 @@ impl Cache {
     fn put(&self, digest: &Digest, bytes: &[u8]) -> Result<(), disk::Error> {
         disk::make_directory(&self.directory)?;
         disk::sweep(&self.directory)?;
-        let is_room = disk::free_bytes(&self.directory)? >= bytes.len() as u64 + ROOM_BYTES_MIN;
-        let few = std::fs::read_dir(&self.directory).is_ok_and(|all| all.count() < FILES_MAX);
-        match is_room && few && bytes.len() as u64 <= FILE_BYTES_MAX {
-            true => disk::write_durably(&self.path(digest), bytes),
-            false => Ok(()),
+        let wanted = (bytes.len() as u64).saturating_add(self.room_bytes);
+        if disk::free_bytes(&self.directory)? < wanted || FILE_BYTES_MAX < bytes.len() as u64 {
+            return Ok(());
+        }
+        self.drop_oldest();
+        self.uses(digest);
+        disk::write_durably(&self.path(digest), bytes)
+    }
+
+    fn uses(&self, digest: &Digest) {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest);
+    }
+
+    /// Makes place for one more file.
+    fn drop_oldest(&self) {
+        let entries = std::fs::read_dir(&self.directory).into_iter().flatten().flatten();
+        let mut files: Vec<(SystemTime, PathBuf)> = entries
+            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+            .collect();
+        files.sort();
+        let more = (files.len() + 1).saturating_sub(FILES_MAX);
+        for (_, path) in files.iter().take(more) {
+            let _ = std::fs::remove_file(path); // one too many is no harm
         }
     }
 
-    /// Takes away the graphs of all models but these; gives how many, and their bytes.
+    /// Takes away the graphs of all models but these and those in use; gives how many, and their
+    /// bytes.
     ///
     /// # Errors
     /// When one cannot be removed.
     pub fn sweep(&self, keep: &BTreeSet<Digest>) -> Result<(u64, u64), disk::Error> {
         let (mut files, mut bytes) = (0, 0);
         let Ok(entries) = std::fs::read_dir(&self.directory) else { return Ok((0, 0)) };
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for entry in entries.flatten() {
-            let is_kept = keep.iter().any(|digest| self.path(digest) == entry.path());
+            let is_kept = keep.union(&used).any(|digest| self.path(digest) == entry.path());
             if is_kept || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
                 continue;
             }

@@ -25,7 +25,6 @@ const GRAPHS_DEEP_MAX: usize = 16;
 pub(super) struct Findings {
     pub(super) faults: Vec<String>,
     missing: BTreeMap<String, Vec<String>>,
-    external: Vec<String>,
     nodes: usize,
     initialisers: usize,
 }
@@ -42,10 +41,6 @@ pub(in super::super) fn survey(
     findings.graph(graph, &Scope::top(), known, 0);
     if findings.nodes > NODES_MAX {
         return Err(LoadError::TooManyNodes { found: findings.nodes, limit: NODES_MAX });
-    }
-    if let Some(first) = findings.external.first() {
-        let count = findings.external.len();
-        return Err(LoadError::ExternalData { count, first: first.clone() });
     }
     if !findings.missing.is_empty() {
         let missing = findings.missing.into_iter();
@@ -108,10 +103,8 @@ impl Findings {
     }
 
     fn tensor(&mut self, tensor: &tract_onnx::pb::TensorProto) {
-        match tensors::check(tensor) {
-            Ok(()) => {}
-            Err(tensors::Fault::External) => self.external.push(tensor.name.clone()),
-            Err(tensors::Fault::Told(sentence)) => self.fault(sentence),
+        if let Err(sentence) = tensors::check(tensor) {
+            self.fault(sentence);
         }
     }
 

@@ -1,34 +1,14 @@
 //! A stored tensor: its type is one of ours, and its data are as long as its shape says.
 
 use tract_onnx::pb::TensorProto;
-use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
+use tract_onnx::pb::tensor_proto::DataType;
 
 /// The dimensions of one tensor; networks have up to six or seven.
 const DIMENSIONS_MAX: usize = 64;
 
-/// What is wrong with a tensor.
-pub(super) enum Fault {
-    /// Its data lie in another file.
-    External,
-    /// In a sentence.
-    Told(String),
-}
-
-/// Whether the tensor can be read.
-pub(super) fn check(tensor: &TensorProto) -> Result<(), Fault> {
-    let told =
-        |what: String| Err(Fault::Told(format!("the stored tensor `{}` {what}", tensor.name)));
-    if tensor.data_location == Some(DataLocation::External as i32) {
-        let location = tensor.external_data.iter().find(|entry| entry.key == "location");
-        let place = location.map_or("", |entry| entry.value.as_str());
-        let outside = place.starts_with(['/', '\\'])
-            || place.split(['/', '\\']).any(|part| part == "..")
-            || place.contains(':');
-        return match outside {
-            true => told(format!("wants its data from `{place}`, outside of the model's folder")),
-            false => Err(Fault::External),
-        };
-    }
+/// Whether the tensor can be read; a sentence where it cannot.
+pub(super) fn check(tensor: &TensorProto) -> Result<(), String> {
+    let told = |what: String| Err(format!("the stored tensor `{}` {what}", tensor.name));
     if tensor.dims.len() > DIMENSIONS_MAX {
         return told(format!(
             "has {} dimensions, more than the {DIMENSIONS_MAX} that are allowed",

@@ -1,12 +1,14 @@
 //! Reads an ONNX file: within limits, as leniently as the readers that exporters are tried with.
 //!
 //! ```text
-//! bytes ──tidy──▶ bytes that every protobuf decoder takes ──decode──▶ messages ──settle──▶ messages
+//! bytes ──tidy──▶ bytes that every protobuf decoder takes ──decode──▶ messages ──inline, settle──▶ messages
 //! ```
 //! Google's reader skips what it does not know and what has another type than it expects; tract's
 //! decoder gives up there. So the bytes are walked once before it, by the schema, and what is out of
 //! place is blanked where it stands.
 
+mod beside;
+mod inline;
 mod schema;
 mod settle;
 mod stored;
@@ -14,8 +16,12 @@ mod tidy;
 mod unfold;
 mod varint;
 mod whole;
+mod widen;
 
+pub(super) use beside::bring_in;
+pub use beside::{Beside, SIDE_FILES_MAX};
 pub(super) use stored::raw_data;
+pub(super) use widen::widen;
 
 use super::error::{LoadError, contained};
 use crate::disk::Stretch;
@@ -55,6 +61,7 @@ pub(super) fn decode(mut bytes: Vec<u8>, onnx: &tract_onnx::Onnx) -> Result<Mode
         Err(super::error::Trouble::Refused(source)) => return Err(LoadError::NotOnnx(source)),
         Err(trouble) => return Err(trouble.into()),
     };
+    inline::inline(&mut model)?;
     settle::settle(&mut model);
     Ok(model)
 }

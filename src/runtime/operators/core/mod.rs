@@ -7,7 +7,10 @@ mod branch;
 mod cast;
 mod dynamic;
 mod gemm;
+mod recurrent;
+mod repeat;
 mod scaling;
+mod slice;
 mod steps;
 mod whole;
 mod within;
@@ -23,6 +26,10 @@ use tract_onnx::tract_hir::internal::InferenceOp;
 
 /// Where tract's own operator is kept when ours takes its name: no exporter would name this.
 const TRACTS_CAST: &str = "Cast of tract";
+const TRACTS_GRU: &str = "GRU of tract";
+const TRACTS_LSTM: &str = "LSTM of tract";
+const TRACTS_RNN: &str = "RNN of tract";
+const TRACTS_SLICE: &str = "Slice of tract";
 
 /// Operators that `onnx/whole` makes of those that files have.
 pub(in super::super) const REQUANTIZE: &str = "Requantize of whole numbers";
@@ -32,20 +39,33 @@ pub(in super::super) const QUANTIZED_MEAN: &str = "Mean of whole numbers";
 /// Puts ours into the register, over tract's where it has one of the name.
 pub(super) fn register(onnx: &mut Onnx) {
     let register = &mut onnx.op_register;
-    for (name, aside) in [("Cast", TRACTS_CAST), ("LayerNormalization", within::TRACTS_LAYER_NORM)]
-    {
+    let kept = [
+        ("Cast", TRACTS_CAST),
+        ("GRU", TRACTS_GRU),
+        ("LayerNormalization", within::TRACTS_LAYER_NORM),
+        ("LSTM", TRACTS_LSTM),
+        ("RNN", TRACTS_RNN),
+        ("Slice", TRACTS_SLICE),
+    ];
+    for (name, kept) in kept {
         if let Some(tracts) = register.0.remove(name) {
-            register.insert(aside, tracts);
+            register.insert(kept, tracts);
         }
     }
     register.insert("Cast", cast::cast);
     register.insert("DequantizeLinear", scaling::dequantize_linear);
     register.insert("DynamicQuantizeLinear", dynamic::dynamic_quantize_linear);
+    register.insert("DynamicQuantizeLSTM", recurrent::dynamic_quantize_lstm);
     register.insert("Gemm", gemm::gemm);
+    register.insert("GRU", recurrent::gru);
     register.insert("If", branch::branch);
     register.insert("LayerNormalization", within::layer_normalization);
-    register.insert("Upsample", upsample);
+    register.insert("Loop", repeat::repeat);
+    register.insert("LSTM", recurrent::lstm);
     register.insert("QuantizeLinear", scaling::quantize_linear);
+    register.insert("RNN", recurrent::rnn);
+    register.insert("Slice", slice::slice);
+    register.insert("Upsample", upsample);
     register.insert(REQUANTIZE, whole::requantize);
     register.insert(QUANTIZED_SUM, whole::sum);
     register.insert(QUANTIZED_MEAN, whole::mean);
