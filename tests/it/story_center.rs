@@ -270,6 +270,7 @@ fn edges_are_found_by_tag_and_state_and_their_names_are_taken_once() {
         (json!({ "pipeline_publish_id": publish["id"], "name": "d", "tags": [""] }), 400, "tags"),
         (json!({ "pipeline_publish_id": 999, "name": "d" }), 404, "unknown"),
         (json!({ "name": "d" }), 400, "body"),
+        (json!([publish["id"], "d", ["a"]]), 400, "body"),
     ] {
         let reply = author.post("pipelines/add_edge_to_publish", &order);
         assert_eq!(reply.refused(status)["kind"], kind, "{order}");
