@@ -176,7 +176,10 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
         let body = if body.is_empty() { b"{}".as_slice() } else { body.trim_ascii_start() };
         // A list would be read as an object's values in the order of our fields.
         if body.first() != Some(&b'{') {
-            return Err(Problem::bad("body", "the body is not the JSON of this path: send an object"));
+            return Err(Problem::bad(
+                "body",
+                "the body is not the JSON of this path: send an object",
+            ));
         }
         serde_json::from_slice(body).map_err(|error| {
             Problem::bad("body", format!("the body is not the JSON of this path: {error}"))
