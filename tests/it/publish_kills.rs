@@ -1,7 +1,7 @@
 //! Kills of the ops center at any moment of a publish: what was acknowledged is there, and no publish is stuck.
 
-use crate::support::center::Center;
 use crate::support::edge::Random;
+use crate::support::founded::Center;
 use crate::support::publishing::Author;
 use crate::support::registry::{Auth, Registry};
 use potoroo::oci::Reference;

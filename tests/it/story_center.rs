@@ -1,7 +1,7 @@
 //! The contract's story by the ops center: upload, save, publish, add an edge, run what is printed, infer.
 
-use crate::support::center::{Center, command};
 use crate::support::engine::Engine;
+use crate::support::founded::{Center, command};
 use crate::support::front::{Front, Way};
 use crate::support::golden;
 use crate::support::publishing::{Author, docker_environment, until};
@@ -211,10 +211,8 @@ fn two_who_publish_one_version_at_once_get_the_same_digests() {
     for key in ["digest", "pipeline_url", "helm"] {
         assert_eq!(first[key], second[key]);
     }
-    let listed = author.post(
-        "pipelines/list_publishes_for_pipeline",
-        &json!({ "pipeline_id": saved.pipeline }),
-    );
+    let listed = author
+        .post("pipelines/list_publishes_for_pipeline", &json!({ "pipeline_id": saved.pipeline }));
     assert_eq!(listed.ok()["publishes"].as_array().unwrap().len(), 2);
 }
 
@@ -248,7 +246,8 @@ fn edges_are_found_by_tag_and_state_and_their_names_are_taken_once() {
     let center = Center::start();
     let author = Author::of(&center);
     let publish = author.published(author.save("fraud", "fraud.onnx").id);
-    for (name, tags) in [("a", json!(["north"])), ("b", json!(["north", "cold"])), ("c", json!([]))] {
+    for (name, tags) in [("a", json!(["north"])), ("b", json!(["north", "cold"])), ("c", json!([]))]
+    {
         let order = json!({ "pipeline_publish_id": publish["id"], "name": name, "tags": tags });
         assert_eq!(author.post("pipelines/add_edge_to_publish", &order).status, 201);
     }
@@ -271,6 +270,7 @@ fn edges_are_found_by_tag_and_state_and_their_names_are_taken_once() {
         (json!({ "pipeline_publish_id": publish["id"], "name": "d", "tags": [""] }), 400, "tags"),
         (json!({ "pipeline_publish_id": 999, "name": "d" }), 404, "unknown"),
         (json!({ "name": "d" }), 400, "body"),
+        (json!([publish["id"], "d", ["a"]]), 400, "body"),
     ] {
         let reply = author.post("pipelines/add_edge_to_publish", &order);
         assert_eq!(reply.refused(status)["kind"], kind, "{order}");

@@ -173,7 +173,14 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
     /// A problem of status 400 that says what is missing or of another type, 413 when it is too large.
     pub(in crate::ops) fn json<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
         let body = self.body(JSON_BYTES_MAX, "a JSON body")?;
-        let body = if body.is_empty() { b"{}".as_slice() } else { &body };
+        let body = if body.is_empty() { b"{}".as_slice() } else { body.trim_ascii_start() };
+        // A list would be read as an object's values in the order of our fields.
+        if body.first() != Some(&b'{') {
+            return Err(Problem::bad(
+                "body",
+                "the body is not the JSON of this path: send an object",
+            ));
+        }
         serde_json::from_slice(body).map_err(|error| {
             Problem::bad("body", format!("the body is not the JSON of this path: {error}"))
         })

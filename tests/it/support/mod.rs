@@ -15,6 +15,7 @@ pub mod layout;
 pub mod ops;
 pub mod process;
 pub mod proxy;
+pub mod publishing;
 pub mod python;
 pub mod registry;
 pub mod scripted;

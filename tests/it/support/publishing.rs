@@ -1,7 +1,7 @@
 //! The way from a model to a publish by the API of an ops center, as its clients go it.
 
-use super::center::{Center, Client, Reply};
 use super::fixture;
+use super::founded::{Center, Client, Reply};
 use super::process::PATIENCE;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
