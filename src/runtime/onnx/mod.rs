@@ -7,6 +7,7 @@
 //! decoder gives up there. So the bytes are walked once before it, by the schema, and what is out of
 //! place is blanked where it stands.
 
+mod join;
 mod schema;
 mod settle;
 mod tidy;
