@@ -21,7 +21,10 @@ use tract_onnx::prelude::TractResult;
 use tract_onnx::tract_core::internal::TractErrorContext;
 use tract_onnx::tract_hir::internal::InferenceOp;
 
-/// Where tract's own operator is kept when ours takes its name: no exporter would name this.
+/// How the names end under which tract's own operators are kept where ours take theirs.
+pub(in super::super) const ASIDE: &str = " of tract";
+
+/// Where tract's `Cast` is kept.
 const TRACTS_CAST: &str = "Cast of tract";
 
 /// Operators that `onnx/whole` makes of those that files have.
@@ -32,18 +35,15 @@ pub(in super::super) const QUANTIZED_MEAN: &str = "Mean of whole numbers";
 /// Puts ours into the register, over tract's where it has one of the name.
 pub(super) fn register(onnx: &mut Onnx) {
     let register = &mut onnx.op_register;
-    for (name, aside) in [("Cast", TRACTS_CAST), ("LayerNormalization", within::TRACTS_LAYER_NORM)]
-    {
-        if let Some(tracts) = register.0.remove(name) {
-            register.insert(aside, tracts);
-        }
+    if let Some(tracts) = register.0.remove("Cast") {
+        register.insert(TRACTS_CAST, tracts);
     }
+    within::register(register);
     register.insert("Cast", cast::cast);
     register.insert("DequantizeLinear", scaling::dequantize_linear);
     register.insert("DynamicQuantizeLinear", dynamic::dynamic_quantize_linear);
     register.insert("Gemm", gemm::gemm);
     register.insert("If", branch::branch);
-    register.insert("LayerNormalization", within::layer_normalization);
     register.insert("Upsample", upsample);
     register.insert("QuantizeLinear", scaling::quantize_linear);
     register.insert(REQUANTIZE, whole::requantize);
