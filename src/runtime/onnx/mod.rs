@@ -9,6 +9,7 @@
 
 mod beside;
 mod inline;
+mod join;
 mod schema;
 mod settle;
 mod stored;

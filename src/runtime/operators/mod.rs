@@ -6,7 +6,7 @@ mod ml;
 mod top;
 mod wide_sigmoid;
 
-pub(super) use self::core::{QUANTIZED_MEAN, QUANTIZED_SUM, REQUANTIZE};
+pub(super) use self::core::{ASIDE, QUANTIZED_MEAN, QUANTIZED_SUM, REQUANTIZE};
 use integer_sum::IntegerSum;
 use top::Top;
 use tract_onnx::Onnx;

@@ -24,7 +24,10 @@ use tract_onnx::prelude::TractResult;
 use tract_onnx::tract_core::internal::TractErrorContext;
 use tract_onnx::tract_hir::internal::InferenceOp;
 
-/// Where tract's own operator is kept when ours takes its name: no exporter would name this.
+/// How the names end under which tract's own operators are kept where ours take theirs.
+pub(in super::super) const ASIDE: &str = " of tract";
+
+/// Where tract's `Cast` is kept.
 const TRACTS_CAST: &str = "Cast of tract";
 const TRACTS_GRU: &str = "GRU of tract";
 const TRACTS_LSTM: &str = "LSTM of tract";
@@ -42,7 +45,6 @@ pub(super) fn register(onnx: &mut Onnx) {
     let kept = [
         ("Cast", TRACTS_CAST),
         ("GRU", TRACTS_GRU),
-        ("LayerNormalization", within::TRACTS_LAYER_NORM),
         ("LSTM", TRACTS_LSTM),
         ("RNN", TRACTS_RNN),
         ("Slice", TRACTS_SLICE),
@@ -52,6 +54,7 @@ pub(super) fn register(onnx: &mut Onnx) {
             register.insert(kept, tracts);
         }
     }
+    within::register(register);
     register.insert("Cast", cast::cast);
     register.insert("DequantizeLinear", scaling::dequantize_linear);
     register.insert("DynamicQuantizeLinear", dynamic::dynamic_quantize_linear);
@@ -59,7 +62,6 @@ pub(super) fn register(onnx: &mut Onnx) {
     register.insert("Gemm", gemm::gemm);
     register.insert("GRU", recurrent::gru);
     register.insert("If", branch::branch);
-    register.insert("LayerNormalization", within::layer_normalization);
     register.insert("Loop", repeat::repeat);
     register.insert("LSTM", recurrent::lstm);
     register.insert("QuantizeLinear", scaling::quantize_linear);

@@ -1,6 +1,6 @@
 //! Quantised operators that count in whole numbers and round once at the end, as onnxruntime's do.
-//!
-//! Exporters do not know these names: `onnx/whole` puts them in the place of those that they write.
+
+// Exporters do not know the names of these: `onnx/whole` puts them in the place of what they write.
 
 use super::integer;
 use super::steps::{Integer, Limits, Steps, by_integer};

@@ -1,30 +1,65 @@
-//! Operators of tract's whose axis must be one of their input's: it counts without an end otherwise.
+//! Operators of tract's that trust the rank of their input: too few axes make it read beyond them, or never end.
 
-use super::{integer, tracts};
-use tract_onnx::model::ParsingContext;
+use super::{ASIDE, integer, tracts};
+use tract_onnx::model::{OnnxOpRegister, ParsingContext};
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_hir::infer::{Factoid, InferenceNode};
 use tract_onnx::tract_hir::internal::InferenceOp;
 
-/// Where tract's operator is kept when ours takes its name: no exporter would name this.
-pub(super) const TRACTS_LAYER_NORM: &str = "LayerNormalization of tract";
+/// Operators whose input has a batch, and channels: tract reads the second extent unchecked.
+const OVER_CHANNELS: [&str; 14] = [
+    "AveragePool",
+    "BatchNormalization",
+    "Conv",
+    "ConvInteger",
+    "ConvTranspose",
+    "GlobalAveragePool",
+    "GlobalLpPool",
+    "GlobalMaxPool",
+    "GroupNormalization",
+    "InstanceNormalization",
+    "LRN",
+    "LpPool",
+    "MaxPool",
+    "QLinearConv",
+];
 
-/// `runtime/check` asks for the axes of a model's graph, and cannot of those inside of its nodes:
-/// what a body's inputs are is known when the body is inferred, here.
-pub(super) fn layer_normalization(
+/// The one whose axis tract counts up to, whatever it is.
+const OVER_AXIS: &str = "LayerNormalization";
+
+/// Puts a guard before each of them. `runtime/check` asks for ranks and axes in a model's graph,
+/// and cannot in those inside of its nodes: what the inputs of a body are is known when the body is
+/// inferred, here.
+pub(super) fn register(register: &mut OnnxOpRegister) {
+    for name in OVER_CHANNELS.into_iter().chain([OVER_AXIS]) {
+        if let Some(tracts) = register.0.remove(name) {
+            register.0.insert(aside(name), tracts);
+            register.insert(name, within);
+        }
+    }
+}
+
+/// Where tract's operator is kept.
+fn aside(name: &str) -> String {
+    format!("{name}{ASIDE}")
+}
+
+fn within(
     context: &ParsingContext<'_>,
     node: &NodeProto,
 ) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
-    let (inner, outer) = tracts(context, node, TRACTS_LAYER_NORM)?;
-    Ok((Box::new(Within { inner, axis: integer(node, "axis", -1) }), outer))
+    let (inner, outer) = tracts(context, node, &aside(&node.op_type))?;
+    let axis = (node.op_type == OVER_AXIS).then(|| integer(node, "axis", -1));
+    Ok((Box::new(Within { inner, axis }), outer))
 }
 
 #[derive(Debug, Clone)]
 struct Within {
     inner: Box<dyn InferenceOp>,
-    axis: i64,
+    /// The axis that the input must have; without one, it has a batch and channels.
+    axis: Option<i64>,
 }
 
 impl PartialEq for Within {
@@ -37,11 +72,16 @@ impl Eq for Within {}
 
 impl Within {
     fn fits(&self, rank: usize) -> TractResult<()> {
-        let (axis, rank) = (self.axis, rank as i64);
-        ensure!(
-            (-rank..rank).contains(&axis),
-            "it has the axis {axis}, and its input {rank} dimensions"
-        );
+        match self.axis {
+            Some(axis) => {
+                let sound = (-(rank as i64)..rank as i64).contains(&axis);
+                ensure!(sound, "it has the axis {axis}, and its input {rank} dimensions");
+            }
+            None => ensure!(
+                rank > 1,
+                "it wants a batch and channels, and its input has {rank} dimensions"
+            ),
+        }
         Ok(())
     }
 }
