@@ -5,7 +5,9 @@
 
 mod branch;
 mod cast;
+mod compress;
 mod gemm;
+mod pool;
 mod recurrent;
 mod repeat;
 mod scaling;
@@ -42,9 +44,11 @@ pub(super) fn register(onnx: &mut Onnx) {
         }
     }
     register.insert("Cast", cast::cast);
+    register.insert("Compress", compress::compress);
     register.insert("DequantizeLinear", scaling::dequantize_linear);
     register.insert("DynamicQuantizeLSTM", recurrent::dynamic_quantize_lstm);
     register.insert("Gemm", gemm::gemm);
+    register.insert("GlobalLpPool", pool::global_lp_pool);
     register.insert("GRU", recurrent::gru);
     register.insert("If", branch::branch);
     register.insert("Loop", repeat::repeat);
