@@ -12,7 +12,7 @@ mod stretch;
 
 pub use hold::{hold, remove_unheld, sweep};
 pub use space::free_bytes;
-pub use stretch::{Reading, Stretch};
+pub use stretch::{Picking, Reading, Stretch};
 
 /// The ending of a file that is being written; one left behind may be deleted.
 pub const UNFINISHED: &str = ".unfinished";
@@ -44,6 +44,19 @@ pub fn make_directory(path: &Path) -> Result<(), Error> {
     match fs::create_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         Err(error) => Err(failed(Step::MakeDirectory, path)(error)),
+        Ok(()) => sync_directory(directory_of(path)),
+    }
+}
+
+/// Makes a name that leads to another place, written as seen from where the name is, so that it
+/// outlives a power cut; whatever has the name already keeps it.
+///
+/// # Errors
+/// When it cannot be made or its directory not be synced.
+pub fn make_link(path: &Path, leads_to: &Path) -> Result<(), Error> {
+    match std::os::unix::fs::symlink(leads_to, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(failed(Step::Link, path)(error)),
         Ok(()) => sync_directory(directory_of(path)),
     }
 }
@@ -198,6 +211,8 @@ pub enum Step {
     SyncDirectory,
     /// Making a directory.
     MakeDirectory,
+    /// Making a name that leads to another place.
+    Link,
     /// Waiting for another process to be done with it.
     Lock,
     /// Taking a file away.
@@ -217,6 +232,7 @@ impl Step {
             Self::Rename => "give its name to",
             Self::SyncDirectory => "sync the directory",
             Self::MakeDirectory => "make the directory",
+            Self::Link => "make the link",
             Self::Lock => "lock",
             Self::Remove => "remove",
             Self::Measure => "see how much room is left at",

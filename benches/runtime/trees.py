@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""The tree models of benches/runtime.rs, and onnxruntime as their peer.
+"""The tree models of benches/runtime.
 
     trees.py make DIR     writes DIR/NAME.onnx and DIR/features.f32, the same bytes on every run
-    trees.py serve DIR    runs what standard input asks for: lines of `NAME ROWS TIMES`
 
 The models are grown at random, not learned: what they cost is their shape, and that is as of
 
@@ -10,9 +9,6 @@ The models are grown at random, not learned: what they cost is their shape, and 
 - xgboost: 100 trees of depth 6, missing values have a side, one score;
 - lightgbm: 100 trees of 31 leaves that grow where most rows are, missing values have a side;
 - passing: no tree, an operator that makes each value 0 or 1.
-
-`serve` answers each line once it is done with one line: the sum of the scores of the first class. It runs one
-thread, and hands the same buffers over each time (IOBinding), so that Python adds 2 to 3 us to a run.
 """
 
 import sys
@@ -150,35 +146,5 @@ def make(directory):
         (directory / f"{name}.onnx").write_bytes(ensemble(name).SerializeToString())
 
 
-def serve(directory):
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    features, bindings = rows(), {}
-
-    def binding(name, count):
-        if (name, count) not in bindings:
-            session = onnxruntime.InferenceSession(
-                str(directory / f"{name}.onnx"), options, providers=["CPUExecutionProvider"]
-            )
-            bound = session.io_binding()
-            bound.bind_cpu_input("features", features[:count])
-            for output in session.get_outputs():
-                kind = np.int64 if output.type == "tensor(int64)" else np.float32
-                shape = [count] + output.shape[1:]
-                value = onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(shape, kind))
-                bound.bind_ortvalue_output(output.name, value)
-            bindings[name, count] = session, bound
-        return bindings[name, count]
-
-    for line in sys.stdin:
-        name, count, times = line.split()
-        session, bound = binding(name, int(count))
-        for _ in range(int(times)):
-            session.run_with_iobinding(bound)
-        print(float(bound.copy_outputs_to_cpu()[-1][:, 0].sum()), flush=True)
-
-
 if __name__ == "__main__":
-    {"make": make, "serve": serve}[sys.argv[1]](Path(sys.argv[2]))
+    make(Path(sys.argv[2]))

@@ -32,6 +32,8 @@ pub(crate) fn published(fixture: &str, home: &Path) -> String {
         name: None,
         target: Target::Layout(home.join("layout")),
         engine_url: None,
+        cpus: "1".parse().unwrap(),
+        chart: None,
         signing: None,
     };
     publish(&order).unwrap().pipeline_url

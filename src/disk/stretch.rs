@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Take};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Where bytes are on the disk, to be read as if they were a file of their own.
@@ -30,11 +31,11 @@ impl Stretch {
         Self { path, part: Some(Part { offset, bytes }) }
     }
 
-    /// So many bytes of this stretch from its `offset` on; the caller sees to it that it has them.
+    /// So many bytes of it from `offset` on, both counted within it.
     #[must_use]
-    pub fn cut(&self, offset: u64, bytes: u64) -> Self {
-        let before = self.part.map_or(0, |part| part.offset);
-        Self::part(self.path.clone(), before.saturating_add(offset), bytes)
+    pub fn within(&self, offset: u64, bytes: u64) -> Self {
+        let start = self.part.map_or(0, |part| part.offset);
+        Self::part(self.path.clone(), start.saturating_add(offset), bytes)
     }
 
     /// The file that it is in.
@@ -60,6 +61,19 @@ impl Stretch {
         }
     }
 
+    /// Opens it to be read here and there.
+    ///
+    /// # Errors
+    /// When the file is not there or cannot be read.
+    pub fn pick(&self) -> io::Result<Picking> {
+        let file = File::open(&self.path)?;
+        let (offset, bytes) = match self.part {
+            Some(part) => (part.offset, part.bytes),
+            None => (0, file.metadata()?.len()),
+        };
+        Ok(Picking { file, offset, bytes })
+    }
+
     /// Opens it at its beginning.
     ///
     /// # Errors
@@ -77,11 +91,47 @@ impl Stretch {
     }
 }
 
+/// An open stretch that is read here and there, by several threads at once.
+#[derive(Debug)]
+pub struct Picking {
+    file: File,
+    offset: u64,
+    bytes: u64,
+}
+
+impl Picking {
+    /// How many bytes it had when it was opened.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Fills `buffer` with what is from this byte of the stretch on.
+    ///
+    /// # Errors
+    /// When the stretch ends before, or the file cannot be read.
+    pub fn read_exact_at(&self, buffer: &mut [u8], from: u64) -> io::Result<()> {
+        let end = from.checked_add(buffer.len() as u64);
+        match end.is_some_and(|end| end <= self.bytes) {
+            true => self.file.read_exact_at(buffer, self.offset + from),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
 /// An open stretch, which takes exactly the memory that it needs when it is read at once.
 #[derive(Debug)]
 pub struct Reading {
     left: Take<File>,
     part: bool,
+}
+
+impl Reading {
+    /// How many bytes it had when it was opened, less those of a part that were read since.
+    #[must_use]
+    pub fn bytes_left(&self) -> u64 {
+        self.left.limit()
+    }
 }
 
 impl Read for Reading {
@@ -116,14 +166,23 @@ mod tests {
             (Stretch::whole(path.clone()), "0123456789"),
             (Stretch::part(path.clone(), 3, 4), "3456"),
             (Stretch::part(path.clone(), 8, 4), "89"),
-            (Stretch::part(path.clone(), 3, 4).cut(1, 2), "45"),
-            (Stretch::whole(path.clone()).cut(7, 3), "789"),
-            (Stretch::part(path, 3, 0), ""),
+            (Stretch::part(path.clone(), 3, 0), ""),
+            (Stretch::whole(path.clone()).within(2, 3), "234"),
+            (Stretch::part(path, 3, 4).within(1, 2), "45"),
         ] {
             let (mut whole, mut first) = (Vec::new(), [0; 2]);
+            // A part may say more than its file has.
+            assert!(stretch.open().unwrap().bytes_left() >= expected.len() as u64);
             stretch.open().unwrap().read_to_end(&mut whole).unwrap();
             assert_eq!(whole, expected.as_bytes());
             assert!(whole.capacity() <= 10);
+            let picking = stretch.pick().unwrap();
+            let mut last = vec![0; expected.len().min(2)];
+            let from = expected.len() - last.len();
+            picking.read_exact_at(&mut last, from as u64).unwrap();
+            assert!(expected.as_bytes().ends_with(&last));
+            let behind = picking.read_exact_at(&mut [0], expected.len() as u64);
+            assert_eq!(behind.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
             let count = stretch.open().unwrap().read(&mut first).unwrap();
             assert_eq!(&first[..count], &whole[..count]);
         }

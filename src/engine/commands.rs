@@ -5,6 +5,7 @@ mod models;
 pub use models::models;
 
 use super::config::{self, Config};
+use super::fetch::Fetched;
 use super::keeper::Keeper;
 use super::store::Store;
 use super::voice::Voice;
@@ -30,13 +31,14 @@ pub fn pull(variables: Variables) -> Result<(), Failure> {
     let keeper = Keeper { config, store, pool: Arc::new(pool) };
     // A person who asks for it by name wants it, whatever was wrong with it before.
     keeper.store.pardon()?;
-    let fetched = keeper.fetch(Voice::Contract)?;
-    keeper.adopt(fetched.digest)?;
+    let Fetched { digest, verification, .. } = keeper.fetch(Voice::Contract)?;
+    verification.wait()?;
+    keeper.adopt(digest)?;
     let place = match &keeper.config.source {
         Source::Registry(_) => format!("in {}", keeper.store.directory().display()),
         Source::Layout { path, .. } => format!("where it was, in {}", path.display()),
     };
-    announce(&format!("Pipeline {} is whole and verified {place}", fetched.digest));
+    announce(&format!("Pipeline {digest} is whole and verified {place}"));
     Ok(())
 }
 

@@ -17,6 +17,7 @@ mod settings;
 mod trust;
 
 pub use super::proof::Proving;
+pub use super::slot::Fitting;
 use environment::{Environment, malformed};
 pub(super) use partial::Partial;
 pub use settings::{SETTINGS, Setting};
@@ -62,6 +63,8 @@ pub struct Config {
     pub trust: Trust,
     /// What the known answers of a pipeline lead to.
     pub proving: Proving,
+    /// What the expectation that a model will not fit into the memory leads to.
+    pub fitting: Fitting,
     /// Where fetched models are kept.
     pub persist: PathBuf,
     /// Registries that may be asked without TLS.
@@ -118,6 +121,7 @@ impl Config {
         let tls = environment.tls();
         let trust = environment.trust();
         let proving = environment.proving();
+        let fitting = environment.fitting();
         let persist = environment.persist();
         let _checked = debug_wanted(&environment.variables).map_err(|problem| {
             environment.problems.push(problem);
@@ -140,6 +144,7 @@ impl Config {
                 tls,
                 trust,
                 proving,
+                fitting,
                 persist,
                 plain_http,
                 tls_only,

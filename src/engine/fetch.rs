@@ -4,6 +4,7 @@ use super::artifact::Artifact;
 use super::config::Config;
 use super::store::Store;
 use super::trust;
+use super::verification::Verification;
 use super::voice::Voice;
 use crate::disk::Stretch;
 use crate::exit::Failure;
@@ -16,7 +17,7 @@ use crate::registry::{self, Action, Arrival, Remote, Retry, Shelf, Transfer};
 use std::collections::HashMap;
 use std::time::Instant;
 
-/// A pipeline whose files are on this device, whole and verified.
+/// A pipeline whose files are on this device, and verified once their verification is waited for.
 #[derive(Debug)]
 pub(super) struct Fetched {
     /// Of its manifest.
@@ -24,6 +25,8 @@ pub(super) struct Fetched {
     pub(super) definition: Definition,
     /// The file of each model that a step runs, and the files beside them.
     pub(super) files: HashMap<Digest, Stretch>,
+    /// To be waited for before any of them runs.
+    pub(super) verification: Verification,
     /// Which of the files hold weights of a model whose own file does not.
     pub(super) beside: HashMap<ModelKey, SideFiles>,
 }
@@ -115,24 +118,30 @@ impl Found<'_> {
                 &own
             }
             Origin::Shelf(shelf) => {
-                for layer in &layers {
-                    let _proof = shelf.verify_blob(layer)?;
-                    told.whole(layer);
-                }
+                layers.iter().for_each(|layer| told.whole(layer));
                 shelf
             }
             Origin::Store => {
                 for layer in &layers {
-                    self.store.verify(layer)?;
+                    if !self.store.layout().has_blob(layer)? {
+                        self.store.verify(layer)?; // says what is missing
+                    }
                 }
                 &own
             }
+        };
+        let unproven: Vec<Descriptor> =
+            layers.iter().filter(|layer| !self.store.has_proven(&layer.digest)).cloned().collect();
+        let verification = match (&self.origin, unproven.is_empty()) {
+            (Origin::Remote(_), _) | (Origin::Store, true) => Verification::right(),
+            (Origin::Shelf(_), _) => Verification::on(shelf.clone(), layers.clone())?,
+            (Origin::Store, false) => Verification::on(shelf.clone(), unproven)?,
         };
         let mut files = HashMap::new();
         for layer in &layers {
             files.insert(layer.digest, shelf.blob_stretch(&layer.digest)?);
         }
-        Ok(Fetched { digest: self.manifest.digest, definition, files, beside })
+        Ok(Fetched { digest: self.manifest.digest, definition, files, beside, verification })
     }
 
     /// Decides whether this artifact may run here, before any of its models is fetched.

@@ -103,13 +103,16 @@ impl Keeper {
             self.store.try_out(digest)?;
         }
         // Whatever the loading of a new pipeline does, the one that answers must not mind.
-        let proving = self.config.proving;
-        let loaded = catch_unwind(AssertUnwindSafe(|| Slot::load(fetched, &self.pool, proving)));
+        let Config { fitting, proving, .. } = *self.config;
+        let graphs = Some(self.store.graphs());
+        let load = || Slot::load(fetched, &self.pool, fitting, proving, graphs);
+        let loaded = catch_unwind(AssertUnwindSafe(load));
         let loaded = loaded.unwrap_or_else(|_| {
             Err(Failure::new(Exit::ModelRefused, "the loading of the pipeline broke"))
         });
         if let Err(failure) = &loaded
             && is_new
+            && failure.exit != Exit::Corrupt // the disk is to blame, and the pipeline may be right
             && let Err(unwritten) = self.store.refuse(digest, &exit::chain(&*failure.error))
         {
             log::warn!(target: AT_LOAD, "{}", crate::logging::quoted("msg", &unwritten.report()));

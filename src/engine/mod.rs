@@ -19,6 +19,7 @@ mod keeper;
 mod progress;
 mod start;
 mod updates;
+mod verification;
 mod voice;
 
 mod live;

@@ -41,6 +41,8 @@ pub(super) struct Page {
     models: Html,
     /// What the known answers came to.
     proof: Html,
+    /// A word about it at the top, where it is bad.
+    differs: Html,
     /// What the form says about rows.
     hint: Html,
     /// What the commands' file holds, where they send one.
@@ -87,6 +89,7 @@ impl Page {
             gives: signature(slot.flow.outputs()),
             models,
             proof: proof(&slot.proof),
+            differs: differs(&slot.proof),
             hint: hint(inputs, sample.is_some()),
             file: if sample.is_some() { Html::default() } else { file(inputs) },
             sample,
@@ -170,6 +173,7 @@ impl Page {
                 ("infer", command("/infer")),
                 ("models", self.models.clone()),
                 ("proof", self.proof.clone()),
+                ("differs", self.differs.clone()),
             ],
         )
     }
@@ -188,6 +192,19 @@ fn proof(proof: &Proof) -> Html {
         .lines()
         .iter()
         .fold(Html::default(), |lines, line| lines.markup("<p>").text(line).markup("</p>\n"))
+}
+
+/// What nobody should overlook who opens the page.
+fn differs(proof: &Proof) -> Html {
+    let said = match proof.failures() {
+        0 => return Html::default(),
+        1 => "1 output differs".to_owned(),
+        many => format!("{many} outputs differ"),
+    };
+    Html::default()
+        .markup("<div><dt>Known answers</dt><dd><a class=\"status stopping\" href=\"#known\">")
+        .text(&said)
+        .markup("</a></dd></div>\n")
 }
 
 fn answered(record: &[u8]) -> Html {

@@ -69,15 +69,19 @@ impl Proof {
     }
 
     /// What does not hold, shortened.
-    fn sentence(&self) -> Option<String> {
+    pub(super) fn sentence(&self) -> Option<String> {
         match self {
             Proof::None => None,
             Proof::Held { differences, .. } if differences.is_empty() => None,
             Proof::Held { rows, differences } => {
                 let listed: Vec<String> =
                     differences.iter().take(LISTED_MAX).map(Difference::to_string).collect();
+                let more = match differences.len().saturating_sub(LISTED_MAX) {
+                    0 => String::new(),
+                    more => format!("; and {more} more"),
+                };
                 Some(format!(
-                    "{} outputs of {rows} known rows differ: {}",
+                    "{} outputs of {rows} known rows differ: {}{more}",
                     differences.len(),
                     listed.join("; ")
                 ))

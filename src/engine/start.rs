@@ -6,7 +6,7 @@ use super::slot::Slot;
 use super::store::Kept;
 use super::updates::{Outcome, Updates};
 use crate::exit::{self, Exit, Failure};
-use crate::logging::{AT_START, announce};
+use crate::logging::{AT_START, announce, quoted};
 use crate::oci::Digest;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -37,8 +37,13 @@ pub(super) fn start(
     if let Some(fetched) = keeper.pinned() {
         // No network has a say in what a digest names.
         say_starting();
-        let slot = adopted(keeper, fetched)?;
-        return Ok((slot, Updates::spawn(keeper, hangups, None)?));
+        match adopted(keeper, fetched) {
+            Err(failure) if failure.exit == Exit::Corrupt => {
+                // As if it were not there: what is damaged is fetched again.
+                log::warn!(target: AT_START, "{}", quoted("msg", &failure.report()));
+            }
+            adopted => return Ok((adopted?, Updates::spawn(keeper, hangups, None)?)),
+        }
     }
     let kept = keeper.kept();
     // Of no room: who sends learns whether this start still waits for it.

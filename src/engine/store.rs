@@ -12,6 +12,7 @@ use crate::exit::{Exit, Failure};
 use crate::logging::AT_START;
 use crate::oci::{Descriptor, Digest, Source, Tag};
 use crate::registry::{self, Layout, Swept};
+use crate::runtime::Cache;
 use lock::Lock;
 use state::{State, Trying};
 use std::collections::BTreeSet;
@@ -20,6 +21,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The image layout with everything that was fetched.
 pub(super) const LAYOUT: &str = "store";
+
+/// The graphs of models, as they were loaded; all of it may be deleted at any time.
+pub(super) const GRAPHS: &str = "graphs";
 
 /// How often a new pipeline may end the engine while it is loaded, before the one that did answer
 /// is served instead: once and twice may be a power cut, three times is the pipeline.
@@ -32,6 +36,8 @@ pub(super) struct Store {
     state: Mutex<State>,
     /// Whether the state file could be read: without it, it is not known what is of use.
     is_known: bool,
+    /// What the loading of models came to, for the next start.
+    graphs: Arc<Cache>,
     /// Blobs that were read through and found right since the engine started.
     proven: Mutex<BTreeSet<Digest>>,
     clock: Arc<dyn Clock>,
@@ -80,6 +86,7 @@ impl Store {
         });
         Ok(Store {
             directory: directory.to_owned(),
+            graphs: Arc::new(Cache::new(directory.join(GRAPHS))),
             layout,
             state: Mutex::new(state),
             is_known,
@@ -91,6 +98,10 @@ impl Store {
 
     pub(super) fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    pub(super) fn graphs(&self) -> &Arc<Cache> {
+        &self.graphs
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -123,6 +134,11 @@ impl Store {
             proven.insert(*proof.digest());
         }
         Ok(())
+    }
+
+    /// Whether the blob was read through since the engine started, and was right.
+    pub(super) fn has_proven(&self, digest: &Digest) -> bool {
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
     }
 
     /// These blobs were verified while they came.
@@ -255,6 +271,8 @@ impl Store {
             }
         }
         let mut swept = self.layout.sweep(&needed)?;
+        let (files, bytes) = self.graphs.sweep(&needed).map_err(disk_failure)?;
+        swept += Swept { files, bytes };
         swept.files += disk::sweep(&self.directory).map_err(disk_failure)? as u64;
         Ok(swept)
     }

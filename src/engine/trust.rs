@@ -5,7 +5,10 @@ use crate::exit::{self, Exit, Failure};
 use crate::logging::AT_PULL;
 use crate::oci::{Digest, Source};
 use crate::registry::Layout;
-use crate::registry::signature::{Kept, Keyring, Place, Unvouched, Vouched, attached, check};
+use crate::registry::signature::{
+    Attached, Kept, Keyring, Place, Unvouched, Vouched, attached, check,
+};
+use std::path::Path;
 
 /// Where signatures are kept below the persistent directory.
 const SIGNATURES: &str = "signatures";
@@ -48,25 +51,43 @@ fn vouched(
     digest: &Digest,
     place: Option<&dyn Place>,
 ) -> Result<Vouched, Failure> {
+    let (vouched, found) = looked_for(&config.source, &config.persist, keys, digest, place)?;
+    let is_fetched = matches!(config.source, Source::Registry(_));
+    if let (true, Some(found)) = (is_fetched, found) {
+        let kept = Kept::below(config.persist.join(SIGNATURES));
+        kept.keep(digest, &found)?;
+        kept.forget(&|it| it == digest || store.blob_path(it).exists())?;
+    }
+    Ok(vouched)
+}
+
+/// Who vouches for the pipeline with this digest, and the signatures that say so where they are not
+/// kept yet; nothing is changed on the device.
+///
+/// # Errors
+/// When no signature by a key of the ring is found, or `place` cannot be asked.
+pub(super) fn looked_for(
+    source: &Source,
+    persist: &Path,
+    keys: &Keyring,
+    digest: &Digest,
+    place: Option<&dyn Place>,
+) -> Result<(Vouched, Option<Vec<Attached>>), Failure> {
     // A layout is named by a path that says nothing of what the pipeline is called.
-    let name = match &config.source {
+    let name = match source {
         Source::Registry(reference) => Some(&reference.repository),
         Source::Layout { .. } => None,
     };
-    let kept = Kept::below(config.persist.join(SIGNATURES));
+    let kept = Kept::below(persist.join(SIGNATURES));
     let (found, flaws) = kept.of(digest);
     let refused = match check(keys, &found, flaws, digest, name) {
-        Ok(vouched) => return Ok(vouched),
+        Ok(vouched) => return Ok((vouched, None)),
         Err(refused) => refused,
     };
     let Some(place) = place else { return Err(unsigned(refused)) };
     let (found, flaws) = attached(place, digest)?;
     let vouched = check(keys, &found, flaws, digest, name).map_err(unsigned)?;
-    if name.is_some() {
-        kept.keep(digest, &found)?;
-        kept.forget(&|it| it == digest || store.blob_path(it).exists())?;
-    }
-    Ok(vouched)
+    Ok((vouched, Some(found)))
 }
 
 fn unsigned(refused: Unvouched) -> Failure {

@@ -30,6 +30,14 @@ pub enum BundleError {
         /// The first line is 1.
         line: usize,
     },
+    /// A value that cannot stand in a line.
+    #[error(
+        "the value of {key} cannot stand in a bundle: it takes letters, digits and the signs . _ - : / @ [ ]"
+    )]
+    Value {
+        /// Its key.
+        key: &'static str,
+    },
 }
 
 impl Bundle {
@@ -60,6 +68,28 @@ impl Bundle {
         Ok(Bundle(entries))
     }
 
+    /// A bundle of these keys and values.
+    ///
+    /// # Errors
+    /// [`BundleError::Value`] when a shell would read a value as something else: the original's
+    /// container runs the lines.
+    pub fn new(entries: &[(&'static str, &str)]) -> Result<Bundle, BundleError> {
+        for &(key, value) in entries {
+            if !is_key(key) || value.is_empty() || !value.bytes().all(is_plain) {
+                return Err(BundleError::Value { key });
+            }
+        }
+        let owned = entries.iter().map(|&(key, value)| (key.to_owned(), value.to_owned()));
+        Ok(Bundle(owned.collect()))
+    }
+
+    /// The bundle as an edge is given it: base64 of its lines by key, without a line feed at the end.
+    pub fn encoded(&self) -> String {
+        let lines: Vec<String> =
+            self.0.iter().map(|(key, value)| format!("export {key}={value}")).collect();
+        STANDARD.encode(lines.join("\n"))
+    }
+
     /// The value of a key.
     pub fn value(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)
@@ -68,6 +98,11 @@ impl Bundle {
 
 fn is_key(key: &str) -> bool {
     !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// What no shell gives a meaning to; enough for names, hosts and references.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"._-:/@[]".contains(&byte)
 }
 
 impl fmt::Debug for Bundle {
@@ -99,6 +134,28 @@ mod tests {
         ];
         for (key, value) in expected {
             assert_eq!(bundle.value(key), Some(value));
+        }
+    }
+
+    #[test]
+    fn the_contracts_bundle_is_written_to_the_byte() {
+        let pipeline = "ghcr.io/wallaroolabs/doc-samples/pipelines/edge-pipeline:f388c109-8d57-4ed2-9806-aa13f854576b";
+        let bundle = Bundle::new(&[
+            ("WORKSPACE_ID", "5"),
+            ("BUNDLE_VERSION", "1"),
+            ("EDGE_NAME", "xgb-ccfraud-edge-test"),
+            ("JOIN_TOKEN", "3148ada5-285a-4fca-b3b8-b50a48d7511b"),
+            ("OPSCENTER_HOST", "doc-test.edge.wallaroocommunity.ninja"),
+            ("PIPELINE_URL", pipeline),
+        ]);
+        assert_eq!(bundle.unwrap().encoded(), SEED);
+    }
+
+    #[test]
+    fn a_value_that_a_shell_would_read_otherwise_is_refused() {
+        for value in ["", "a b", "a\nexport B=1", "$(reboot)", "`a`", "a;b", "a'b", "a\"b", "ä"] {
+            let error = Bundle::new(&[("EDGE_NAME", value)]).unwrap_err();
+            assert_eq!(error, BundleError::Value { key: "EDGE_NAME" }, "{value:?}");
         }
     }
 

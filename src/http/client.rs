@@ -4,11 +4,14 @@ use std::io::Read;
 use std::time::Duration;
 
 use ureq::http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
-use ureq::http::{Method, Request, Response, Uri};
+use ureq::http::{Request, Response};
 use ureq::tls::TlsConfig;
 use ureq::{Agent, Body, SendBody};
 
 use crate::oci::RegistryHost;
+
+/// The words of HTTP that calls are written with.
+pub use ureq::http::{Method, Uri};
 
 mod answer;
 mod bypass;

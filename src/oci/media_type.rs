@@ -33,6 +33,11 @@ pub const PIPELINE_CONFIG: &str = "application/vnd.potoroo.pipeline.config.v1+js
 /// A model file as it is, neither packed nor compressed (CNCF ModelPack).
 pub const MODEL_WEIGHT: &str = "application/vnd.cncf.model.weight.v1.raw";
 
+/// The config of a Helm chart: its `Chart.yaml` as JSON.
+pub const HELM_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
+/// A packed Helm chart.
+pub const HELM_CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+
 /// How a layer of this media type is packed, where it is: `gzip`, `zstd` or `tar`.
 #[must_use]
 pub fn packing(media_type: &str) -> Option<&'static str> {

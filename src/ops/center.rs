@@ -1,6 +1,11 @@
 //! The center: what every request and every worker of the ops center shares.
 
+use super::access::Guard;
+use super::address::Address;
+use super::distribution::Repositories;
 use super::home::Home;
+use super::models::Models;
+use super::publishes::Desk;
 use super::settings::Settings;
 use super::store::Store;
 use crate::clock::{self, Clock};
@@ -14,11 +19,26 @@ pub(in crate::ops) struct Center {
     pub home: Home,
     /// Its records.
     pub store: Store,
+    /// What stands before its passwords.
+    pub guard: Guard,
+    /// What requests and the checker of models share.
+    pub models: Models,
+    /// How people and edges reach it.
+    pub address: Address,
+    /// Its own registry.
+    pub repositories: Repositories,
+    /// Where its publish worker is told of work.
+    pub desk: Desk,
     /// Its clock.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Center {
+    /// Whether browsers reach it by TLS, ours or that of something in front of it.
+    pub(in crate::ops) fn is_secure(&self) -> bool {
+        self.address.is_tls
+    }
+
     /// Now, in milliseconds since the epoch.
     pub(in crate::ops) fn now_ms(&self) -> i64 {
         i64::try_from(clock::unix_ms(&*self.clock)).unwrap_or(i64::MAX)

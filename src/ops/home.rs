@@ -5,6 +5,15 @@ use crate::exit::{Exit, Failure};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
+/// The records' file.
+pub(in crate::ops) const RECORDS: &str = "records.db";
+
+/// The directory of keys.
+pub(in crate::ops) const KEYS: &str = "keys";
+
+/// The directory of model files and everything published.
+pub(in crate::ops) const BLOBS: &str = "blobs";
+
 /// A data directory that is ours alone as long as this lives.
 #[derive(Debug)]
 pub(in crate::ops) struct Home {
@@ -21,7 +30,7 @@ impl Home {
         let unusable = |error: disk::Error| {
             Failure::new(Exit::Disk, error).hint("name a directory that can be written with --data")
         };
-        for directory in [root.to_owned(), root.join("uploads"), root.join("keys")] {
+        for directory in [root.to_owned(), root.join("uploads"), root.join(KEYS)] {
             disk::make_directory(&directory).map_err(unusable)?;
         }
         let lock = root.join("lock");
@@ -43,7 +52,7 @@ impl Home {
 
     /// The records.
     pub(in crate::ops) fn records(&self) -> PathBuf {
-        self.root.join("records.db")
+        self.root.join(RECORDS)
     }
 
     /// Uploads that are not whole yet.
@@ -53,11 +62,11 @@ impl Home {
 
     /// Model files and everything published: the blobs, each once.
     pub(in crate::ops) fn blobs(&self) -> PathBuf {
-        self.root.join("blobs")
+        self.root.join(BLOBS)
     }
 
     /// Keys of our own: what signs tokens.
     pub(in crate::ops) fn keys(&self) -> PathBuf {
-        self.root.join("keys")
+        self.root.join(KEYS)
     }
 }

@@ -1,13 +1,26 @@
 //! The program that people use: the ops center, and the commands that publish, sign and carry pipelines.
 
 mod access;
+mod address;
 mod api;
 mod center;
+mod client;
+mod edges;
 mod home;
 mod login;
+mod models;
+mod name;
+mod pipelines;
+mod publishes;
 mod store;
+mod trial;
 
+pub mod backup;
+pub mod chart;
+pub mod cli;
+pub mod distribution;
 pub mod export;
+pub mod handout;
 pub mod keygen;
 pub mod publish;
 pub mod serve;

@@ -1,7 +1,9 @@
 //! How an ops center is started: where it keeps its records, where it listens, where it publishes to.
 
 use super::Login;
+use super::sign::Signing;
 use crate::oci::RegistryHost;
+use crate::registry::Secret;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -26,6 +28,19 @@ pub struct Settings {
     pub registry: Option<External>,
     /// The engine image that edges run.
     pub engine_url: Option<String>,
+    /// With which key publishes are signed, if they are.
+    pub signing: Option<Signing>,
+    /// The first administrator, who is made where there is no user yet; nobody is asked then.
+    pub admin: Option<Admin>,
+}
+
+/// A person to be: email and password.
+#[derive(Debug)]
+pub struct Admin {
+    /// What they sign in with.
+    pub email: String,
+    /// Their password.
+    pub password: Secret,
 }
 
 /// A registry that publishes are pushed to, and what lies before their names there.

@@ -13,13 +13,17 @@ use crate::oci::{
 };
 
 mod attached;
+mod incoming;
 mod index;
+mod listed;
 mod partials;
 mod sweep;
 
 pub(super) use attached::{is_about, subject_tag};
+pub use incoming::{Incoming, Weighed};
 pub use index::INDEX_BYTES_MAX;
 pub(super) use index::Index;
+pub use listed::Listed;
 pub use sweep::Swept;
 
 /// The file that makes a directory a layout.

@@ -31,7 +31,7 @@ mod reply;
 pub use archive::{Archive, ArchiveFault, Contents, write_archive};
 pub use credentials::{Credentials, Secret};
 pub use error::{Doing, Error, LayoutFault, Oddity};
-pub use layout::{INDEX_BYTES_MAX, Layout, Swept};
+pub use layout::{INDEX_BYTES_MAX, Incoming, Layout, Listed, Swept, Weighed};
 pub use logins::{Login, Logins};
 pub use push::Pushed;
 pub use remote::{Remote, Transport};

@@ -1,15 +1,18 @@
 //! From an ONNX file to a typed graph whose inputs and outputs are known by name.
 
 use super::Deadline;
+use super::cache::Cache;
 use super::error::{LoadError, contained};
 use super::late::Late;
 use super::onnx::{self as onnx_file, Beside};
 use super::plan::Plans;
 use super::{check, operators, values};
 use crate::disk::Stretch;
+use crate::oci::Digest;
 use crate::tensor::{Dimension, Port};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 use tract_onnx::pb;
@@ -81,12 +84,42 @@ impl Model {
     /// # Errors
     /// As those of [`load`](Self::load).
     pub fn load_stretch(file: &Stretch, beside: Beside) -> Result<Model, LoadError> {
-        check::forewarn(file.bytes().map_err(LoadError::Unreadable)?);
         let file = file.clone();
         in_time(move || {
             let onnx = framework();
             Model::build(onnx_file::read(&file, &onnx)?, &beside, &onnx)
         })
+    }
+
+    /// The model that the file of this digest came to at an earlier start, from the graph that
+    /// `cache` has of it, whose weights so many threads read; none when it has none of use.
+    ///
+    /// That the file has this digest is the caller's to see to.
+    pub fn kept(
+        file: &Stretch,
+        digest: &Digest,
+        cache: &Arc<Cache>,
+        threads: usize,
+    ) -> Option<Model> {
+        let (stretch, kept, sha) = (file.clone(), cache.clone(), *digest);
+        in_time(move || Ok(kept.find(&sha, &stretch, threads))).ok().flatten()
+    }
+
+    /// Keeps what loading the file of this digest came to in `cache`, for the next start.
+    pub fn keep(&self, file: &Stretch, digest: &Digest, cache: &Cache) {
+        cache.keep(digest, file, self);
+    }
+
+    pub(super) fn of_parts(
+        inputs: Vec<Port>,
+        outputs: Vec<Port>,
+        extents: Vec<Vec<Extent>>,
+        divisible: bool,
+        typed: TypedModel,
+    ) -> Model {
+        let plans = Plans::new(typed, symbols(&extents));
+        let side_files = BTreeMap::new();
+        Model { inputs, outputs, extents, divisible, plans, late: None, side_files }
     }
 
     /// As [`load`](Self::load), from the bytes of such a file.
@@ -191,9 +224,9 @@ fn framework() -> tract_onnx::Onnx {
 ///
 /// A thread cannot be ended from outside: one that is late goes on until it is done, or the
 /// process is. What it holds is lost, and nothing waits for it.
-fn in_time(
-    load: impl FnOnce() -> Result<Model, LoadError> + Send + 'static,
-) -> Result<Model, LoadError> {
+fn in_time<T: Send + 'static>(
+    load: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
+) -> Result<T, LoadError> {
     let (sender, receiver) = std::sync::mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("load".into()).stack_size(LOAD_STACK_BYTES);
     let spawned = thread.spawn(move || {
@@ -336,6 +369,9 @@ fn divisible(typed: &TypedModel, batches: &[&Extent]) -> TractResult<bool> {
         batches.contains(&&Extent::Free(symbol.clone()))
     };
     if batches.iter().any(|extent| matches!(extent, Extent::Fixed(_))) || batches.is_empty() {
+        return Ok(false);
+    }
+    if operators::mixes_rows(typed) {
         return Ok(false);
     }
     for outlet in &typed.outputs {

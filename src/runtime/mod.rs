@@ -9,6 +9,8 @@
 //! inside `error::contained`.
 
 mod bind;
+mod cache;
+mod census;
 mod check;
 mod deadline;
 mod error;
@@ -17,13 +19,17 @@ mod late;
 mod load;
 mod onnx;
 mod operators;
+mod packing;
 mod plan;
 mod pool;
 mod run;
 mod values;
 mod whole;
 
-pub use check::{INITIALISERS_MAX, NAME_BYTES_MAX, NODES_MAX, TENSOR_BYTES_MAX};
+pub use cache::Cache;
+pub use census::{Census, census};
+pub use check::free_memory_bytes;
+pub use check::{INITIALISERS_MAX, NAME_BYTES_MAX, NODES_MAX, Shortage, TENSOR_BYTES_MAX};
 pub use deadline::Deadline;
 pub use error::{LoadError, RunError, Unsupported};
 pub use flow::{Flow, FlowError, Link, Outcome, ProveError, Shadow, Split};

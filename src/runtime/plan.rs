@@ -2,6 +2,7 @@
 
 use super::Deadline;
 use super::error::{RunError, contained};
+use super::packing;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +37,11 @@ impl Plans {
         Plans { typed, symbols, made: Mutex::new(VecDeque::new()) }
     }
 
+    /// The graph that plans are made of.
+    pub(super) fn typed(&self) -> &TypedModel {
+        &self.typed
+    }
+
     /// Bytes of the model's constants, which each plan has packed in its own way.
     pub(super) fn weights_bytes(&self) -> usize {
         let constants = self.typed.nodes.iter().filter_map(|node| node.op_as::<Const>());
@@ -64,13 +70,20 @@ impl Plans {
         let pairs = self.symbols.iter().zip(&extents);
         let substitutions: HashMap<Symbol, TDim> =
             pairs.map(|(symbol, extent)| (symbol.clone(), extent.to_dim())).collect();
+        // The first plan is that of the warm-up: no request waits, and all threads may help.
+        let is_first = self.lock().is_empty() && packing::has_threads();
         let plan = contained(|| {
-            let concrete = if substitutions.is_empty() {
+            let mut concrete = if substitutions.is_empty() {
                 self.typed.clone()
             } else {
                 self.typed.set_symbols(&substitutions)?
             };
-            Plan::of(concrete)
+            if !is_first {
+                return Plan::of(concrete);
+            }
+            concrete.declutter()?;
+            packing::optimise(&mut concrete)?;
+            Plan::optimised(concrete)
         })?;
         let plan = Arc::new(plan);
         let mut made = self.lock();
@@ -90,8 +103,11 @@ impl Plans {
 impl Plan {
     /// A plan for this graph, whose shapes are all known.
     pub(super) fn of(typed: TypedModel) -> TractResult<Plan> {
-        let plan = TypedSimplePlan::new(typed.into_optimized()?)?;
-        Ok(Plan { plan, idle: Mutex::new(Vec::new()) })
+        Plan::optimised(typed.into_optimized()?)
+    }
+
+    fn optimised(model: TypedModel) -> TractResult<Plan> {
+        Ok(Plan { plan: TypedSimplePlan::new(model)?, idle: Mutex::new(Vec::new()) })
     }
 
     /// Runs once. A state that failed is thrown away: tract leaves its symbols half resolved.

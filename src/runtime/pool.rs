@@ -63,6 +63,12 @@ impl Pool {
             .map_err(|source| PoolError { threads, source })
     }
 
+    /// How many threads it has.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.0.current_num_threads()
+    }
+
     /// As many turns as threads, one of them the caller's.
     pub(super) fn all_turns(&self) -> AllTurns {
         AllTurns(AtomicUsize::new(self.0.current_num_threads() - 1))

@@ -19,9 +19,10 @@ fn main() -> ExitCode {
     let pool = Pool::start(1).unwrap();
     let cases = case::cases(&directory);
     let mut differ = 0;
-    println!("{:<40} relative difference", "model");
+    println!("{:<40} relative difference, or steps where it is quantised", "model");
     for case in &cases {
         match case.difference(&pool) {
+            Ok(apart) if case.step.is_some() => println!("{:<40} {apart:.2} steps", case.name),
             Ok(apart) => println!("{:<40} {apart:.1e}", case.name),
             Err(reason) => {
                 differ += 1;

@@ -5,6 +5,7 @@ use crate::support::engine::{Engine, command};
 use crate::support::ops::{Published, ops, publish, publish_layout};
 use crate::support::process::{Ended, Running, run};
 use crate::support::registry::{Auth, PASSWORD, Registry};
+use crate::support::signing::Keys;
 use crate::support::{fixture, golden};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ fn engine(home: &Path, words: &[&str], variables: &[(&str, &str)]) -> Ended {
 }
 
 /// The findings by their checks: level, sentence and remedy in one.
-fn findings(ended: &Ended) -> BTreeMap<String, String> {
+pub(crate) fn findings(ended: &Ended) -> BTreeMap<String, String> {
     let report: Value = serde_json::from_str(&ended.stdout)
         .unwrap_or_else(|error| panic!("{error}\n{}\n{}", ended.stdout, ended.stderr));
     let text = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
@@ -205,6 +206,37 @@ fn a_tar_file_is_examined_where_it_lies_and_damage_in_it_is_found() {
     assert_eq!(ended.code(), 1, "{}\n{}", ended.stdout, ended.stderr);
     let said = &findings(&ended)["pipeline"];
     assert!(said.starts_with("fail|") && said.contains("sha256:"), "{said}");
+}
+
+#[test]
+fn who_signed_the_pipeline_is_told_and_that_nobody_did() {
+    let registry = Registry::start(&Auth::None);
+    let host = registry.host().to_string();
+    let (keys, others) = (Keys::make(), Keys::make());
+    let signed = keys.publish("pipelines/fraud.yaml", &["--registry", &host]).pipeline_url;
+    let layout = tempfile::tempdir().unwrap();
+    let path = layout.path().display().to_string();
+    let laid = keys.publish("pipelines/fraud.yaml", &["--layout", &path]).pipeline_url;
+    let (key, other) = (keys.public_text(), others.public_text());
+    let own = ("POTOROO_SIGNATURE_KEY", &*key);
+    let another = ("POTOROO_SIGNATURE_KEY", &*other);
+    let warned = ("POTOROO_SIGNATURES", "warn");
+    for (url, variables, code, wanted) in [
+        (&signed, &[][..], 0, "ok|none is asked for"),
+        (&signed, &[own], 0, "ok|sha256:"),
+        (&laid, &[own], 0, "ok|sha256:"),
+        (&signed, &[another], 1, "fail|"),
+        (&laid, &[another], 1, "fail|"),
+        (&signed, &[another, warned], 0, "warn|"),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let all = [&[("PIPELINE_URL", url.as_str())], variables].concat();
+        let ended = engine(home.path(), &["doctor", "--json"], &all);
+        assert_eq!(ended.code(), code, "{variables:?}: {}", ended.stdout);
+        let told = &findings(&ended)["signatures"];
+        assert!(told.starts_with(wanted), "{variables:?}: {told}");
+        assert_eq!(files(home.path()), BTreeMap::new(), "the doctor keeps nothing");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Known answers on their whole way: made by onnxruntime, published, and proven by the engine.
 
+use crate::doctor::findings;
 use crate::support::engine::{Engine, command};
 use crate::support::fixture;
 use crate::support::layout::by_hand;
@@ -49,6 +50,11 @@ fn answers_of_onnxruntime_are_proven_at_the_start() {
     assert_eq!(differ(&engine), "0");
     let page = engine.curl("/", &[]).body;
     assert!(page.contains("1 rows, all as the publisher computed them"), "{page}");
+    assert!(!page.contains("href=\"#known\""), "{page}");
+    let home = tempfile::tempdir().unwrap();
+    let mut doctor = command(home.path());
+    let ended = run(doctor.arg("doctor").arg("--json").env(url.0, url.1)).success();
+    assert_eq!(findings(&ended)["answers"], "ok|1 rows, all as the publisher computed them|");
 }
 
 #[test]
@@ -89,8 +95,25 @@ fn a_device_that_computes_something_else_says_so_or_does_not_serve() {
     let artifact = by_hand(config.to_string().as_bytes(), &[(&model, None)]);
     let engine = Engine::start(&[("PIPELINE_URL", &artifact.url)]);
     assert_eq!(differ(&engine), "1");
-    assert!(engine.curl("/", &[]).body.contains("place 0: expected 0.25, found 0."));
+    let page = engine.curl("/", &[]).body;
+    assert!(page.contains("href=\"#known\">1 output differs</a>"), "{page}");
+    let told = page.split("place 0: expected 0.25, found 0.").nth(1).unwrap();
+    assert!(told.lines().next().unwrap().contains(" apart"), "{page}");
     drop(engine);
+    for (proving, code, wanted) in [
+        ("warn", 0, "warn|1 outputs of 1 known rows differ: row 0, output `fraud_probability`"),
+        ("require", 1, "fail|1 outputs of 1 known rows differ: row 0, output `fraud_probability`"),
+        ("off", 0, "ok|they are not computed"),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let mut doctor = command(home.path());
+        doctor.arg("doctor").arg("--json").env("PIPELINE_URL", &artifact.url);
+        let ended = run(doctor.env("POTOROO_KNOWN_ANSWERS", proving));
+        assert_eq!(ended.code(), code, "{proving}: {}", ended.stdout);
+        let told = &findings(&ended)["answers"];
+        assert!(told.starts_with(wanted), "{proving}: {told}");
+        assert_eq!(told.contains(" apart"), proving != "off", "{proving}: {told}");
+    }
     let engine =
         Engine::start(&[("PIPELINE_URL", &artifact.url), ("POTOROO_KNOWN_ANSWERS", "off")]);
     assert_eq!(differ(&engine), "0");

@@ -21,6 +21,9 @@ mod registry_roundtrip;
 // A registry that lies, stalls, cuts or sends us elsewhere is refused by name.
 mod registry_faults;
 
+// The registry that the ops center has of its own, to other tools and to our engine.
+mod distribution;
+
 // Over a link that is cut, stalls and lies, what has come is kept and the rest is fetched.
 mod pulling;
 
@@ -34,8 +37,9 @@ mod doctor;
 // Answers beside onnxruntime's, inputs by pyarrow and pandas.
 mod inference;
 
-// Models of scikit-learn and its kin beside onnxruntime.
+// Models of scikit-learn and its kin beside onnxruntime, and nets in integers of 8 bits.
 mod ml;
+mod quantised;
 
 // The other forms of answers, and the other protocol.
 mod later_forms;
@@ -61,6 +65,7 @@ mod malformed;
 mod start_faults;
 
 // A start without a registry, another pipeline while one answers, a power cut at any moment.
+mod kept_graphs;
 mod kills;
 mod offline_start;
 mod switch;
@@ -71,13 +76,27 @@ mod store_commands;
 // What the network can do to a running engine: after each fault it serves, and nothing is left.
 mod faults;
 
+// The ops center: who may do what, its backup, and power cuts.
+mod access;
+mod center_backup;
+mod center_kills;
+
 // Who published it, and who may say so; and the way over an air gap.
 mod air_gap;
 mod referrers;
 mod signatures;
 
+// The chart of a publish, in the hands of Helm and of Kubernetes' schemas.
+mod charts;
+
+// The commands that a publish prints, as their readers take them.
+mod handouts;
 // Weights in files beside a model.
 mod side_files;
 
 // Publishing, and other tools on what was published.
 mod publishing;
+
+// The ops center: models and pipelines through its API.
+mod models_api;
+mod pipelines_api;

@@ -1,7 +1,7 @@
 //! Settings as far as they can be read: what the doctor goes by when some of them are wrong.
 
 use super::environment::Environment;
-use super::{Config, LISTEN};
+use super::{Config, LISTEN, Proving, Trust};
 use crate::fleet::Bundle;
 use crate::http::client::{Network, Timeouts};
 use crate::oci::{RegistryHost, Source};
@@ -23,6 +23,8 @@ pub(in crate::engine) struct Partial {
     pub(in crate::engine) persist: Option<PathBuf>,
     pub(in crate::engine) network: Network,
     pub(in crate::engine) bundle: Option<Bundle>,
+    pub(in crate::engine) trust: Trust,
+    pub(in crate::engine) proving: Proving,
     pub(in crate::engine) problems: Vec<String>,
     pub(in crate::engine) warnings: Vec<String>,
     plain_http: Vec<RegistryHost>,
@@ -46,6 +48,8 @@ impl Partial {
         let plain_http = environment.plain_http();
         let tls_only = environment.tls_only(source.as_ref());
         let network = environment.network();
+        let trust = environment.trust();
+        let proving = environment.proving();
         let persist = environment.persist();
         Partial {
             certificate: environment.text("POTOROO_TLS_CERT").map(PathBuf::from),
@@ -58,6 +62,8 @@ impl Partial {
             persist,
             network,
             bundle,
+            trust,
+            proving,
             problems,
             plain_http,
             tls_only,

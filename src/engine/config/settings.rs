@@ -124,6 +124,13 @@ pub const SETTINGS: &[Setting] = &[
                   not computed.",
     },
     Setting {
+        name: "POTOROO_MEMORY",
+        default: "warn",
+        meaning: "`require`: a model for which the memory will hardly do is not loaded, and the \
+                  pipeline before goes on; `warn`: it is loaded and the log has the numbers; \
+                  `off`: nothing is estimated.",
+    },
+    Setting {
         name: "POTOROO_TLS_CERT",
         default: "(none)",
         meaning: "The server's certificate chain, a PEM file. With it the engine speaks TLS alone, \

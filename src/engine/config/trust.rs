@@ -1,6 +1,6 @@
-//! What a pipeline must show before it runs on this device: signatures by known keys, and known answers.
+//! What must hold before a pipeline runs on this device: signatures, known answers, and room for its models.
 
-use super::{Environment, Proving};
+use super::{Environment, Fitting, Proving};
 use crate::registry::signature::Keyring;
 use std::path::Path;
 
@@ -39,6 +39,21 @@ impl Environment {
                 let name = "POTOROO_KNOWN_ANSWERS";
                 self.problems.push(super::malformed(name, "`off`, `warn` or `require`"));
                 Proving::Warn
+            }
+        }
+    }
+
+    /// `warn` where nothing is said: what is expected is an estimate, and may be wrong.
+    pub(super) fn fitting(&mut self) -> Fitting {
+        let asked = self.text("POTOROO_MEMORY").map(str::to_ascii_lowercase);
+        match asked.as_deref() {
+            None | Some("warn") => Fitting::Warn,
+            Some("off") => Fitting::Off,
+            Some("require") => Fitting::Require,
+            Some(_) => {
+                let name = "POTOROO_MEMORY";
+                self.problems.push(super::malformed(name, "`off`, `warn` or `require`"));
+                Fitting::Warn
             }
         }
     }

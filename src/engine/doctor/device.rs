@@ -36,12 +36,12 @@ pub(super) fn examine(cpus: usize, found: Found<'_>) {
     }
 }
 
-/// Whether models of so many bytes fit into what is free.
-pub(super) fn memory(models: u64, found: Found<'_>) {
+/// Whether models of so many bytes fit into what is free, as far as the system tells.
+pub(super) fn memory(models: u64, found: Found<'_>) -> bool {
     let needed = PROGRAM_BYTES + models.saturating_mul(FILE_TIMES);
     let device = meminfo(&fs::read_to_string("/proc/meminfo").unwrap_or_default());
     let group = group_room(Path::new("/sys/fs/cgroup"));
-    let Some(free) = [device, group].into_iter().flatten().min() else { return };
+    let Some(free) = [device, group].into_iter().flatten().min() else { return true };
     let whose = if group == Some(free) { "the cgroup" } else { "the device" };
     found(Finding::new(
         "memory",
@@ -54,6 +54,7 @@ pub(super) fn memory(models: u64, found: Found<'_>) {
         ),
         "raise the limit, stop other programs, or publish a smaller model",
     ));
+    needed <= free
 }
 
 /// What the processor can do of that which makes models fast.

@@ -5,8 +5,8 @@ use super::{Found, enough, size};
 use crate::clock::DeviceClock;
 use crate::disk::{self, UNFINISHED};
 use crate::engine::store::{Kept, LAYOUT, LOCK, Store};
-use crate::oci::{Descriptor, Digest, Source, Version, media_type};
-use crate::registry::Layout;
+use crate::oci::{Descriptor, Digest, Manifest, Source, Version, media_type};
+use crate::registry::{Fetched, Layout, Shelf};
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -36,22 +36,28 @@ impl Stored {
         self.sound.contains(digest)
     }
 
-    /// Whether a pipeline of this URL answered before and is there, whole: then an engine starts
+    /// The pipeline of this URL that answered before, if it is there, whole: then an engine starts
     /// without its registry.
-    pub(super) fn keeps(&self, source: &Source, found: Found<'_>) -> bool {
-        let Ok(Some(store)) = Store::look(&self.place, Arc::new(DeviceClock)) else { return false };
-        let is_whole = |kept: &Kept| {
-            let fetched = store.layout().manifest(&Version::Digest(kept.digest));
-            let blobs =
-                fetched.map(|it| it.manifest.layers.into_iter().chain([it.manifest.config]));
-            blobs.is_ok_and(|mut blobs| blobs.all(|blob| self.has(&blob.digest)))
+    pub(super) fn keeps(&self, source: &Source, found: Found<'_>) -> Option<Fetched> {
+        let store = Store::look(&self.place, Arc::new(DeviceClock)).ok().flatten()?;
+        let whole = |kept: Kept| {
+            let fetched = store.layout().manifest(&Version::Digest(kept.digest)).ok()?;
+            self.has_all(&fetched.manifest).then_some(fetched)
         };
-        let kept = store.kept(source).into_iter().find(is_whole);
-        if let Some(kept) = &kept {
-            let finding = format!("{} is kept: an engine starts without the registry", kept.digest);
-            found(Finding::ok("pipeline", finding));
-        }
-        kept.is_some()
+        let kept = store.kept(source).into_iter().find_map(whole)?;
+        let finding = format!("{} is kept: an engine starts without the registry", kept.digest);
+        found(Finding::ok("pipeline", finding));
+        Some(kept)
+    }
+
+    /// Whether each blob of an artifact is here and sound.
+    pub(super) fn has_all(&self, manifest: &Manifest) -> bool {
+        manifest.layers.iter().chain([&manifest.config]).all(|blob| self.has(&blob.digest))
+    }
+
+    /// Where the blobs are, if there are any.
+    pub(super) fn shelf(&self) -> Option<Shelf> {
+        Layout::open(&self.place.join(LAYOUT)).ok().map(Shelf::Directory)
     }
 
     /// Whether there is room for what has to be fetched.

@@ -1,7 +1,7 @@
 //! `potoroo-engine doctor`: examines what an engine needs, and says what to do about what is missing.
 //!
 //! It goes from the near to the far: settings, the persistent directory, the device, the port, the
-//! network, the registry, the ops center. Each part gives findings and needs no other part. It
+//! network, the registry, the ops center, and what the pipeline shows for itself. Each part gives findings and needs no other part. It
 //! changes nothing that an engine keeps; what it writes for a trial is its own and gone at once.
 
 mod device;
@@ -10,19 +10,21 @@ mod finding;
 mod keeping;
 mod network;
 mod port;
+mod shown;
 
 use super::config::Partial;
 use crate::clock::{Clock, DeviceClock};
 use crate::exit::{Exit, Failure};
 use crate::logging::announce;
 use crate::oci::Source;
-use crate::registry::Shelf;
+use crate::registry::{Fetched, Shelf};
 use finding::{Finding, Level, Report};
+use shown::Shown;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// How long the whole examination may take: a person waits for it.
-const EXAMINATION_MAX: Duration = Duration::from_secs(60);
+const EXAMINATION_MAX: Duration = Duration::from_secs(90);
 
 /// Where a part puts what it found.
 type Found<'a> = &'a mut dyn FnMut(Finding);
@@ -112,19 +114,37 @@ fn examine(variables: &[(String, String)], found: Found<'_>) {
     }
     device::examine(settings.cpus, found);
     port::examine(settings.listen, settings.certificate.as_deref(), found);
-    let manifest = match &settings.source {
+    let shown = match &settings.source {
         None => None,
-        Some(Source::Layout { path, version }) => layout(path, version.as_ref(), found),
-        Some(source @ Source::Registry(reference)) => {
-            let is_kept = stored.as_ref().is_some_and(|stored| stored.keeps(source, found));
-            network::examine(&settings, reference, &mut |finding| {
-                found(if is_kept { finding.softened() } else { finding });
+        Some(Source::Layout { path, version }) => {
+            layout(path, version.as_ref(), found).map(|(shelf, fetched)| {
+                let is_whole = true;
+                Shown { fetched, place: None, shelf: Some(shelf), is_whole }
             })
         }
+        Some(source @ Source::Registry(reference)) => {
+            let kept = stored.as_ref().and_then(|stored| stored.keeps(source, found));
+            let reached = network::examine(&settings, reference, &mut |finding| {
+                found(if kept.is_some() { finding.softened() } else { finding });
+            });
+            let shelf = stored.as_ref().and_then(keeping::Stored::shelf);
+            match (reached, kept) {
+                (Some((remote, fetched)), _) => {
+                    let is_whole = stored.as_ref().is_some_and(|it| it.has_all(&fetched.manifest));
+                    Some(Shown { fetched, place: Some(remote), shelf, is_whole })
+                }
+                (None, Some(fetched)) => {
+                    Some(Shown { fetched, place: None, shelf, is_whole: true })
+                }
+                (None, None) => None,
+            }
+        }
     };
-    if let Some(manifest) = manifest {
+    let mut fits = true;
+    if let Some(Shown { fetched, .. }) = &shown {
+        let manifest = &fetched.manifest;
         let blobs = || manifest.layers.iter().chain([&manifest.config]);
-        device::memory(manifest.layers.iter().map(|layer| layer.size).sum(), found);
+        fits = device::memory(manifest.layers.iter().map(|layer| layer.size).sum(), found);
         let is_fetched = matches!(settings.source, Some(Source::Registry(_)));
         if let (Some(stored), true) = (stored, is_fetched) {
             let missing = blobs().filter(|blob| !stored.has(&blob.digest));
@@ -132,6 +152,11 @@ fn examine(variables: &[(String, String)], found: Found<'_>) {
         }
     }
     edge::examine(settings.bundle.as_ref(), found);
+    // Last, since models are loaded for it.
+    if let (Some(shown), Some(source)) = (shown, &settings.source) {
+        shown::signatures(&settings, source, &shown, found);
+        shown::answers(&settings, source, shown, fits, found);
+    }
 }
 
 fn settings_read(settings: &Partial) -> Finding {
@@ -176,23 +201,23 @@ fn layout(
     path: &std::path::Path,
     version: Option<&crate::oci::Version>,
     found: Found<'_>,
-) -> Option<crate::oci::Manifest> {
+) -> Option<(Shelf, Fetched)> {
     let read = || {
         let shelf = Shelf::open(path)?;
         let fetched = shelf.manifest(version)?;
         for blob in fetched.manifest.layers.iter().chain([&fetched.manifest.config]) {
             let _proof = shelf.verify_blob(blob)?;
         }
-        Ok::<_, crate::registry::Error>(fetched.manifest)
+        Ok::<_, crate::registry::Error>((shelf, fetched))
     };
     match read() {
-        Ok(manifest) => {
-            let count = manifest.layers.len();
+        Ok((shelf, fetched)) => {
+            let count = fetched.manifest.layers.len();
             let path = path.display();
             let sentence =
                 format!("the layout {path} has it, whole and verified (layers: {count})");
             found(Finding::ok("pipeline", sentence));
-            Some(manifest)
+            Some((shelf, fetched))
         }
         Err(error) => {
             found(Finding::fail("pipeline", crate::exit::chain(&error), error.hint()));

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use super::accept::Shared;
 use super::limits::{HEADERS_MAX, Limits};
 use super::pace::Pace;
 use super::response::is_token;
@@ -43,7 +44,7 @@ pub(super) enum Framing {
 /// Why a body could not be read; the connection ends after the answer.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// A chunked body outgrew the limit for one body.
+    /// A chunked body outgrew the limit for it, or any body the limit for one in memory.
     #[error("the body is over {limit_bytes} bytes: split it")]
     TooLarge {
         /// The limit, chunk framing included.
@@ -152,6 +153,8 @@ pub(super) struct Body<'a, 'w> {
     wire: &'a mut Wire<'w>,
     limits: &'a Limits,
     budget: &'a Budget,
+    /// For data and framing.
+    bytes_max: u64,
     reserved_bytes: usize,
     rest: Rest,
     owes_continue: bool,
@@ -165,9 +168,10 @@ impl<'a, 'w> Body<'a, 'w> {
         framing: Framing,
         expects_continue: bool,
         wire: &'a mut Wire<'w>,
-        limits: &'a Limits,
-        budget: &'a Budget,
+        shared: &'a Shared,
+        bytes_max: u64,
     ) -> Body<'a, 'w> {
+        let Shared { limits, bodies: budget, .. } = shared;
         let rest = match framing {
             Framing::Empty | Framing::Length(0) => Rest::Done,
             Framing::Length(bytes) => Rest::Length(bytes),
@@ -175,7 +179,17 @@ impl<'a, 'w> Body<'a, 'w> {
         };
         let (pace, owes_continue) = (Pace::new(limits), expects_continue);
         let (reserved_bytes, received_bytes) = (0, 0);
-        Body { wire, limits, budget, reserved_bytes, rest, owes_continue, pace, received_bytes }
+        Body {
+            wire,
+            limits,
+            budget,
+            bytes_max,
+            reserved_bytes,
+            rest,
+            owes_continue,
+            pace,
+            received_bytes,
+        }
     }
 
     /// Reads some bytes of data; 0 is the end of the body.
@@ -223,6 +237,11 @@ impl<'a, 'w> Body<'a, 'w> {
             if ready == 0 {
                 return Ok(body);
             }
+            // A service may allow more than this, but not in memory.
+            let limit_bytes = self.limits.body_bytes_max;
+            if ready.saturating_add(body.len() as u64) > limit_bytes {
+                return Err(BodyError::TooLarge { limit_bytes });
+            }
             if body.len() == body.capacity() {
                 self.grow(&mut body)?;
             }
@@ -269,7 +288,7 @@ impl<'a, 'w> Body<'a, 'w> {
             Rest::Broken => malformed("it was refused before: do not read on"),
             Rest::FirstSize | Rest::NextSize => {
                 let size = self.line(CHUNK_SIZE_DIGITS_MAX, chunk_size)?;
-                let limit_bytes = self.limits.body_bytes_max;
+                let limit_bytes = self.bytes_max;
                 if self.received_bytes.saturating_add(size) > limit_bytes {
                     return Err(BodyError::TooLarge { limit_bytes });
                 }

@@ -8,12 +8,13 @@ use std::time::Instant;
 use super::Service;
 use super::accept::Shared;
 use super::body::{Body, Outcome};
+use super::delivery::deliver;
 use super::head::{self, Head, Received, Version};
 use super::limits::HEADERS_MAX;
 use super::pace::Pace;
 use super::refusal::Refusal;
 use super::request::Request;
-use super::response::{Ending, Response};
+use super::response::{Ending, Framing, Response};
 use super::table::{Phase, Seat, Slot};
 use super::wire::Wire;
 
@@ -121,16 +122,36 @@ impl<'c> Connection<'c> {
         bytes.extend_from_slice(&self.wire.buffered()[..length]);
         self.wire.consume(length);
         let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
-        match head::parse(bytes, &mut fields, limits) {
-            Ok(head) => self.answer(&head),
+        match head::parse(bytes, &mut fields) {
+            Ok(head) => match self.body_bytes_max(&head) {
+                Ok(bytes_max) => self.answer(&head, bytes_max),
+                Err(refusal) => self.refuse(refusal, head.method == "HEAD"),
+            },
             Err(refusal) => self.refuse(refusal, bytes.starts_with(b"HEAD ")),
         }
     }
 
-    fn answer(&mut self, head: &Head<'_>) -> io::Result<After> {
+    /// What the service allows for the body, unless the head announces more.
+    fn body_bytes_max(&self, head: &Head<'_>) -> Result<u64, Refusal> {
+        let (service, limit) = (self.service, self.shared.limits.body_bytes_max);
+        let asked = catch_unwind(AssertUnwindSafe(|| service.body_bytes_max(head, limit)));
+        let Ok(limit_bytes) = asked else {
+            log::error!(target: AT_SERVE, "method={} path={:?} msg=panicked", head.method, head.path);
+            return Err(Refusal::Panicked);
+        };
+        match head.content_length() {
+            Some(declared_bytes) if declared_bytes > limit_bytes => {
+                Err(Refusal::BodyTooLarge { declared_bytes, limit_bytes })
+            }
+            Some(_) | None => Ok(limit_bytes),
+        }
+    }
+
+    fn answer(&mut self, head: &Head<'_>, bytes_max: u64) -> io::Result<After> {
         self.requests_left -= 1;
-        let Shared { limits, bodies, table, .. } = self.shared;
-        let body = Body::new(head.framing, head.expects_continue, &mut self.wire, limits, bodies);
+        let (shared, wire) = (self.shared, &mut self.wire);
+        let table = &shared.table;
+        let body = Body::new(head.framing, head.expects_continue, wire, shared, bytes_max);
         let mut request = Request::new(head, body, self.slot.peer);
         let service = self.service;
         // What a panic leaves behind is the request, whose connection ends, and the service,
@@ -142,7 +163,8 @@ impl<'c> Connection<'c> {
             log::error!(target: AT_SERVE, "method={} path={:?} msg=panicked", head.method, head.path);
             return self.refuse(Refusal::Panicked, is_head);
         };
-        let is_clean = outcome == Outcome::Clean;
+        let framing = response.framing(head.version);
+        let is_clean = outcome == Outcome::Clean && framing != Framing::UntilClose;
         let stays = is_clean && head.keeps && self.requests_left > 0 && !table.is_stopping();
         // A client that has seen us stop, or asked for the end, sends no more.
         let is_last = is_clean && (!head.keeps || table.is_stopping());
@@ -154,23 +176,33 @@ impl<'c> Connection<'c> {
             }
             Version::Http10 | Version::Http11 => (Ending::Close, After::Linger),
         };
-        self.send(&response, ending, is_head)?;
+        self.send(response, framing, ending, is_head)?;
         Ok(after)
     }
 
     fn refuse(&mut self, refusal: Refusal, is_head: bool) -> io::Result<After> {
         log::debug!(target: AT_SERVE, "peer={} status={} msg={:?}", self.slot.peer, refusal.status(), refusal.to_string());
         let response = refusal_response(self.service, refusal);
-        self.send(&response, Ending::Close, is_head)?;
+        // Its client may speak any version: a service makes no stream of a refusal.
+        let framing = response.framing(Version::Http10);
+        self.send(response, framing, Ending::Close, is_head)?;
         Ok(After::Linger)
     }
 
-    fn send(&mut self, response: &Response, ending: Ending, is_head: bool) -> io::Result<()> {
+    fn send(
+        &mut self,
+        response: Response,
+        framing: Framing,
+        ending: Ending,
+        is_head: bool,
+    ) -> io::Result<()> {
         self.out.clear();
-        response.write_head(ending, &mut self.out);
-        let has_body = response.may_have_body() && !is_head;
-        let body = if has_body { response.body() } else { b"" };
-        self.wire.send(&self.out, body, &mut Pace::new(&self.shared.limits))
+        response.write_head(framing, ending, &mut self.out);
+        let pace = &mut Pace::new(&self.shared.limits);
+        match response.may_have_body() && !is_head {
+            true => deliver(&mut self.wire, &self.out, response.into_content(), framing, pace),
+            false => self.wire.send(&self.out, b"", pace),
+        }
     }
 }
 
@@ -192,9 +224,13 @@ fn refusal_response(service: &dyn Service, refusal: Refusal) -> Response {
 
 /// A refusal as the bytes of the only answer on its connection.
 pub(super) fn last_answer(service: &dyn Service, refusal: Refusal) -> Vec<u8> {
-    let response = refusal_response(service, refusal);
+    let plain = Response::from(&refusal);
+    let mut response = refusal_response(service, refusal);
+    if response.content_length() != Some(response.body().len() as u64) {
+        response = plain; // who answers here cannot wait for a file or a source
+    }
     let mut bytes = Vec::new();
-    response.write_head(Ending::Close, &mut bytes);
+    response.write_head(response.framing(Version::Http10), Ending::Close, &mut bytes);
     if response.may_have_body() {
         bytes.extend_from_slice(response.body());
     }

@@ -111,9 +111,9 @@ pub(super) enum Version {
     Http11,
 }
 
-/// A head that was understood whole.
+/// The head of a request, which was understood whole.
 #[derive(Debug)]
-pub(super) struct Head<'h> {
+pub struct Head<'h> {
     pub(super) method: &'h str,
     pub(super) path: &'h str,
     pub(super) query: Option<&'h str>,
@@ -126,11 +126,51 @@ pub(super) struct Head<'h> {
     pub(super) expects_continue: bool,
 }
 
+impl Head<'_> {
+    /// The method as sent: a token, in which case matters.
+    pub fn method(&self) -> &str {
+        self.method
+    }
+
+    /// The path of the target, beginning with `/` and still percent-encoded; `*` for
+    /// `OPTIONS *`. ASCII without spaces.
+    pub fn path(&self) -> &str {
+        self.path
+    }
+
+    /// What follows the first `?` of the target, still percent-encoded.
+    pub fn query(&self) -> Option<&str> {
+        self.query
+    }
+
+    /// The value of the first field of that name, whatever its case, without blanks around it.
+    ///
+    /// A value that is not UTF-8 is `None`, as if the field were absent: nothing here is
+    /// understood beyond ASCII. [`Head::header_bytes`] has it.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.header_bytes(name)?).ok()
+    }
+
+    /// The value of the first field of that name as sent, without blanks around it.
+    pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
+        let mut fields = self.fields.iter();
+        let field = fields.find(|field| field.name.eq_ignore_ascii_case(name))?;
+        Some(field.value.trim_ascii())
+    }
+
+    /// The declared length of the body in bytes; `None` when none is declared or it is chunked.
+    pub fn content_length(&self) -> Option<u64> {
+        match self.framing {
+            Framing::Length(bytes) => Some(bytes),
+            Framing::Empty | Framing::Chunked => None,
+        }
+    }
+}
+
 /// Reads a whole head, which [`receive`] has found the end of.
 pub(super) fn parse<'h>(
     bytes: &'h [u8],
     fields: &'h mut [httparse::Header<'h>; HEADERS_MAX],
-    limits: &Limits,
 ) -> Result<Head<'h>, Refusal> {
     // The parser skips empty lines, which were dealt with before.
     if !bytes.first().copied().is_some_and(is_token) {
@@ -150,7 +190,7 @@ pub(super) fn parse<'h>(
     let fields: &'h [httparse::Header<'h>] = parsed.headers;
     let (path, query) = split_target(method, target)?;
     check_host(fields, version)?;
-    let framing = framing(fields, version, limits)?;
+    let framing = framing(fields, version)?;
     let expects_continue = expects_continue(fields, version)?;
     let keeps = keeps(fields, version);
     Ok(Head { method, path, query, version, fields, framing, keeps, expects_continue })
@@ -268,11 +308,7 @@ fn is_authority(text: &[u8]) -> bool {
 
 /// How the body is delimited (RFC 9112 section 6.3). Whatever two readers could understand in
 /// two ways is refused, since that is how a request is smuggled past a proxy.
-fn framing(
-    fields: &[httparse::Header<'_>],
-    version: Version,
-    limits: &Limits,
-) -> Result<Framing, Refusal> {
+fn framing(fields: &[httparse::Header<'_>], version: Version) -> Result<Framing, Refusal> {
     let mut lengths = values(fields, "content-length");
     let length = lengths.next();
     if lengths.next().is_some() {
@@ -291,10 +327,6 @@ fn framing(
     let Some(declared_bytes) = decimal(digits) else {
         return refused("Content-Length is no decimal number below 2^64: send digits alone");
     };
-    let limit_bytes = limits.body_bytes_max;
-    if declared_bytes > limit_bytes {
-        return Err(Refusal::BodyTooLarge { declared_bytes, limit_bytes });
-    }
     Ok(Framing::Length(declared_bytes))
 }
 

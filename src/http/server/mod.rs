@@ -15,6 +15,8 @@ mod head;
 mod body;
 mod request;
 
+mod content;
+mod delivery;
 mod refusal;
 mod response;
 
@@ -31,16 +33,18 @@ pub mod trial;
 
 pub use accept::{Handle, Server};
 pub use body::BodyError;
+pub use content::{Content, Piece, Stream};
+pub use head::Head;
 pub use key::{ApiKey, ApiKeyError};
 pub use limits::*;
 pub use refusal::Refusal;
 pub use request::Request;
-pub use response::{Content, Response};
+pub use response::Response;
 pub use tls::{Tls, TlsError};
 
 /// What answers the requests; called from many threads at once.
 ///
-/// A panic in either function is an answer of status 500 and an error in the log; the server
+/// A panic in any function is an answer of status 500 and an error in the log; the server
 /// goes on. That needs the unwinding panic strategy.
 pub trait Service: Send + Sync + 'static {
     /// Answers one request. What it leaves unread of the body ends the connection.
@@ -51,6 +55,16 @@ pub trait Service: Send + Sync + 'static {
     ///
     /// The status is the service's choice, [`Refusal::status`] the right one.
     fn refuse(&self, refusal: Refusal) -> Response;
+
+    /// How many bytes of body this request may have, asked before any is read; a request that
+    /// announces more is refused with its body unread.
+    ///
+    /// `limit_bytes` is [`Limits::body_bytes_max`]. More is for bodies that are read in parts:
+    /// [`Request::body`] takes no more than that into memory.
+    fn body_bytes_max(&self, head: &Head<'_>, limit_bytes: u64) -> u64 {
+        let _ = head;
+        limit_bytes
+    }
 }
 
 #[cfg(test)]

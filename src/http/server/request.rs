@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::net::SocketAddr;
 
-use super::body::{Body, BodyError, Framing, Outcome};
+use super::body::{Body, BodyError, Outcome};
 use super::head::Head;
 
 /// One request: a head that was read whole, and a body that is still on its way.
@@ -19,8 +19,8 @@ impl<'a, 'w> Request<'a, 'w> {
         Request { head, body, peer }
     }
 
-    #[cfg(any(test, fuzzing))]
-    pub(super) fn head(&self) -> &Head<'a> {
+    /// Its head, as [`super::Service::body_bytes_max`] has seen it.
+    pub fn head(&self) -> &Head<'a> {
         self.head
     }
 
@@ -30,41 +30,32 @@ impl<'a, 'w> Request<'a, 'w> {
 
     /// The method as sent: a token, in which case matters.
     pub fn method(&self) -> &str {
-        self.head.method
+        self.head.method()
     }
 
-    /// The path of the target, beginning with `/` and still percent-encoded; `*` for
-    /// `OPTIONS *`. ASCII without spaces.
+    /// [`Head::path`].
     pub fn path(&self) -> &str {
-        self.head.path
+        self.head.path()
     }
 
-    /// What follows the first `?` of the target, still percent-encoded.
+    /// [`Head::query`].
     pub fn query(&self) -> Option<&str> {
-        self.head.query
+        self.head.query()
     }
 
-    /// The value of the first field of that name, whatever its case, without blanks around it.
-    ///
-    /// A value that is not UTF-8 is `None`, as if the field were absent: nothing here is
-    /// understood beyond ASCII. [`Request::header_bytes`] has it.
+    /// [`Head::header`].
     pub fn header(&self, name: &str) -> Option<&str> {
-        std::str::from_utf8(self.header_bytes(name)?).ok()
+        self.head.header(name)
     }
 
-    /// The value of the first field of that name as sent, without blanks around it.
+    /// [`Head::header_bytes`].
     pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
-        let mut fields = self.head.fields.iter();
-        let field = fields.find(|field| field.name.eq_ignore_ascii_case(name))?;
-        Some(field.value.trim_ascii())
+        self.head.header_bytes(name)
     }
 
-    /// The declared length of the body in bytes; `None` when none is declared or it is chunked.
+    /// [`Head::content_length`].
     pub fn content_length(&self) -> Option<u64> {
-        match self.head.framing {
-            Framing::Length(bytes) => Some(bytes),
-            Framing::Empty | Framing::Chunked => None,
-        }
+        self.head.content_length()
     }
 
     /// The address at the other end of the connection, which may be a proxy's.

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::io::Write;
 
+use super::content::Content;
+use super::head::Version;
 use super::refusal::Refusal;
 
 /// Fields the server writes itself: two of them in one answer would desynchronise the client.
@@ -13,55 +15,12 @@ const OWN_FIELDS: [&str; 4] = ["connection", "content-length", "content-type", "
 /// The server adds the framing and, where the connection ends, `Connection: close`. It writes no
 /// `Date`: RFC 9110 section 6.6.1 forbids it to a server without a reliable clock, and an edge
 /// that has just started without network has none.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Response {
     status: u16,
     content_type: Option<Cow<'static, str>>,
     headers: Vec<(&'static str, String)>,
     body: Content,
-}
-
-/// The bytes of an answer, made for it or part of the program.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
-    /// Made for this answer.
-    Owned(Vec<u8>),
-    /// Part of the program.
-    Static(&'static [u8]),
-}
-
-impl Content {
-    /// The bytes themselves.
-    pub fn as_bytes(&self) -> &[u8] {
-        match self {
-            Content::Owned(bytes) => bytes,
-            Content::Static(bytes) => bytes,
-        }
-    }
-}
-
-impl From<Vec<u8>> for Content {
-    fn from(bytes: Vec<u8>) -> Content {
-        Content::Owned(bytes)
-    }
-}
-
-impl From<String> for Content {
-    fn from(text: String) -> Content {
-        Content::Owned(text.into_bytes())
-    }
-}
-
-impl From<&'static [u8]> for Content {
-    fn from(bytes: &'static [u8]) -> Content {
-        Content::Static(bytes)
-    }
-}
-
-impl From<&'static str> for Content {
-    fn from(text: &'static str) -> Content {
-        Content::Static(text.as_bytes())
-    }
 }
 
 impl Response {
@@ -118,9 +77,19 @@ impl Response {
         fields.find(|field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1.as_str())
     }
 
-    /// The bytes of the body.
+    /// The bytes of the body that are in memory: none of a file's or a stream's.
     pub fn body(&self) -> &[u8] {
-        self.body.as_bytes()
+        self.body.in_memory().unwrap_or_default()
+    }
+
+    /// The length of the body in bytes; `None` for a stream, whose end nobody knows.
+    pub fn content_length(&self) -> Option<u64> {
+        self.body.bytes()
+    }
+
+    /// What of it is sent after the head, to a request that wants it.
+    pub(super) fn into_content(self) -> Content {
+        self.body
     }
 
     /// Whether the status allows a body at all (RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5).
@@ -128,14 +97,27 @@ impl Response {
         !matches!(self.status, 204 | 205 | 304)
     }
 
+    /// How a client of that version finds the end of the body (RFC 9112 section 6).
+    pub(super) fn framing(&self, version: Version) -> Framing {
+        match (self.body.bytes(), version) {
+            (Some(bytes), Version::Http10 | Version::Http11) => Framing::Length(bytes),
+            (None, Version::Http11) => Framing::Chunked,
+            (None, Version::Http10) => Framing::UntilClose,
+        }
+    }
+
     /// Appends status line and fields up to the empty line.
-    pub(super) fn write_head(&self, ending: Ending, out: &mut Vec<u8>) {
+    pub(super) fn write_head(&self, framing: Framing, ending: Ending, out: &mut Vec<u8>) {
         line(out, format_args!("HTTP/1.1 {} {}", self.status, reason(self.status)));
         if self.may_have_body() {
             if let Some(content_type) = &self.content_type {
                 line(out, format_args!("Content-Type: {content_type}"));
             }
-            line(out, format_args!("Content-Length: {}", self.body().len()));
+            match framing {
+                Framing::Length(bytes) => line(out, format_args!("Content-Length: {bytes}")),
+                Framing::Chunked => line(out, format_args!("Transfer-Encoding: chunked")),
+                Framing::UntilClose => {}
+            }
         } else if self.status == 205 {
             line(out, format_args!("Content-Length: 0"));
         }
@@ -156,6 +138,17 @@ impl From<&Refusal> for Response {
     fn from(refusal: &Refusal) -> Response {
         Response::new(refusal.status(), "text/plain; charset=utf-8", format!("{refusal}\n"))
     }
+}
+
+/// What the head says about where the body ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// After so many bytes.
+    Length(u64),
+    /// Where the last chunk says so.
+    Chunked,
+    /// Where the connection does: HTTP/1.0 has no chunks.
+    UntilClose,
 }
 
 /// What the head says about the connection after this answer.
@@ -243,7 +236,7 @@ mod tests {
 
     fn head(response: &Response, ending: Ending) -> String {
         let mut out = Vec::new();
-        response.write_head(ending, &mut out);
+        response.write_head(response.framing(Version::Http11), ending, &mut out);
         String::from_utf8(out).unwrap()
     }
 

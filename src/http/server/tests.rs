@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::{Handle, Limits, Refusal, Request, Response, Server, Service};
 
 mod bodies;
+mod contents;
 mod crowd;
 mod descriptors;
 mod heads;
@@ -18,6 +19,7 @@ mod life;
 mod scripts;
 mod slow;
 mod tls;
+mod uploads;
 
 /// Longer than any answer takes; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -101,11 +103,30 @@ fn serve(limits: Limits) -> Running {
 }
 
 fn run(server: Server) -> Running {
-    let (address, handle) = (server.address(), server.handle().unwrap());
     let (entered_sender, entered) = mpsc::channel();
     let (gate, gate_receiver) = mpsc::channel();
     let trial = Trial { entered: Mutex::new(entered_sender), gate: Mutex::new(gate_receiver) };
-    let thread = Some(thread::spawn(move || server.run(trial)));
+    start(server, trial, entered, gate)
+}
+
+/// Any other service, under the limits of these tests.
+fn serve_with(limits: Limits, service: impl Service) -> Running {
+    start(
+        Server::bind("127.0.0.1:0", limits).unwrap(),
+        service,
+        mpsc::channel().1,
+        mpsc::channel().0,
+    )
+}
+
+fn start(
+    server: Server,
+    service: impl Service,
+    entered: Receiver<()>,
+    gate: Sender<()>,
+) -> Running {
+    let (address, handle) = (server.address(), server.handle().unwrap());
+    let thread = Some(thread::spawn(move || server.run(service)));
     Running { address, handle, entered, gate, thread }
 }
 

@@ -34,7 +34,8 @@ pub(in crate::ops) fn hashed(secret: &str) -> Vec<u8> {
     Digest::of(secret.as_bytes()).as_bytes().to_vec()
 }
 
-fn random<const BYTES: usize>() -> Result<[u8; BYTES], NoRandomness> {
+/// So many random bytes.
+pub(super) fn random<const BYTES: usize>() -> Result<[u8; BYTES], NoRandomness> {
     let mut bytes = [0; BYTES];
     SystemRandom::new().fill(&mut bytes).map_err(|_| NoRandomness)?;
     Ok(bytes)

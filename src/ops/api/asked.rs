@@ -1,13 +1,31 @@
 //! What is asked: the request with who asks and what its path names.
 
 use super::Problem;
+use crate::http::percent;
 use crate::http::server::Request;
-use crate::ops::access::{Caller, Role};
-use crate::ops::store::{Change, StoreError, Tx};
+use crate::ops::access::{By, Caller, Role, hashed};
+use crate::ops::store::{Change, StoreError, Tx, User};
 use serde::de::DeserializeOwned;
+use std::net::IpAddr;
 
 /// A JSON body of the API; the largest are pipeline definitions and schemas.
 const JSON_BYTES_MAX: u64 = 4 << 20;
+
+/// A form: fields that a person fills in.
+const FORM_BYTES_MAX: u64 = 64 << 10;
+
+/// The type of a form's body.
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The field of a form, and the header, that a change by cookie has.
+const CSRF_FIELD: &str = "csrf_token";
+const CSRF_HEADER: &str = "X-CSRF-Token";
+
+/// Methods that change nothing (RFC 9110, section 9.2.1).
+const SAFE: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
+
+/// The fields of a form or a query, in their order.
+type Fields = Vec<(String, String)>;
 
 /// One request to a route.
 pub(in crate::ops) struct Asked<'a, 'r, 'w> {
@@ -17,6 +35,7 @@ pub(in crate::ops) struct Asked<'a, 'r, 'w> {
     pub now_ms: i64,
     caller: Option<Caller>,
     parameters: Vec<(&'static str, String)>,
+    form: Option<Fields>,
 }
 
 impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
@@ -26,7 +45,7 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
         parameters: Vec<(&'static str, String)>,
         now_ms: i64,
     ) -> Self {
-        Asked { request, now_ms, caller, parameters }
+        Asked { request, now_ms, caller, parameters, form: None }
     }
 
     /// Who asks.
@@ -43,21 +62,134 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
         found.map_or("", |(_, value)| value)
     }
 
+    /// The value of that name in the query, decoded; `None` where it is missing or broken.
+    pub(in crate::ops) fn query(&self, name: &str) -> Option<String> {
+        let fields = fields(self.request.query()?.as_bytes())?;
+        fields.into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// The value of that name in the query as a number.
+    ///
+    /// # Errors
+    /// A problem of status 400 when it is there and none.
+    pub(in crate::ops) fn query_number(&self, name: &str) -> Result<Option<i64>, Problem> {
+        let Some(text) = self.query(name) else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| {
+            Problem::bad("query", format!("{name} in the query must be a whole number"))
+        })
+    }
+
+    /// From where it is asked; a proxy's address where one is between.
+    pub(in crate::ops) fn peer(&self) -> IpAddr {
+        self.request.peer().ip()
+    }
+
+    /// The field of that name of a form, decoded; empty where the form has none.
+    ///
+    /// # Errors
+    /// A problem of status 415 when the body is no form, 413 when it is too large, 400 when it is
+    /// broken.
+    pub(in crate::ops) fn field(&mut self, name: &str) -> Result<String, Problem> {
+        let form = match self.form.take() {
+            Some(form) => form,
+            None => self.read_form()?,
+        };
+        let found = form.iter().find(|(known, _)| known == name);
+        let value = found.map_or_else(String::new, |(_, value)| value.clone());
+        self.form = Some(form);
+        Ok(value)
+    }
+
+    fn read_form(&mut self) -> Result<Fields, Problem> {
+        if !self.is_form() {
+            let sentence = format!("the body of this path is a form: send Content-Type: {FORM}");
+            return Err(Problem::new(415, "content_type", sentence));
+        }
+        let body = self.body(FORM_BYTES_MAX, "a form")?;
+        fields(&body).ok_or_else(|| {
+            Problem::bad(
+                "body",
+                "the form is not percent-encoded text in UTF-8: send it as browsers do",
+            )
+        })
+    }
+
+    fn is_form(&self) -> bool {
+        let content_type = self.request.header("Content-Type").unwrap_or_default();
+        let essence = content_type.split(';').next().unwrap_or_default();
+        essence.trim().eq_ignore_ascii_case(FORM)
+    }
+
+    /// A change that comes by a cookie has the session's token beside it: a browser sends the cookie
+    /// whoever wrote the page, and the token only who could read ours.
+    pub(super) fn not_forged(&mut self) -> Result<(), Problem> {
+        let Some(Caller { by: By::Session { csrf, .. }, .. }) = &self.caller else { return Ok(()) };
+        if SAFE.contains(&self.request.method()) {
+            return Ok(());
+        }
+        let csrf = csrf.clone();
+        let shown = match self.request.header(CSRF_HEADER) {
+            Some(shown) => shown.to_owned(),
+            None if self.is_form() => self.field(CSRF_FIELD)?,
+            None => String::new(),
+        };
+        // As hashes, so that the time tells nothing of the token.
+        if hashed(&shown) == hashed(csrf.reveal()) {
+            return Ok(());
+        }
+        let sentence = "a change by cookie needs the session's token in the header X-CSRF-Token or the \
+                        form's field csrf_token: load the page again; programs send a bearer token";
+        Err(Problem::new(403, "csrf", sentence))
+    }
+
+    /// A form that makes a session comes from a page of ours, as far as the browser tells.
+    ///
+    /// # Errors
+    /// 403 when it says that it comes from elsewhere.
+    pub(super) fn from_our_page(&self) -> Result<(), Problem> {
+        let is_foreign =
+            match (self.request.header("Sec-Fetch-Site"), self.request.header("Origin")) {
+                (Some(site), _) => !["same-origin", "none"].contains(&site),
+                (None, Some(origin)) => {
+                    let host = self.request.header("Host").unwrap_or_default();
+                    origin.split_once("://").is_none_or(|(_, from)| from != host)
+                }
+                // No browser of today: nothing that could be led to send a form.
+                (None, None) => false,
+            };
+        match is_foreign {
+            false => Ok(()),
+            true => Err(Problem::new(
+                403,
+                "csrf",
+                "the form comes from another site: open the page of this ops center",
+            )),
+        }
+    }
+
     /// The JSON body. Keys that are not known are passed over, as the original does.
     ///
     /// # Errors
     /// A problem of status 400 that says what is missing or of another type, 413 when it is too large.
     pub(in crate::ops) fn json<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
-        if self.request.content_length().is_some_and(|bytes| bytes > JSON_BYTES_MAX) {
-            let sentence =
-                format!("a JSON body may have {JSON_BYTES_MAX} bytes: send less at once");
-            return Err(Problem::new(413, "too_large", sentence));
-        }
-        let body = self.request.body()?;
+        let body = self.body(JSON_BYTES_MAX, "a JSON body")?;
         let body = if body.is_empty() { b"{}".as_slice() } else { &body };
         serde_json::from_slice(body).map_err(|error| {
             Problem::bad("body", format!("the body is not the JSON of this path: {error}"))
         })
+    }
+
+    /// The whole body, of so many bytes at most, whether or not it says how long it is.
+    fn body(&mut self, bytes_max: u64, what: &str) -> Result<Vec<u8>, Problem> {
+        let too_large = || {
+            let sentence = format!("{what} may have {bytes_max} bytes: send less at once");
+            Problem::new(413, "too_large", sentence)
+        };
+        if self.request.content_length().is_some_and(|bytes| bytes > bytes_max) {
+            return Err(too_large());
+        }
+        let body = self.request.body()?;
+        if body.len() as u64 > bytes_max { Err(too_large()) } else { Ok(body) }
     }
 
     /// Whether the caller may act in the workspace with at least this role.
@@ -100,14 +232,41 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
         subject: &str,
         detail: serde_json::Value,
     ) -> Result<(), StoreError> {
+        let user = self.caller.as_ref().map(|caller| &caller.user);
+        self.note_by(tx, user, action, workspace, subject, detail)
+    }
+
+    /// The same for what somebody did who has only just shown who they are.
+    pub(super) fn note_by(
+        &self,
+        tx: &Tx<'_>,
+        user: Option<&User>,
+        action: &str,
+        workspace: Option<i64>,
+        subject: &str,
+        detail: serde_json::Value,
+    ) -> Result<(), StoreError> {
         tx.note(&Change {
             at_ms: self.now_ms,
-            user: self.caller.as_ref().map(|caller| caller.user.id.as_str()),
+            user: user.map(|user| user.id.as_str()),
             workspace,
             action,
             subject,
             detail,
-            peer: &self.request.peer().ip().to_string(),
+            peer: &self.peer().to_string(),
         })
     }
+}
+
+/// The fields of a form's body or of a query; `None` when an escape is broken or no UTF-8.
+fn fields(text: &[u8]) -> Option<Fields> {
+    let text = std::str::from_utf8(text).ok()?;
+    let decoded = |text: &str| String::from_utf8(percent::form_decoded(text)?).ok();
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Some((decoded(name)?, decoded(value)?))
+        })
+        .collect()
 }

@@ -3,8 +3,25 @@
 // Each group of paths has a file with a table of its routes; `TABLES` lists the tables. A handler
 // gets the center and an `Asked`: who asks, the path's parameters, and the body.
 
+mod about;
 mod asked;
+mod audit;
+mod auth;
+mod edges;
+mod first_run;
+mod handouts;
+mod models;
+mod moment;
+mod multipart;
+mod openapi;
+mod page;
+mod pipelines;
 mod problem;
+mod publishes;
+mod sign_in;
+mod tokens;
+mod uploads;
+mod users;
 mod workspaces;
 
 pub(in crate::ops) use asked::Asked;
@@ -12,7 +29,8 @@ pub(in crate::ops) use problem::Problem;
 
 use super::access::{self, Caller};
 use super::center::Center;
-use crate::http::server::{Refusal, Request, Response, Service};
+use super::distribution::Distribution;
+use crate::http::server::{Head, Refusal, Request, Response, Service};
 use crate::logging::AT_SERVE;
 use serde::Serialize;
 use std::sync::Arc;
@@ -42,16 +60,34 @@ pub(in crate::ops) struct Route {
 }
 
 /// All routes, group by group.
-const TABLES: [&[Route]; 1] = [workspaces::ROUTES];
+const TABLES: &[&[Route]] = &[
+    openapi::ROUTES,
+    about::ROUTES,
+    audit::ROUTES,
+    auth::ROUTES,
+    first_run::ROUTES,
+    sign_in::ROUTES,
+    tokens::ROUTES,
+    users::ROUTES,
+    workspaces::ROUTES,
+    models::ROUTES,
+    uploads::ROUTES,
+    pipelines::ROUTES,
+    publishes::ROUTES,
+    edges::ROUTES,
+    handouts::ROUTES,
+];
 
 /// Answers every request to the ops center.
 pub(in crate::ops) struct Api {
     center: Arc<Center>,
+    /// The built-in registry, where publishes go to no other.
+    registry: Option<Distribution>,
 }
 
 impl Api {
-    pub(in crate::ops) fn new(center: Arc<Center>) -> Api {
-        Api { center }
+    pub(in crate::ops) fn new(center: Arc<Center>, registry: Option<Distribution>) -> Api {
+        Api { center, registry }
     }
 
     fn route(&self, request: &mut Request<'_, '_>) -> Result<Response, Problem> {
@@ -60,8 +96,31 @@ impl Api {
         let now_ms = self.center.now_ms();
         let caller = access::caller(request, &self.center.store, now_ms)?;
         admitted(route.need, caller.as_ref())?;
-        (route.answer)(&self.center, &mut Asked::new(request, caller, parameters, now_ms))
+        let mut asked = Asked::new(request, caller, parameters, now_ms);
+        asked.not_forged()?;
+        (route.answer)(&self.center, &mut asked)
     }
+}
+
+/// An answer with what keeps browsers from guessing its type, from keeping it, and under TLS from
+/// asking without it for a year.
+fn guarded(response: Response, is_tls: bool) -> Response {
+    let mut response = response.with_header("X-Content-Type-Options", "nosniff".to_owned());
+    if response.content_type() == Some("application/json")
+        && response.header("Cache-Control").is_none()
+    {
+        response = response.with_header("Cache-Control", "no-store".to_owned());
+    }
+    if is_tls {
+        let value = "max-age=31536000".to_owned();
+        response = response.with_header("Strict-Transport-Security", value);
+    }
+    response
+}
+
+/// Whether a path is one of the distribution specification.
+fn is_of_registry(path: &str) -> bool {
+    path == "/v2" || path.starts_with("/v2/")
 }
 
 /// An answer in JSON.
@@ -131,10 +190,14 @@ fn admitted(need: Need, caller: Option<&Caller>) -> Result<(), Problem> {
 impl Service for Api {
     fn answer(&self, request: &mut Request<'_, '_>) -> Response {
         let start = Instant::now();
-        let response = self.route(request).unwrap_or_else(|problem| {
-            problem.log(request.method(), request.path());
-            problem.response()
-        });
+        let registry = self.registry.as_ref().filter(|_| is_of_registry(request.path()));
+        let response = match registry {
+            Some(registry) => registry.answer(request),
+            None => self.route(request).unwrap_or_else(|problem| {
+                problem.log(request.method(), request.path());
+                problem.response()
+            }),
+        };
         log::debug!(
             target: AT_SERVE,
             "method={} path={:?} status={} us={}",
@@ -143,11 +206,18 @@ impl Service for Api {
             response.status(),
             start.elapsed().as_micros()
         );
-        response
+        guarded(response, self.center.settings.tls.is_some())
     }
 
     fn refuse(&self, refusal: Refusal) -> Response {
         Problem::new(refusal.status(), "refused", refusal.to_string()).response()
+    }
+
+    fn body_bytes_max(&self, head: &Head<'_>, limit_bytes: u64) -> u64 {
+        match uploads::takes_a_file(head.method(), head.path()) {
+            true => uploads::BODY_BYTES_MAX,
+            false => limit_bytes,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::exit;
 use crate::http::server::{BodyError, Response};
 use crate::logging::AT_SERVE;
-use crate::ops::access::NoRandomness;
+use crate::ops::access::{NoEmail, NoRandomness, PasswordError, Refused};
 use crate::ops::store::StoreError;
 use serde::Serialize;
 
@@ -76,6 +76,12 @@ impl Problem {
         self
     }
 
+    /// The same with what the log has beside the answer: the error and its sources.
+    pub(in crate::ops) fn because(mut self, error: &dyn std::error::Error) -> Problem {
+        self.cause = Some(exit::chain(error));
+        self
+    }
+
     /// The status.
     pub(in crate::ops) fn code(&self) -> u16 {
         self.code
@@ -84,6 +90,12 @@ impl Problem {
     /// The sentence.
     pub(in crate::ops) fn msg(&self) -> &str {
         &self.msg
+    }
+
+    /// The first field of that name among those of its answer.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value.as_str())
     }
 
     pub(super) fn log(&self, method: &str, path: &str) {
@@ -130,5 +142,37 @@ impl From<BodyError> for Problem {
 impl From<NoRandomness> for Problem {
     fn from(error: NoRandomness) -> Problem {
         Problem::new(500, "randomness", error.to_string())
+    }
+}
+
+impl From<NoEmail> for Problem {
+    fn from(error: NoEmail) -> Problem {
+        Problem::bad("email", error.to_string())
+    }
+}
+
+impl From<PasswordError> for Problem {
+    fn from(error: PasswordError) -> Problem {
+        let sentence = error.to_string();
+        match error {
+            PasswordError::Length => Problem::bad("password", sentence),
+            PasswordError::Busy => {
+                Problem::new(503, "busy", sentence).with_header("Retry-After", "1".to_owned())
+            }
+            PasswordError::NoRandomness(error) => error.into(),
+        }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Problem {
+        let sentence = refused.to_string();
+        match refused {
+            Refused::Wrong => Problem::new(401, "sign_in", sentence),
+            Refused::TooMany { retry_after_s } => Problem::new(429, "too_many_sign_ins", sentence)
+                .with_header("Retry-After", retry_after_s.to_string()),
+            Refused::Password(error) => error.into(),
+            Refused::Store(error) => error.into(),
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! Checks each model by loading and running it as the engine does, and writes the definition.
 
+use super::fit;
 use super::recipe::{ModelRecipe, Recipe};
 use crate::exit::{Exit, Failure};
 use crate::oci::{Digest, Hasher};
 use crate::pipeline::{
     Definition, KnownAnswers, ModelEntry, ModelKey, RUNTIME_ONNX, derived_version,
 };
-use crate::runtime::{Flow, Model, Pool, RunError};
+use crate::runtime::{Model, Shortage};
 use crate::tensor::Port;
 use std::fs::File;
 use std::io::Read;
@@ -45,7 +46,7 @@ pub struct SideFile {
 
 /// Loads every model, runs a row of zeros through the steps, and derives the versions.
 pub(super) fn check(
-    recipe: &Recipe,
+    recipe: &Recipe<PathBuf>,
     known: Option<KnownAnswers>,
 ) -> Result<(Definition, Vec<CheckedModel>), Failure> {
     let mut checked = Vec::new();
@@ -63,20 +64,11 @@ pub(super) fn check(
         models: checked.iter().map(|model| model.entry.clone()).collect(),
         inputs: Vec::new(),
         outputs: Vec::new(),
-        known_answers: None,
+        known_answers: known,
         created: recipe.created.clone(),
     };
     let place = |key: &ModelKey| keys.iter().position(|known| known == key);
-    let flow = Flow::new(&definition, |key| loaded[place(key).unwrap_or_default()].clone())
-        .map_err(|error| {
-            Failure::new(Exit::Usage, error).hint("nothing was published; correct the pipeline")
-        })?;
-    let pool = Pool::start(1).map_err(|error| Failure::new(Exit::Failed, error))?;
-    try_steps(&flow, &pool)?;
-    definition.known_answers =
-        known.map(|known| super::known::prove(&flow, &pool, known)).transpose()?;
-    definition.inputs = flow.inputs().to_vec();
-    definition.outputs = flow.outputs().to_vec();
+    fit::fit(&mut definition, |key| loaded[place(key).unwrap_or_default()].clone())?;
     definition.version = match &recipe.version {
         Some(version) => version.clone(),
         None => derived_version(&Digest::of(&definition.to_json())),
@@ -84,8 +76,8 @@ pub(super) fn check(
     Ok((definition, checked))
 }
 
-fn checked_model(recipe: &ModelRecipe) -> Result<(CheckedModel, Model), Failure> {
-    let ModelRecipe { name, path, .. } = recipe;
+fn checked_model(recipe: &ModelRecipe<PathBuf>) -> Result<(CheckedModel, Model), Failure> {
+    let ModelRecipe { name, place: path, .. } = recipe;
     let digest_of = |path: &Path| {
         digest_of(path).map_err(|error| {
             let sentence =
@@ -94,6 +86,9 @@ fn checked_model(recipe: &ModelRecipe) -> Result<(CheckedModel, Model), Failure>
         })
     };
     let (sha, size_bytes) = digest_of(path)?;
+    if let Some(shortage) = Shortage::expected(size_bytes) {
+        log::warn!("model `{name}`: {shortage}: it is tried, and may be ended by the system");
+    }
     let model = Model::load(path).map_err(|source| {
         let model = name.clone();
         Failure::new(Exit::ModelRefused, CheckError::Load { model, source })
@@ -112,15 +107,7 @@ fn checked_model(recipe: &ModelRecipe) -> Result<(CheckedModel, Model), Failure>
         runtime: RUNTIME_ONNX.to_owned(),
         tensor_fields: recipe.tensor_fields.clone(),
     };
-    if !entry.tensor_fields.is_empty() && entry.tensor_fields.len() != model.inputs().len() {
-        let sentence = format!(
-            "model `{name}` has {} tensor_fields for {} inputs: name one column for each input, \
-             in the model's order",
-            entry.tensor_fields.len(),
-            model.inputs().len()
-        );
-        return Err(Failure::new(Exit::Usage, sentence));
-    }
+    fit::fields_match(&entry, &model)?;
     let (inputs, outputs) = (model.inputs().to_vec(), model.outputs().to_vec());
     let path = path.clone();
     Ok((CheckedModel { entry, path, size_bytes, side_files, inputs, outputs }, model))
@@ -140,7 +127,7 @@ fn content(sha: &Digest, side_files: &[SideFile]) -> Digest {
     hasher.finish()
 }
 
-/// Why a model or a pipeline is not published.
+/// Why a model is not published.
 #[derive(Debug, thiserror::Error)]
 enum CheckError {
     #[error("model `{model}` cannot be loaded by the engine's runtime")]
@@ -149,29 +136,6 @@ enum CheckError {
         #[source]
         source: crate::runtime::LoadError,
     },
-    #[error("the steps do not fit each other, or a model cannot run")]
-    Steps(#[source] RunError),
-}
-
-/// One row of zeros through all steps. A model may refuse zeros and be sound, but a step that
-/// does not fit the one before it, or a panic, is a fault in any case.
-fn try_steps(flow: &Flow, pool: &Pool) -> Result<(), Failure> {
-    match flow.warm_up(pool) {
-        Ok(_) | Err(RunError::Uneven { .. }) => Ok(()),
-        Err(error @ RunError::Refused(_)) => {
-            log::warn!(
-                target: crate::logging::AT_PUBLISH,
-                "msg={:?}", format!("a row of zeros is refused: {}", crate::exit::chain(&error))
-            );
-            Ok(())
-        }
-        Err(error @ (RunError::Misfit(_) | RunError::Broke(_) | RunError::Late)) => {
-            Err(Failure::new(Exit::ModelRefused, CheckError::Steps(error)).hint(
-                "nothing was published; each step takes the outputs of the step before it by \
-                 name (or by `tensor_fields`)",
-            ))
-        }
-    }
 }
 
 fn digest_of(path: &Path) -> std::io::Result<(Digest, u64)> {

@@ -4,21 +4,25 @@
 //! file ──recipe──▶ models checked as the engine would ──artifact──▶ registry or layout ──▶ handout
 //! ```
 
-mod artifact;
+pub(in crate::ops) mod artifact;
 mod check;
-mod handout;
+pub(in crate::ops) mod deliver;
+pub(in crate::ops) mod fit;
 mod known;
-mod recipe;
+pub(in crate::ops) mod recipe;
 
 use crate::exit::{Exit, Failure};
 use crate::logging::AT_PUBLISH;
-use crate::oci::{Descriptor, Digest, Reference, RegistryHost, Tag, Version, media_type};
+use crate::oci::{Digest, Reference, ReferenceError, RegistryHost, Tag};
 use crate::ops::Login;
+use crate::ops::chart::{Chart, Cpus, EngineConfig, Helm, Spec};
+use crate::ops::handout::{Handout, Systemd};
 use crate::ops::sign::{Signed, Signing, sign};
+use crate::pipeline::Definition;
+use crate::registry::Layout;
 use crate::registry::signature::Form;
-use crate::registry::{Action, Layout, Pushed, Remote};
-use artifact::Artifact;
-use std::path::{Path, PathBuf};
+use deliver::{into_layout, into_registry, unwatched};
+use std::path::PathBuf;
 
 pub use check::CheckedModel;
 
@@ -35,6 +39,10 @@ pub struct Order {
     pub target: Target,
     /// The engine image for the commands that are handed out.
     pub engine_url: Option<String>,
+    /// The CPUs of an engine in the commands that are handed out.
+    pub cpus: Cpus,
+    /// Whether a Helm chart goes beside the pipeline, and what its engines get.
+    pub chart: Option<EngineConfig>,
     /// With which key it is signed, if it is.
     pub signing: Option<Signing>,
 }
@@ -72,7 +80,25 @@ pub struct Published {
     pub docker_run: String,
     /// The same for `docker compose`.
     pub compose: String,
+    /// The same for a device without containers.
+    pub systemd: Systemd,
+    /// The chart, where one was asked for.
+    pub chart: Option<PublishedChart>,
 }
+
+/// A chart that is there.
+#[derive(Debug)]
+pub struct PublishedChart {
+    /// What it is called.
+    pub helm: Helm,
+    /// The commands that install it.
+    pub commands: String,
+    /// The values file that they read.
+    pub values: String,
+}
+
+/// The engine image of this version, where a registry of its own is asked for.
+const ENGINE_IMAGE: &str = "engines/potoroo-engine";
 
 /// Checks the models, and pushes them with their definition.
 ///
@@ -84,14 +110,17 @@ pub fn publish(order: &Order) -> Result<Published, Failure> {
     })?;
     let known = order.known_answers.as_deref().map(known::read).transpose()?;
     let (definition, models) = check::check(&recipe, known)?;
-    let artifact =
-        artifact::build(&definition, &models).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let files = models.iter().map(artifact::ModelFile::from);
+    let artifact = artifact::build(&definition, definition.to_json(), files)
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
     let tag: Tag = definition.version.parse().map_err(|error| {
         Failure::new(Exit::Usage, error).hint("give the pipeline another version")
     })?;
-    let bytes = artifact.manifest_bytes.len() as u64;
-    let manifest = Descriptor::new(media_type::MANIFEST, artifact.digest(), bytes);
+    let manifest = artifact.descriptor();
     let mut signed = Vec::new();
+    let mut chart = None;
+    let engine_url = engine_url(order);
+    let planned = planned_chart(order, &definition, &engine_url)?;
     let pipeline_url = match &order.target {
         Target::Layout(directory) => {
             let layout = Layout::create(directory)?;
@@ -107,71 +136,109 @@ pub fn publish(order: &Order) -> Result<Published, Failure> {
             format!("oci-layout:{}:{tag}", directory.display())
         }
         Target::Registry { host, prefix, login } => {
-            let repository = [prefix.trim_matches('/'), "pipelines", &definition.name]
-                .into_iter()
-                .filter(|part| !part.is_empty())
-                .collect::<Vec<_>>()
-                .join("/");
-            let reference: Reference =
-                format!("{host}/{repository}:{tag}").parse().map_err(|error| {
-                    Failure::new(Exit::Usage, error)
-                        .hint("check --registry and the pipeline's name")
-                })?;
+            let reference = pipeline_reference(host, prefix, &definition)?;
+            let repository = &reference.repository;
             let remote = login.remote(&reference);
-            into_registry(&artifact, &remote, &reference.version)?;
+            into_registry(&artifact, &remote, &reference.version, &unwatched())?;
             if let Some(signing) = &order.signing {
                 let name = format!("{host}/{repository}");
                 signed = sign(signing, &name, &manifest, &remote, &mut |signature| {
                     remote.push_attached(&manifest.digest, signature)
                 })?;
             }
+            if let Some((built, place)) = &planned {
+                let digest = built.push(&login.remote(place))?;
+                log::info!(target: AT_PUBLISH, "digest={digest} msg=\"chart sent\"");
+                chart = Some(built.helm(host, prefix));
+            }
             reference.to_string()
         }
     };
-    let handout = handout::Handout::new(order, &pipeline_url);
+    let registry = match &order.target {
+        Target::Registry { host, .. } => Some(host),
+        Target::Layout(_) => None,
+    };
+    let handout = Handout {
+        engine_url: &engine_url,
+        pipeline_url: &pipeline_url,
+        registry,
+        cpus: order.cpus.whole(),
+        edge_bundle: None,
+        chart: chart.as_ref(),
+    };
     Ok(Published {
         digest: artifact.digest(),
         models,
         signed,
         docker_run: handout.docker_run(),
         compose: handout.compose(),
-        engine_url: handout.engine_url,
+        systemd: handout.systemd(),
+        chart: handout
+            .helm()
+            .zip(handout.helm_values())
+            .zip(chart.clone())
+            .map(|((commands, values), helm)| PublishedChart { helm, commands, values }),
+        engine_url,
         pipeline_url,
     })
 }
 
-fn into_layout(artifact: &Artifact, layout: &Layout, tag: &Tag) -> Result<(), Failure> {
-    layout.put_blob_from(&artifact.manifest.config, &mut artifact.config.as_slice())?;
-    for (layer, file) in artifact.layers() {
-        layout.put_blob_from(layer, &mut opened(file)?)?;
-    }
-    layout.put_manifest(tag, &artifact.manifest_bytes)?;
-    Ok(())
-}
-
-fn into_registry(artifact: &Artifact, remote: &Remote, version: &Version) -> Result<(), Failure> {
-    remote.login(Action::Push)?;
-    let config = &artifact.config;
-    remote.push_blob(&artifact.manifest.config, &mut || {
-        Ok(Box::new(std::io::Cursor::new(config.clone())))
-    })?;
-    for (layer, file) in artifact.layers() {
-        let Descriptor { digest, size, .. } = layer;
-        let pushed = remote.push_blob(layer, &mut || Ok(Box::new(std::fs::File::open(file)?)))?;
-        match pushed {
-            Pushed::Sent => log::info!(target: AT_PUBLISH, "digest={digest} bytes={size} msg=sent"),
-            Pushed::AlreadyThere => {
-                log::info!(target: AT_PUBLISH, "digest={digest} bytes={size} msg=\"already there\"");
-            }
+/// The engine image: the one that was asked for, or that of this version beside the pipelines.
+fn engine_url(order: &Order) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    order.engine_url.clone().unwrap_or_else(|| match &order.target {
+        Target::Registry { host, prefix, .. } => {
+            let prefix = prefix.trim_matches('/');
+            let slash = if prefix.is_empty() { "" } else { "/" };
+            format!("{host}/{prefix}{slash}{ENGINE_IMAGE}:v{version}")
         }
-    }
-    remote.push_manifest(version, &artifact.manifest_bytes)?;
-    Ok(())
+        Target::Layout(_) => format!("localhost/potoroo-engine:v{version}"),
+    })
 }
 
-fn opened(path: &Path) -> Result<std::fs::File, Failure> {
-    std::fs::File::open(path).map_err(|error| {
-        let sentence = format!("{} cannot be read: {error}", path.display());
-        Failure::new(Exit::Usage, sentence)
+/// Where the pipeline goes in a registry: `{host}/{prefix}/pipelines/{name}:{version}`.
+fn pipeline_reference(
+    host: &RegistryHost,
+    prefix: &str,
+    definition: &Definition,
+) -> Result<Reference, Failure> {
+    let prefix = prefix.trim_matches('/');
+    let slash = if prefix.is_empty() { "" } else { "/" };
+    let Definition { name, version, .. } = definition;
+    format!("{host}/{prefix}{slash}pipelines/{name}:{version}").parse().map_err(|error| {
+        Failure::new(Exit::Usage, error).hint("check --registry and the pipeline's name")
     })
+}
+
+/// The chart that was asked for and its place, made before anything is sent: what is wrong with it
+/// leaves no pipeline behind.
+fn planned_chart(
+    order: &Order,
+    definition: &Definition,
+    engine_url: &str,
+) -> Result<Option<(Chart, Reference)>, Failure> {
+    let (Some(engine), Target::Registry { host, prefix, .. }) = (&order.chart, &order.target)
+    else {
+        return Ok(None);
+    };
+    let wrong = |error| Failure::new(Exit::Usage, error).hint("or publish without --chart");
+    let image: Reference = engine_url.parse().map_err(|error: ReferenceError| {
+        let hint = "a chart wants the image with its registry: --engine-url docker.io/me/engine:v1";
+        Failure::new(Exit::Usage, error).hint(hint)
+    })?;
+    let spec = Spec {
+        pipeline: definition.name.clone(),
+        version: definition.version.clone(),
+        pipeline_url: pipeline_reference(host, prefix, definition)?,
+        app_version: match image.version.tag() {
+            Some(tag) => tag.to_string(),
+            None => format!("v{}", env!("CARGO_PKG_VERSION")),
+        },
+        engine_url: image,
+        registry: host.clone(),
+        engine: engine.clone(),
+    };
+    let chart = Chart::build(&spec).map_err(wrong)?;
+    let place = chart.place(host, prefix).map_err(wrong)?;
+    Ok(Some((chart, place)))
 }

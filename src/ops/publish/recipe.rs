@@ -1,5 +1,6 @@
 //! The pipeline file that a person writes, YAML or JSON, and the recipe that is read from it.
 
+use crate::ops::name::{NAME_CHARS_MAX, is_name};
 use crate::pipeline::{MODELS_MAX, STEPS_MAX, SyntaxError};
 use serde::Deserialize;
 use std::io::Read;
@@ -7,38 +8,44 @@ use std::path::{Path, PathBuf};
 
 mod steps;
 
-pub(super) use steps::StepRecipe;
+pub(in crate::ops) use steps::StepRecipe;
 use steps::{StepWire, ValidationWire};
 
 /// A pipeline file. The largest that makes sense lists some dozens of models.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// A pipeline's or model's name: it stands in URLs, image references and Kubernetes names.
-const NAME_CHARS_MAX: usize = 63;
-
-/// What is to be published, every name in it known and every path resolved.
+/// What is to be published, every name in it known and every model's place found: the path of its
+/// file, or nothing where models lie in an ops center.
 #[derive(Debug)]
-pub(super) struct Recipe {
-    pub(super) name: String,
+pub(in crate::ops) struct Recipe<P> {
+    /// The pipeline's name.
+    pub name: String,
     /// `None` lets the version follow from the content.
-    pub(super) version: Option<String>,
-    pub(super) created: Option<String>,
-    pub(super) models: Vec<ModelRecipe>,
+    pub version: Option<String>,
+    /// When its author says it was made.
+    pub created: Option<String>,
+    /// Each model once.
+    pub models: Vec<ModelRecipe<P>>,
     /// What happens in turn.
-    pub(super) steps: Vec<StepRecipe>,
+    pub steps: Vec<StepRecipe>,
 }
 
+/// A model as a pipeline file names it.
 #[derive(Debug)]
-pub(super) struct ModelRecipe {
-    pub(super) name: String,
-    pub(super) path: PathBuf,
-    pub(super) version: Option<String>,
-    pub(super) tensor_fields: Vec<String>,
+pub(in crate::ops) struct ModelRecipe<P> {
+    /// Its name.
+    pub name: String,
+    /// Where its file is.
+    pub place: P,
+    /// Its version, where the author tells one.
+    pub version: Option<String>,
+    /// The columns for its inputs, by position.
+    pub tensor_fields: Vec<String>,
 }
 
 /// Why a file is no recipe.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RecipeError {
+pub(in crate::ops) enum RecipeError {
     #[error("{} cannot be read", path.display())]
     Unreadable {
         path: PathBuf,
@@ -47,6 +54,21 @@ pub(super) enum RecipeError {
     },
     #[error("{} is larger than {FILE_BYTES_MAX} bytes: a pipeline file is some lines of text", .0.display())]
     TooLarge(PathBuf),
+    #[error("the text has more than {FILE_BYTES_MAX} bytes: a pipeline file is some lines of text")]
+    TextTooLarge,
+    #[error("the text is no pipeline file")]
+    MalformedText(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("model `{0}` has no `path` to its ONNX file: add one, relative to the pipeline file")]
+    NoPath(String),
+    #[error(
+        "model `{0}` has a `path`: the models of an ops center are uploaded, and named by `name` and, \
+         where it is not to be the newest, `version`"
+    )]
+    Path(String),
+    #[error(
+        "the recipe tells a `version`: leave it out, each version that is saved gets one of its own"
+    )]
+    Version,
     #[error("{} is no pipeline file", path.display())]
     Malformed {
         path: PathBuf,
@@ -104,27 +126,61 @@ struct FileWire {
 #[serde(deny_unknown_fields)]
 struct ModelWire {
     name: String,
-    path: PathBuf,
+    path: Option<PathBuf>,
     version: Option<String>,
     #[serde(default)]
     tensor_fields: Vec<String>,
 }
 
 /// Reads a pipeline file, or makes the recipe for a single ONNX file.
-pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Recipe, RecipeError> {
+pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Recipe<PathBuf>, RecipeError> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let wire = if extension.eq_ignore_ascii_case("onnx") {
         single(path)
     } else {
         let text = text(path)?;
+        let is_json = extension.eq_ignore_ascii_case("json");
         let malformed = |source| RecipeError::Malformed { path: path.to_owned(), source };
-        if extension.eq_ignore_ascii_case("json") {
-            serde_json::from_str(&text).map_err(|error| malformed(error.into()))?
-        } else {
-            serde_saphyr::from_str(&text).map_err(|error| malformed(error.to_string().into()))?
-        }
+        wire_of(&text, is_json).map_err(malformed)?
     };
-    resolve(wire, path.parent().unwrap_or(Path::new("")), name)
+    let root = path.parent().unwrap_or(Path::new(""));
+    resolve(wire, name, |model, path| {
+        let path = root.join(path.ok_or_else(|| RecipeError::NoPath(model.to_owned()))?);
+        if path.is_file() {
+            Ok(path)
+        } else {
+            Err(RecipeError::NoFile { model: model.to_owned(), path })
+        }
+    })
+}
+
+/// Reads the text of a pipeline file, YAML or JSON, whose models lie in an ops center.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub(in crate::ops) fn parse(text: &str, name: Option<&str>) -> Result<Recipe<()>, RecipeError> {
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(RecipeError::TextTooLarge);
+    }
+    let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+    let wire = wire_of(text, is_json).map_err(RecipeError::MalformedText)?;
+    if wire.version.is_some() {
+        return Err(RecipeError::Version);
+    }
+    resolve(wire, name, |model, path| match path {
+        None => Ok(()),
+        Some(_) => Err(RecipeError::Path(model.to_owned())),
+    })
+}
+
+fn wire_of(
+    text: &str,
+    is_json: bool,
+) -> Result<FileWire, Box<dyn std::error::Error + Send + Sync>> {
+    if is_json {
+        return serde_json::from_str(text).map_err(Into::into);
+    }
+    serde_saphyr::from_str(text).map_err(|error| error.to_string().into())
 }
 
 fn single(path: &Path) -> FileWire {
@@ -132,7 +188,7 @@ fn single(path: &Path) -> FileWire {
     let name = stem.to_ascii_lowercase().replace(['_', '.', ' '], "-");
     let model = ModelWire {
         name: name.clone(),
-        path: path.file_name().map(PathBuf::from).unwrap_or_default(),
+        path: path.file_name().map(PathBuf::from),
         version: None,
         tensor_fields: Vec::new(),
     };
@@ -152,7 +208,11 @@ fn text(path: &Path) -> Result<String, RecipeError> {
     Ok(text)
 }
 
-fn resolve(wire: FileWire, root: &Path, name: Option<&str>) -> Result<Recipe, RecipeError> {
+fn resolve<P>(
+    wire: FileWire,
+    name: Option<&str>,
+    place: impl Fn(&str, Option<PathBuf>) -> Result<P, RecipeError>,
+) -> Result<Recipe<P>, RecipeError> {
     let name = name.map_or(wire.name, str::to_owned);
     checked_name("pipeline", &name)?;
     for (what, found, max) in
@@ -162,18 +222,15 @@ fn resolve(wire: FileWire, root: &Path, name: Option<&str>) -> Result<Recipe, Re
             return Err(RecipeError::Count { what, found, max });
         }
     }
-    let mut models: Vec<ModelRecipe> = Vec::new();
+    let mut models: Vec<ModelRecipe<P>> = Vec::new();
     for model in wire.models {
         checked_name("model", &model.name)?;
         if models.iter().any(|other| other.name == model.name) {
             return Err(RecipeError::SameName(model.name));
         }
-        let path = root.join(&model.path);
-        if !path.is_file() {
-            return Err(RecipeError::NoFile { model: model.name, path });
-        }
-        let ModelWire { name, version, tensor_fields, .. } = model;
-        models.push(ModelRecipe { name, path, version, tensor_fields });
+        let ModelWire { name, path, version, tensor_fields } = model;
+        let place = place(&name, path)?;
+        models.push(ModelRecipe { name, place, version, tensor_fields });
     }
     let mut steps = Vec::new();
     let place = |name: &str| models.iter().position(|model| model.name == name);
@@ -189,14 +246,12 @@ fn resolve(wire: FileWire, root: &Path, name: Option<&str>) -> Result<Recipe, Re
 }
 
 fn checked_name(what: &'static str, name: &str) -> Result<(), RecipeError> {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let bytes = name.as_bytes();
-    let right = bytes.len() <= NAME_CHARS_MAX
-        && bytes.first().is_some_and(|byte| inner(*byte))
-        && bytes.last().is_some_and(|byte| inner(*byte))
-        && bytes.iter().all(|byte| inner(*byte) || *byte == b'-');
     let advice = if what == "pipeline" { ", or give another with --name" } else { "" };
-    if right { Ok(()) } else { Err(RecipeError::Name { what, name: name.to_owned(), advice }) }
+    if is_name(name) {
+        Ok(())
+    } else {
+        Err(RecipeError::Name { what, name: name.to_owned(), advice })
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Users, workspaces, members, tokens and the audit, as records.
+//! Users, workspaces and members, as records.
 
 use super::{StoreError, Tx};
 use crate::ops::access::Role;
@@ -54,6 +54,86 @@ impl Tx<'_> {
             "SELECT id, email, is_admin, is_enabled, created_ms FROM users WHERE id = ?",
         )?;
         Ok(look.query_row([id], user_of).optional()?)
+    }
+
+    /// The user of that email, whatever the case of its letters.
+    pub(in crate::ops) fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
+        let mut look = self.0.prepare_cached(
+            "SELECT id, email, is_admin, is_enabled, created_ms FROM users WHERE email = ?",
+        )?;
+        Ok(look.query_row([email], user_of).optional()?)
+    }
+
+    /// Every user, in the order in which they came.
+    pub(in crate::ops) fn users(&self) -> Result<Vec<User>, StoreError> {
+        let mut look = self.0.prepare_cached(
+            "SELECT id, email, is_admin, is_enabled, created_ms FROM users ORDER BY created_ms, id",
+        )?;
+        Ok(look.query_map([], user_of)?.collect::<Result<_, _>>()?)
+    }
+
+    /// First and last name of a user.
+    pub(in crate::ops) fn names(&self, user: &str) -> Result<(String, String), StoreError> {
+        let mut look =
+            self.0.prepare_cached("SELECT first_name, last_name FROM users WHERE id = ?")?;
+        let found = look.query_row([user], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// Keeps first and last name of a user.
+    pub(in crate::ops) fn set_names(
+        &self,
+        user: &str,
+        first: &str,
+        last: &str,
+    ) -> Result<(), StoreError> {
+        self.0
+            .prepare_cached("UPDATE users SET first_name = ?, last_name = ? WHERE id = ?")?
+            .execute(params![first, last, user])?;
+        Ok(())
+    }
+
+    /// Whether there is anyone.
+    pub(in crate::ops) fn has_users(&self) -> Result<bool, StoreError> {
+        let mut look = self.0.prepare_cached("SELECT EXISTS (SELECT 1 FROM users)")?;
+        Ok(look.query_row([], |row| row.get(0))?)
+    }
+
+    /// How many administrators of the ops center may sign in.
+    pub(in crate::ops) fn admins(&self) -> Result<i64, StoreError> {
+        let mut look =
+            self.0.prepare_cached("SELECT COUNT(*) FROM users WHERE is_admin AND is_enabled")?;
+        Ok(look.query_row([], |row| row.get(0))?)
+    }
+
+    /// What is kept of a user's password.
+    pub(in crate::ops) fn password(&self, user: &str) -> Result<Option<String>, StoreError> {
+        let mut look = self.0.prepare_cached("SELECT password FROM users WHERE id = ?")?;
+        Ok(look.query_row([user], |row| row.get(0)).optional()?.flatten())
+    }
+
+    /// Keeps another password.
+    pub(in crate::ops) fn set_password(&self, user: &str, kept: &str) -> Result<(), StoreError> {
+        self.0
+            .prepare_cached("UPDATE users SET password = ? WHERE id = ?")?
+            .execute(params![kept, user])?;
+        Ok(())
+    }
+
+    /// Lets a user sign in, or not.
+    pub(in crate::ops) fn set_enabled(&self, user: &str, is: bool) -> Result<(), StoreError> {
+        self.0
+            .prepare_cached("UPDATE users SET is_enabled = ? WHERE id = ?")?
+            .execute(params![is, user])?;
+        Ok(())
+    }
+
+    /// Makes a user an administrator of the ops center, or takes that away.
+    pub(in crate::ops) fn set_admin(&self, user: &str, is: bool) -> Result<(), StoreError> {
+        self.0
+            .prepare_cached("UPDATE users SET is_admin = ? WHERE id = ?")?
+            .execute(params![is, user])?;
+        Ok(())
     }
 
     /// Records a workspace and gives its number; [`StoreError::Taken`] when the name is another's.
@@ -114,91 +194,62 @@ impl Tx<'_> {
         }
     }
 
-    /// Records a token by its hash.
-    pub(in crate::ops) fn add_token(&self, token: &TokenRecord<'_>) -> Result<i64, StoreError> {
-        self.0
-            .prepare_cached(
-                "INSERT INTO tokens (kind, hash, user_id, name, created_ms, expires_ms) VALUES (?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![token.kind, token.hash, token.user, token.name, token.created_ms, token.expires_ms])?;
-        Ok(self.0.last_insert_rowid())
-    }
-
-    /// The enabled user whose token of one of these kinds this is, if it holds at that time.
-    pub(in crate::ops) fn user_by_token(
-        &self,
-        hash: &[u8],
-        kinds: &[&str],
-        now_ms: i64,
-    ) -> Result<Option<User>, StoreError> {
+    /// Every member of a workspace, in the order of their emails.
+    pub(in crate::ops) fn members(&self, workspace: i64) -> Result<Vec<(User, Role)>, StoreError> {
         let mut look = self.0.prepare_cached(
-            "SELECT users.id, email, is_admin, is_enabled, users.created_ms, kind
-             FROM tokens JOIN users ON users.id = tokens.user_id
-             WHERE hash = ? AND revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?) AND is_enabled",
+            "SELECT users.id, email, is_admin, is_enabled, created_ms, role
+             FROM members JOIN users ON users.id = user_id WHERE workspace_id = ? ORDER BY email",
         )?;
-        let found = look
-            .query_row(params![hash, now_ms], |row| Ok((user_of(row)?, row.get::<_, String>(5)?)))
-            .optional()?;
-        Ok(found.filter(|(_, kind)| kinds.contains(&kind.as_str())).map(|(user, _)| user))
+        let found = look.query_map([workspace], |row| Ok((user_of(row)?, row.get(5)?)))?;
+        let found: Vec<(User, String)> = found.collect::<Result<_, _>>()?;
+        let role = |name: String| Role::of(&name).ok_or(StoreError::Malformed { what: "a member" });
+        found.into_iter().map(|(user, name)| Ok((user, role(name)?))).collect()
     }
 
-    /// Writes down a change.
-    pub(in crate::ops) fn note(&self, change: &Change<'_>) -> Result<(), StoreError> {
-        self.0
-            .prepare_cached(
-                "INSERT INTO audit (at_ms, user_id, workspace_id, action, subject, detail, peer)
-                 VALUES (?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
-                change.at_ms,
-                change.user,
-                change.workspace,
-                change.action,
-                change.subject,
-                change.detail.to_string(),
-                change.peer
-            ])?;
-        Ok(())
+    /// Takes a member out of a workspace; whether they were one.
+    pub(in crate::ops) fn remove_member(
+        &self,
+        workspace: i64,
+        user: &str,
+    ) -> Result<bool, StoreError> {
+        let changed = self
+            .0
+            .prepare_cached("DELETE FROM members WHERE workspace_id = ? AND user_id = ?")?
+            .execute(params![workspace, user])?;
+        Ok(changed > 0)
+    }
+
+    /// The workspaces that a user is a member of, or all of them.
+    pub(in crate::ops) fn workspaces(
+        &self,
+        member: Option<&str>,
+    ) -> Result<Vec<Workspace>, StoreError> {
+        let mut look = self.0.prepare_cached(
+            "SELECT id, name, is_archived, created_ms, created_by FROM workspaces
+             WHERE ?1 IS NULL OR id IN (SELECT workspace_id FROM members WHERE user_id = ?1)
+             ORDER BY id",
+        )?;
+        Ok(look.query_map([member], workspace_of)?.collect::<Result<_, _>>()?)
+    }
+
+    /// The numbers of a workspace's models, and those of its pipelines.
+    pub(in crate::ops) fn contents(
+        &self,
+        workspace: i64,
+    ) -> Result<(Vec<i64>, Vec<i64>), StoreError> {
+        let ids = |of: &str| -> Result<Vec<i64>, StoreError> {
+            let mut look = self.0.prepare_cached(of)?;
+            Ok(look.query_map([workspace], |row| row.get(0))?.collect::<Result<_, _>>()?)
+        };
+        Ok((
+            ids("SELECT id FROM models WHERE workspace_id = ? ORDER BY id")?,
+            ids("SELECT id FROM pipelines WHERE workspace_id = ? ORDER BY id")?,
+        ))
     }
 }
 
-/// A token to be recorded: never itself.
-#[derive(Debug)]
-pub(in crate::ops) struct TokenRecord<'a> {
-    /// `api`, `bearer`, `session`, `first_run` or `invitation`.
-    pub kind: &'a str,
-    /// Its SHA-256.
-    pub hash: &'a [u8],
-    /// Whose it is.
-    pub user: Option<&'a str>,
-    /// What it is called.
-    pub name: &'a str,
-    /// Milliseconds since the epoch.
-    pub created_ms: i64,
-    /// When it ends, if it does.
-    pub expires_ms: Option<i64>,
-}
-
-/// A change, for the audit.
-#[derive(Debug)]
-pub(in crate::ops) struct Change<'a> {
-    /// Milliseconds since the epoch.
-    pub at_ms: i64,
-    /// Who made it, by id.
-    pub user: Option<&'a str>,
-    /// In which workspace.
-    pub workspace: Option<i64>,
-    /// `edge.add`
-    pub action: &'a str,
-    /// What was changed, by its name.
-    pub subject: &'a str,
-    /// More about it; never a secret.
-    pub detail: serde_json::Value,
-    /// From where.
-    pub peer: &'a str,
-}
-
-fn user_of(row: &Row<'_>) -> rusqlite::Result<User> {
+/// A user from the first five columns.
+pub(super) fn user_of(row: &Row<'_>) -> rusqlite::Result<User> {
     Ok(User {
         id: row.get(0)?,
         email: row.get(1)?,

@@ -5,9 +5,27 @@
 // methods of `Tx`; what they take and give are plain structs, and no type of rusqlite's leaves here.
 
 mod access;
+mod audit;
+mod edges;
+mod models;
+mod pipelines;
+mod publishes;
 mod schema;
+mod snapshot;
+mod tokens;
+mod uploads;
 
-pub(in crate::ops) use access::{Change, TokenRecord, User, Workspace};
+pub(in crate::ops) use access::{User, Workspace};
+pub(in crate::ops) use audit::{Change, Wanted};
+pub(in crate::ops) use edges::{Edge, EdgesAsked, NewEdge};
+pub(in crate::ops) use models::{ModelConfig, ModelStatus, ModelVersion, NewModelVersion};
+pub(in crate::ops) use pipelines::{NewPipelineVersion, Pipeline, PipelineVersion};
+pub(in crate::ops) use publishes::{
+    NewPublish, Publish, PublishPlace, PublishStatus, PublishesAsked, VersionToPublish,
+};
+pub(in crate::ops) use snapshot::{examine, named_blobs, snapshot};
+pub(in crate::ops) use tokens::{TokenFacts, TokenHolder, TokenRecord};
+pub(in crate::ops) use uploads::Upload;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};

@@ -9,6 +9,7 @@ const MIGRATIONS: [&[&str]; 1] = [&[
     include_str!("schema/access.sql"),
     include_str!("schema/models.sql"),
     include_str!("schema/pipelines.sql"),
+    include_str!("schema/publishes.sql"),
     include_str!("schema/edges.sql"),
 ]];
 
@@ -32,5 +33,15 @@ pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), StoreE
         }
         step.pragma_update(None, "user_version", found + 1)?;
         step.commit()?;
+    }
+}
+
+/// Sees that a file has a schema of ours that is not a later one's.
+pub(super) fn of_a_known_version(connection: &Connection) -> Result<(), StoreError> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match found {
+        1..=KNOWN => Ok(()),
+        ..1 => Err(StoreError::Malformed { what: "the schema" }),
+        _ => Err(StoreError::Newer { found, known: KNOWN }),
     }
 }

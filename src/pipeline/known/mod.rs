@@ -62,22 +62,34 @@ pub struct Difference {
     pub row: usize,
     /// The output's name.
     pub output: String,
-    /// The place in the output's flat row, if it has as many values as it should.
+    /// The place in the output's flat row that is farthest off, if it has as many values as it
+    /// should.
     pub place: Option<usize>,
-    /// What it should be.
+    /// What should be there.
     pub expected: String,
-    /// What it is.
+    /// What is there.
     pub found: String,
+    /// How far apart the two are, if they are numbers.
+    pub apart: Option<f64>,
+    /// How many values of the output are not what they should be.
+    pub count: usize,
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Difference { row, output, place, expected, found } = self;
+        let Difference { row, output, place, expected, found, apart, count } = self;
         write!(f, "row {row}, output `{output}`")?;
         if let Some(place) = place {
             write!(f, ", place {place}")?;
         }
-        write!(f, ": expected {expected}, found {found}")
+        write!(f, ": expected {expected}, found {found}")?;
+        if let Some(apart) = apart {
+            write!(f, ", {} apart", *apart as f32)?; // as many digits as tell something
+        }
+        match (place, count) {
+            (Some(_), 2..) => write!(f, ", the farthest of {count} values"),
+            (_, _) => Ok(()),
+        }
     }
 }
 
@@ -160,20 +172,21 @@ impl KnownAnswers {
         }
     }
 
-    /// Where the outputs that a row gave are not those that are known, one place for each output.
+    /// Where the outputs that a row gave are not those that are known: the farthest place of each.
     pub fn differences(&self, row: usize, outputs: &[NamedTensor<'_>]) -> Vec<Difference> {
         let Some(known) = self.rows.get(row) else { return Vec::new() };
         let of_output = |(name, expected): (&String, &Value)| {
             let output = name.clone();
             let Some(found) = outputs.iter().find(|output| output.name == *name) else {
                 let (expected, found) = ("an output".to_owned(), "none of this name".to_owned());
-                return Some(Difference { row, output, place: None, expected, found });
+                let (place, apart, count) = (None, None, 0);
+                return Some(Difference { row, output, place, expected, found, apart, count });
             };
-            let off = values::first_off(expected, found.tensor.data(), |expected, found| {
+            let off = values::farthest_off(expected, found.tensor.data(), |expected, found| {
                 self.is_close(expected, found)
             })?;
-            let values::Off { place, expected, found } = off;
-            Some(Difference { row, output, place, expected, found })
+            let values::Off { place, expected, found, apart, count } = off;
+            Some(Difference { row, output, place, expected, found, apart, count })
         };
         known.outputs.iter().filter_map(of_output).collect()
     }

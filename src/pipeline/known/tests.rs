@@ -48,9 +48,13 @@ fn what_is_off_is_named_with_its_place() {
         [
             "row 0, output `gone`: expected an output, found none of this name",
             "row 0, output `label`, place 0: expected \"cat\", found \"dog\"",
-            "row 0, output `y`, place 1: expected 100.0, found 102.0",
+            "row 0, output `y`, place 1: expected 100.0, found 102.0, 2 apart",
         ]
     );
+    let far = [output("y", Data::F32(Cow::Borrowed(&[1.5, 130.0])))];
+    let texts: Vec<String> = known.differences(0, &far).iter().map(Difference::to_string).collect();
+    let farthest = "place 1: expected 100.0, found 130.0, 30 apart, the farthest of 2 values";
+    assert!(texts.iter().any(|text| text.ends_with(farthest)), "{texts:?}");
 }
 
 #[test]

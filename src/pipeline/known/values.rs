@@ -120,16 +120,20 @@ pub(super) fn write(data: &Data<'_>) -> Value {
     }
 }
 
-/// The first place at which values are not what they should be.
+/// The place at which values are farthest from what they should be.
 pub(super) struct Off {
     /// `None` when there are more or fewer of them.
     pub(super) place: Option<usize>,
     pub(super) expected: String,
     pub(super) found: String,
+    /// How far apart the two are, if they are numbers.
+    pub(super) apart: Option<f64>,
+    /// How many values are not what they should be.
+    pub(super) count: usize,
 }
 
 /// Compares an output with what it should be: floats by `is_close`, everything else exactly.
-pub(super) fn first_off(
+pub(super) fn farthest_off(
     expected: &Value,
     found: &Data<'_>,
     is_close: impl Fn(f64, f64) -> bool,
@@ -137,20 +141,35 @@ pub(super) fn first_off(
     let mut flat = Vec::new();
     leaves(expected, 0, &mut flat);
     if flat.len() != found.len() {
+        let count = flat.len().max(found.len());
         let (expected, found) = (format!("{} values", flat.len()), format!("{}", found.len()));
-        return Some(Off { place: None, expected, found });
+        return Some(Off { place: None, expected, found, apart: None, count });
     }
     let Value::Array(written) = write(found) else { return None };
     let floats = matches!(found, Data::F16(_) | Data::F32(_) | Data::F64(_));
-    let place = flat.iter().zip(&written).position(|(expected, found)| {
-        let same = match (floats, float(expected), float(found)) {
-            (true, Some(expected), Some(found)) => is_close(expected, found),
-            (_, _, _) => *expected == found,
+    let mut farthest: Option<(usize, Option<f64>)> = None;
+    let mut count = 0;
+    for (place, (expected, found)) in flat.iter().zip(&written).enumerate() {
+        let numbers = float(expected).zip(float(found));
+        let same = match (floats, numbers) {
+            (true, Some((expected, found))) => is_close(expected, found),
+            (_, _) => *expected == found,
         };
-        !same
-    })?;
+        if same {
+            continue;
+        }
+        count += 1;
+        let apart = numbers.map(|(expected, found)| (expected - found).abs());
+        let apart = apart.filter(|apart| apart.is_finite());
+        // Where one is no number, nothing is farther.
+        let distance = |apart: Option<f64>| apart.unwrap_or(f64::INFINITY);
+        if farthest.is_none_or(|(_, most)| distance(apart) > distance(most)) {
+            farthest = Some((place, apart));
+        }
+    }
+    let (place, apart) = farthest?;
     let (expected, found) = (flat[place].to_string(), written[place].to_string());
-    Some(Off { place: Some(place), expected, found })
+    Some(Off { place: Some(place), expected, found, apart, count })
 }
 
 fn leaves<'v>(value: &'v Value, depth: usize, flat: &mut Vec<&'v Value>) {

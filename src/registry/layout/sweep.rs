@@ -7,9 +7,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{Index, Layout};
-use crate::disk::{self, Step, UNFINISHED, failed};
-use crate::oci::{Digest, MANIFEST_BYTES_MAX};
-use crate::registry::{Error, Reply};
+use crate::disk::{Step, UNFINISHED, failed};
+use crate::oci::Digest;
+use crate::registry::Error;
 
 /// What a sweep took away.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -74,22 +74,6 @@ impl Layout {
             self.discard_partial(&digest)?;
         }
         Ok(swept)
-    }
-
-    fn whole_manifest(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
-        let bytes = disk::read_whole(&self.blob_path(digest), MANIFEST_BYTES_MAX)?;
-        let place = || self.root.display().to_string();
-        let unknown =
-            || Error::UnknownBlob { digest: *digest, place: place(), reply: Reply::default() };
-        let bytes = bytes.ok_or_else(unknown)?;
-        match Digest::of(&bytes) {
-            found if found == *digest => Ok(bytes),
-            found => Err(Error::DigestMismatch {
-                what: format!("a manifest in {}", place()),
-                expected: *digest,
-                found,
-            }),
-        }
     }
 }
 

@@ -6,23 +6,38 @@ use std::fs;
 /// the same time, and a plan packs them once more.
 const COPIES: u64 = 3;
 
-/// Says in the log that a model of this size will hardly fit, with the numbers.
-pub(in super::super) fn forewarn(file_bytes: u64) {
-    let Some(free) = free_bytes() else { return };
-    let wanted = file_bytes.saturating_mul(COPIES);
-    if wanted > free {
-        log::warn!(
-            "the model's file has {} MiB, loading it takes some {} MiB, and {} MiB of memory are \
-             free: it is tried, and may be ended by the system",
-            file_bytes >> 20,
-            wanted >> 20,
-            free >> 20
-        );
+/// Memory that will hardly do for a model.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the model's file has {} MiB, loading it takes some {} MiB, and {} MiB of memory are free",
+    file_bytes >> 20,
+    wanted_bytes >> 20,
+    free_bytes >> 20
+)]
+pub struct Shortage {
+    /// Bytes of the file.
+    pub file_bytes: u64,
+    /// Bytes that loading takes, about.
+    pub wanted_bytes: u64,
+    /// Bytes that the machine or the control group has left.
+    pub free_bytes: u64,
+}
+
+impl Shortage {
+    /// What a model whose file has so many bytes will lack here, if the system tells.
+    pub fn expected(file_bytes: u64) -> Option<Shortage> {
+        Shortage::of(file_bytes, free_memory_bytes()?)
+    }
+
+    fn of(file_bytes: u64, free_bytes: u64) -> Option<Shortage> {
+        let wanted_bytes = file_bytes.saturating_mul(COPIES);
+        (wanted_bytes > free_bytes).then_some(Shortage { file_bytes, wanted_bytes, free_bytes })
     }
 }
 
-/// What the machine, or the control group where it is less, still has; none where it does not say.
-fn free_bytes() -> Option<u64> {
+/// Bytes of memory that the machine, or the control group where it is less, still has; none where it
+/// does not say.
+pub fn free_memory_bytes() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text));
     let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     // `max` is no number: the group has no limit of its own then.
@@ -50,5 +65,16 @@ mod tests {
         let text = "MemTotal:         507264 kB\nMemAvailable:     301000 kB\n";
         assert_eq!(available(text), Some(301_000 << 10));
         assert_eq!(available("MemTotal: 1 kB\n"), None);
+    }
+
+    #[test]
+    fn a_shortage_is_told_with_its_numbers() {
+        assert_eq!(Shortage::of(100 << 20, 300 << 20), None);
+        let shortage = Shortage::of(101 << 20, 300 << 20).unwrap();
+        assert_eq!(
+            shortage.to_string(),
+            "the model's file has 101 MiB, loading it takes some 303 MiB, and 300 MiB of memory are \
+             free"
+        );
     }
 }

@@ -17,9 +17,10 @@ mod survey;
 mod tensors;
 
 pub use analysis::TENSOR_BYTES_MAX;
+pub use memory::free_memory_bytes;
 pub use survey::{INITIALISERS_MAX, NAME_BYTES_MAX, NODES_MAX};
 
 pub(super) use analysis::{sized, sized_if};
-pub(super) use memory::forewarn;
+pub use memory::Shortage;
 pub(super) use shapes::{Axes, misfits};
 pub(super) use survey::survey;

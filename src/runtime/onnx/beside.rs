@@ -1,6 +1,6 @@
 //! The files beside a model: where stored tensors that lie outside of its own file are found and read.
 
-use super::super::check::{TENSOR_BYTES_MAX, forewarn};
+use super::super::check::TENSOR_BYTES_MAX;
 use super::super::error::LoadError;
 use crate::disk::Stretch;
 use std::collections::BTreeMap;
@@ -119,10 +119,9 @@ pub(in super::super) fn bring_in(
     if !faults.is_empty() {
         return Err(LoadError::SideFiles { faults });
     }
-    forewarn(there);
     for (tensor, place) in named {
         let (file, _) = &files[&place.location];
-        let bytes = read(&file.cut(place.offset, place.bytes), place.bytes);
+        let bytes = read(&file.within(place.offset, place.bytes), place.bytes);
         inside(tensor, bytes.map_err(LoadError::Unreadable)?);
     }
     Ok(files.into_iter().map(|(location, (file, _))| (location, file)).collect())

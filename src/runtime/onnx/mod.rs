@@ -11,13 +11,16 @@ mod beside;
 mod inline;
 mod schema;
 mod settle;
+mod stored;
 mod tidy;
 mod unfold;
 mod varint;
+mod whole;
 mod widen;
 
 pub(super) use beside::bring_in;
 pub use beside::{Beside, SIDE_FILES_MAX};
+pub(super) use stored::raw_data;
 pub(super) use widen::widen;
 
 use super::error::{LoadError, contained};

@@ -1,6 +1,7 @@
 //! Brings what may be said in several ways into the one that tract understands.
 
 use super::unfold::unfold;
+use super::whole;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
 
@@ -24,6 +25,7 @@ fn graph_settled(graph: &mut GraphProto, operator_set: i64) {
             }
         }
     }
+    whole::settle(graph);
     unfold(graph, operator_set);
 }
 

@@ -7,6 +7,7 @@ mod ml;
 mod top;
 mod wide_sigmoid;
 
+pub(super) use self::core::{QUANTIZED_MEAN, QUANTIZED_SUM, REQUANTIZE};
 use integer_product::IntegerProduct;
 use integer_sum::IntegerSum;
 use top::Top;
@@ -24,6 +25,14 @@ pub(super) fn onnx() -> Onnx {
     core::register(&mut onnx);
     ml::register(&mut onnx);
     onnx
+}
+
+/// Whether what a row comes to depends on those that are computed along with it.
+pub(super) fn mixes_rows(model: &TypedModel) -> bool {
+    model.nodes().iter().any(|node| {
+        node.op_is::<core::DynamicQuantize>()
+            || node.op_as::<core::Recurrent>().is_some_and(core::Recurrent::mixes_rows)
+    })
 }
 
 /// Puts our operators in the place of tract's that are wrong.

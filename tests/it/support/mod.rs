@@ -1,12 +1,16 @@
 //! What the tests stand on: programs as processes, a registry, Python's peers, an HTTP client.
 
 pub mod browser;
+pub mod built_in;
 pub mod case;
+pub mod center;
 pub mod certificates;
 pub mod edge;
 pub mod engine;
 pub mod fault_proxy;
+pub mod founded;
 pub mod front;
+pub mod helm;
 pub mod layout;
 pub mod ops;
 pub mod process;

@@ -49,3 +49,10 @@ pub fn read_arrow(file: &Path) -> serde_json::Value {
     let ended = reference(&[Path::new("read-arrow"), file]);
     serde_json::from_str(&ended.stdout).unwrap()
 }
+
+/// A YAML text as PyYAML reads it.
+pub fn yaml(text: &str) -> serde_json::Value {
+    let script = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.argv[1])))";
+    let ended = run(Command::new(python()).args(["-c", script, text])).success();
+    serde_json::from_str(&ended.stdout).unwrap()
+}

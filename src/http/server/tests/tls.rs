@@ -12,8 +12,10 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
 };
 
-use super::super::{Tls, TlsError};
+use super::super::{Content, Tls, TlsError};
+use super::contents::Giving;
 use super::*;
+use crate::disk::Stretch;
 
 mod files;
 
@@ -121,6 +123,32 @@ fn requests_of_either_version_are_answered_on_one_connection() {
     }
     let large = identity.client(&server).say(last("/large")).unwrap();
     assert!(large.len() > LARGE.len() && large.ends_with("xxx"));
+}
+
+#[test]
+fn a_file_and_a_stream_arrive_whole_and_one_that_is_cut_has_no_goodbye() {
+    let (identity, file) = (Identity::new(), tempfile::NamedTempFile::new().unwrap());
+    let text = "0123456789abcdef".repeat(40_000);
+    std::fs::write(file.path(), &text).unwrap();
+    let path = file.path().to_owned();
+    let service = Giving(move |asked: &str| {
+        let reading = std::fs::File::open(&path).unwrap();
+        let content = match asked {
+            "/file" => Content::of(&Stretch::whole(path.clone())).unwrap(),
+            // More than there is, as if the file had shrunk.
+            "/cut" => Content::of(&Stretch::part(path.clone(), 0, 10_000_000)).unwrap(),
+            _ => Content::stream(reading, u64::MAX),
+        };
+        Response::new(200, "text/plain", content)
+    });
+    let server = Server::bind("127.0.0.1:0", limits()).unwrap().with_tls(identity.load());
+    let server = start(server, service, mpsc::channel().1, mpsc::channel().0);
+    let whole = identity.client(&server).say(last("/file")).unwrap();
+    assert!(whole.ends_with(&text) && statuses(&whole) == [200]);
+    let streamed = last("/stream").replace("HTTP/1.1", "HTTP/1.0");
+    assert!(identity.client(&server).say(streamed).unwrap().ends_with(&text));
+    let cut = identity.client(&server).say(last("/cut")).unwrap_err();
+    assert_eq!(cut.kind(), io::ErrorKind::UnexpectedEof);
 }
 
 #[test]

@@ -52,7 +52,7 @@ impl StepWire {
 
 /// A step whose models are places in the recipe's list.
 #[derive(Debug, PartialEq)]
-pub(in crate::ops::publish) enum StepRecipe {
+pub(in crate::ops) enum StepRecipe {
     Models(Vec<usize>),
     Split { by: Option<String>, weights: Vec<(usize, f64)> },
     Route { by: String, otherwise: usize, to: Vec<(String, usize)> },
@@ -74,7 +74,7 @@ impl StepRecipe {
     }
 
     /// The step as it is published, in as many steps as the original makes of it.
-    pub(in crate::ops::publish) fn published(&self, keys: &[ModelKey]) -> Vec<Step> {
+    pub(in crate::ops) fn published(&self, keys: &[ModelKey]) -> Vec<Step> {
         let key = |place: &usize| keys[*place].clone();
         match self {
             StepRecipe::Models(places) => {

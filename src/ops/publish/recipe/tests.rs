@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn recipe(text: &str) -> Result<Recipe, String> {
+fn recipe(text: &str) -> Result<Recipe<PathBuf>, String> {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("m.onnx"), "").unwrap();
     let path = directory.path().join("pipeline.yaml");
@@ -71,7 +71,7 @@ fn an_onnx_file_alone_is_a_pipeline_of_one_step() {
     std::fs::write(&path, "").unwrap();
     let recipe = read(&path, None).unwrap();
     assert_eq!((recipe.name.as_str(), recipe.steps.len()), ("fraud-mlp", 1));
-    assert_eq!(recipe.models[0].path, path);
+    assert_eq!(recipe.models[0].place, path);
 }
 
 #[test]
@@ -89,4 +89,21 @@ fn each_kind_of_step_is_read() {
     assert_eq!(steps[3], StepRecipe::Columns(vec!["y".into()]));
     let StepRecipe::Check(validations) = &steps[4] else { panic!("{:?}", steps[4]) };
     assert_eq!(validations[1].text, "out.y > 2");
+}
+
+#[test]
+fn a_recipe_for_an_ops_center_names_models_without_files() {
+    let text = "name: f\nmodels: [{name: a}, {name: b, version: v}]\nsteps: [{model: a, challengers: [b]}]";
+    let recipe = parse(text, Some("g")).unwrap();
+    assert_eq!((recipe.name.as_str(), recipe.models[1].version.as_deref()), ("g", Some("v")));
+    let cases = [
+        (text.replace("{name: a}", "{name: a, path: m.onnx}"), "has a `path`"),
+        (format!("{text}\nversion: mine"), "leave it out"),
+        ("#".repeat(2 << 20), "more than 1048576 bytes"),
+        ("{\"name\": 1}".to_owned(), "no pipeline file"),
+    ];
+    for (text, part) in cases {
+        let error = crate::exit::chain(&parse(&text, None).unwrap_err());
+        assert!(error.contains(part), "{error}");
+    }
 }

@@ -29,16 +29,19 @@ CREATE INDEX members_by_user ON members (user_id);
 -- What a program or a browser shows instead of a password.
 CREATE TABLE tokens (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind          TEXT NOT NULL CHECK (kind IN ('api', 'bearer', 'session', 'first_run', 'invitation')),
+    kind          TEXT NOT NULL CHECK (kind IN ('api', 'bearer', 'refresh', 'session', 'first_run')),
     hash          BLOB NOT NULL UNIQUE,           -- SHA-256 of the token
     user_id       TEXT REFERENCES users (id),     -- null: the first run has nobody yet
     name          TEXT NOT NULL DEFAULT '',
+    family        TEXT,                           -- one sign-in: its bearer and refresh tokens end together
     created_ms    INTEGER NOT NULL,
     expires_ms    INTEGER,                        -- null: never
     used_ms       INTEGER,                        -- the last time, to the minute
     revoked_ms    INTEGER
 ) STRICT;
 CREATE INDEX tokens_by_user ON tokens (user_id);
+CREATE INDEX tokens_by_family ON tokens (family) WHERE family IS NOT NULL;
+CREATE INDEX tokens_by_end ON tokens (expires_ms) WHERE expires_ms IS NOT NULL;
 
 -- Every change, for good: who, when, what, to what.
 CREATE TABLE audit (
@@ -51,3 +54,5 @@ CREATE TABLE audit (
     detail        TEXT NOT NULL DEFAULT '{}',     -- JSON, never a secret
     peer          TEXT NOT NULL DEFAULT ''
 ) STRICT;
+CREATE INDEX audit_by_user ON audit (user_id);
+CREATE INDEX audit_by_action ON audit (action);

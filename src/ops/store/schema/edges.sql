@@ -3,6 +3,7 @@ CREATE TABLE edges (
     id            TEXT PRIMARY KEY,               -- a UUID
     name          TEXT NOT NULL,
     publish_id    INTEGER NOT NULL REFERENCES publishes (id),
+    came_from     INTEGER REFERENCES publishes (id), -- the publish that this one replaced for it
     tags          TEXT NOT NULL DEFAULT '[]',     -- JSON list
     cpus          REAL NOT NULL,
     memory        TEXT NOT NULL,                  -- `3Gi`
@@ -21,7 +22,8 @@ CREATE TABLE join_tokens (
     created_ms    INTEGER NOT NULL,
     expires_ms    INTEGER NOT NULL,
     used_ms       INTEGER,
-    public_key    BLOB                            -- of the device that used it
+    public_key    BLOB,                           -- of the device that used it
+    revoked_ms    INTEGER
 ) STRICT;
 CREATE INDEX join_tokens_by_edge ON join_tokens (edge_id);
 

@@ -16,7 +16,7 @@ CREATE TABLE model_versions (
     sha           TEXT NOT NULL,                  -- 64 hex digits: the blob
     size_bytes    INTEGER NOT NULL,
     file_name     TEXT NOT NULL,                  -- as it was uploaded; shown, never opened
-    status        TEXT NOT NULL,                  -- wallaroo.md 1.2: `attempting_load_native`, `ready`, `error`
+    status        TEXT NOT NULL CHECK (status IN ('attempting_load_native', 'ready', 'error')),
     error         TEXT,
     visibility    TEXT NOT NULL DEFAULT 'private',
     facts         TEXT NOT NULL DEFAULT '{}',     -- JSON: what the check found (ports, operators, sizes, latency)
@@ -25,6 +25,7 @@ CREATE TABLE model_versions (
 ) STRICT;
 CREATE INDEX model_versions_by_model ON model_versions (model_id);
 CREATE INDEX model_versions_by_sha ON model_versions (sha);
+CREATE INDEX model_versions_to_check ON model_versions (id) WHERE status = 'attempting_load_native';
 
 CREATE TABLE model_configs (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -44,7 +45,9 @@ CREATE TABLE uploads (
     name          TEXT NOT NULL,
     file_name     TEXT NOT NULL,
     visibility    TEXT NOT NULL DEFAULT 'private',
-    size_bytes    INTEGER,                        -- null: not told
+    size_bytes    INTEGER,                        -- of the whole; null: not told
+    received_bytes INTEGER NOT NULL DEFAULT 0,    -- as many are on the disk for good
+    model_version_id INTEGER REFERENCES model_versions (id), -- what became of it
     created_ms    INTEGER NOT NULL,
     touched_ms    INTEGER NOT NULL
 ) STRICT;

@@ -1,4 +1,4 @@
--- Pipelines, their immutable versions, and what was published of them.
+-- Pipelines and their immutable versions.
 CREATE TABLE pipelines (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
     workspace_id  INTEGER NOT NULL REFERENCES workspaces (id),
@@ -19,26 +19,3 @@ CREATE TABLE pipeline_versions (
     created_by    TEXT NOT NULL REFERENCES users (id)
 ) STRICT;
 CREATE INDEX pipeline_versions_by_pipeline ON pipeline_versions (pipeline_id);
-
-CREATE TABLE publishes (
-    id            INTEGER PRIMARY KEY AUTOINCREMENT,
-    pipeline_version_id INTEGER NOT NULL REFERENCES pipeline_versions (id),
-    status        TEXT NOT NULL CHECK (status IN ('PendingPublish', 'Publishing', 'Published', 'Error')),
-    error         TEXT,
-    created_ms    INTEGER NOT NULL,
-    updated_ms    INTEGER NOT NULL,
-    created_by    TEXT NOT NULL REFERENCES users (id),
-    engine_config TEXT NOT NULL DEFAULT '{}',     -- JSON
-    replaces      TEXT NOT NULL DEFAULT '[]',     -- JSON: ids of publishes
-    pipeline_url  TEXT,
-    engine_url    TEXT,
-    chart_reference TEXT,
-    chart         TEXT,
-    chart_version TEXT,
-    digest        TEXT,                           -- of the pipeline's manifest
-    bytes_done    INTEGER NOT NULL DEFAULT 0,
-    bytes_total   INTEGER NOT NULL DEFAULT 0,
-    attempts      INTEGER NOT NULL DEFAULT 0
-) STRICT;
-CREATE INDEX publishes_by_version ON publishes (pipeline_version_id);
-CREATE INDEX publishes_by_status ON publishes (status) WHERE status IN ('PendingPublish', 'Publishing');

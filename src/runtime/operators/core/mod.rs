@@ -6,13 +6,19 @@
 mod branch;
 mod cast;
 mod compress;
+mod dynamic;
 mod gemm;
 mod pool;
 mod recurrent;
 mod repeat;
 mod scaling;
 mod slice;
+mod steps;
+mod whole;
+mod within;
 
+pub(super) use dynamic::DynamicQuantize;
+pub(super) use recurrent::Layer as Recurrent;
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::attribute_proto::AttributeType;
@@ -21,12 +27,17 @@ use tract_onnx::prelude::TractResult;
 use tract_onnx::tract_core::internal::TractErrorContext;
 use tract_onnx::tract_hir::internal::InferenceOp;
 
-/// Where tract's own operator is kept when ours takes its name: no file can name this.
+/// Where tract's own operator is kept when ours takes its name: no exporter would name this.
 const TRACTS_CAST: &str = "Cast of tract";
 const TRACTS_GRU: &str = "GRU of tract";
 const TRACTS_LSTM: &str = "LSTM of tract";
 const TRACTS_RNN: &str = "RNN of tract";
 const TRACTS_SLICE: &str = "Slice of tract";
+
+/// Operators that `onnx/whole` makes of those that files have.
+pub(in super::super) const REQUANTIZE: &str = "Requantize of whole numbers";
+pub(in super::super) const QUANTIZED_SUM: &str = "Sum of whole numbers";
+pub(in super::super) const QUANTIZED_MEAN: &str = "Mean of whole numbers";
 
 /// Puts ours into the register, over tract's where it has one of the name.
 pub(super) fn register(onnx: &mut Onnx) {
@@ -34,6 +45,7 @@ pub(super) fn register(onnx: &mut Onnx) {
     let kept = [
         ("Cast", TRACTS_CAST),
         ("GRU", TRACTS_GRU),
+        ("LayerNormalization", within::TRACTS_LAYER_NORM),
         ("LSTM", TRACTS_LSTM),
         ("RNN", TRACTS_RNN),
         ("Slice", TRACTS_SLICE),
@@ -46,17 +58,22 @@ pub(super) fn register(onnx: &mut Onnx) {
     register.insert("Cast", cast::cast);
     register.insert("Compress", compress::compress);
     register.insert("DequantizeLinear", scaling::dequantize_linear);
+    register.insert("DynamicQuantizeLinear", dynamic::dynamic_quantize_linear);
     register.insert("DynamicQuantizeLSTM", recurrent::dynamic_quantize_lstm);
     register.insert("Gemm", gemm::gemm);
     register.insert("GlobalLpPool", pool::global_lp_pool);
     register.insert("GRU", recurrent::gru);
     register.insert("If", branch::branch);
+    register.insert("LayerNormalization", within::layer_normalization);
     register.insert("Loop", repeat::repeat);
     register.insert("LSTM", recurrent::lstm);
     register.insert("QuantizeLinear", scaling::quantize_linear);
     register.insert("RNN", recurrent::rnn);
     register.insert("Slice", slice::slice);
     register.insert("Upsample", upsample);
+    register.insert(REQUANTIZE, whole::requantize);
+    register.insert(QUANTIZED_SUM, whole::sum);
+    register.insert(QUANTIZED_MEAN, whole::mean);
 }
 
 /// An integer attribute, or what holds without it.

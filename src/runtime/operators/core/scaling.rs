@@ -1,10 +1,10 @@
 //! Between floats and the integers of a quantised model: `QuantizeLinear` and `DequantizeLinear`.
 
 use super::integer;
+use super::steps::Steps;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::prelude::tract_itertools::izip;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_hir::internal::{
     Expansion, InferenceOp, InferenceResult, Solver, TensorProxy, check_input_arity,
@@ -96,86 +96,72 @@ impl Expansion for Linear {
             ensure!((0..rank as i64).contains(&axis), "there is no axis {} to scale", self.axis);
         }
         let axis = usize::try_from(axis).unwrap_or(0);
+        let stored = |outlet: &OutletId| -> TractResult<Option<Arc<Tensor>>> {
+            Ok(model.outlet_fact(*outlet)?.konst.clone())
+        };
+        let zero_point = inputs.get(2).map(stored).transpose()?;
+        let known = match (stored(&inputs[1])?, zero_point) {
+            (Some(scales), None) => Some(Steps::read(axis, &scales, None)?),
+            (Some(scales), Some(Some(zero_points))) => {
+                Some(Steps::read(axis, &scales, Some(&zero_points))?)
+            }
+            (None, _) | (Some(_), Some(None)) => None,
+        };
+        let known = known.map(Arc::new);
+        let fed = if known.is_some() { &inputs[..1] } else { inputs };
         match self.way {
-            Way::Dequantize => model.wire_node(prefix, Dequantize { axis }, inputs),
+            Way::Dequantize => {
+                let to = model.outlet_fact(inputs[1])?.datum_type;
+                model.wire_node(prefix, Dequantize { axis, to, known }, fed)
+            }
             Way::Quantize(told) => {
                 let to = match inputs.get(2) {
                     Some(zero_point) => model.outlet_fact(*zero_point)?.datum_type,
                     None => told.unwrap_or(DatumType::U8),
                 };
-                model.wire_node(prefix, quantize(axis, to)?, inputs)
+                model.wire_node(prefix, quantize(axis, to, known)?, fed)
             }
         }
     }
 }
 
-/// The operator to integers of type `to`; its inputs are values, scale, and maybe zero point.
-pub(super) fn quantize(axis: usize, to: DatumType) -> TractResult<Quantize> {
+/// The operator to integers of type `to`; its inputs are values, and scale and maybe zero point
+/// where they are not known yet.
+fn quantize(axis: usize, to: DatumType, known: Option<Arc<Steps>>) -> TractResult<Quantize> {
     let ours = [DatumType::U8, DatumType::I8, DatumType::U16, DatumType::I16];
     ensure!(ours.contains(&to), "quantising to {to:?} is not supported");
-    Ok(Quantize { axis, to })
+    Ok(Quantize { axis, to, known })
 }
 
-/// `saturate(round_half_to_even(value / scale) + zero point)`.
-///
-/// tract multiplies by the reciprocal of the scale, which is another number now and then, and one
-/// step of a quantised net becomes many further on; the specification and onnxruntime divide.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// To integers: `saturate(round_half_to_even(value / scale) + zero point)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Quantize {
     axis: usize,
-    to: DatumType,
+    pub(super) to: DatumType,
+    /// There when scale and zero point are written in the file: they are no inputs then.
+    pub(super) known: Option<Arc<Steps>>,
 }
 
-/// `(value - zero point) * scale`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// To floats: `(value - zero point) * scale`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Dequantize {
-    pub(super) axis: usize,
+    axis: usize,
+    /// The type of the floats: that of the scale.
+    to: DatumType,
+    pub(super) known: Option<Arc<Steps>>,
 }
 
-/// Scale and zero point as they go along an axis.
-struct Steps {
-    scales: Vec<f32>,
-    zero_points: Vec<i32>,
-    /// Values that lie between one place of the axis and the next.
-    run: usize,
+/// The steps that an operator knows, or that its inputs hold.
+fn steps(known: Option<&Arc<Steps>>, axis: usize, inputs: &[TValue]) -> TractResult<Arc<Steps>> {
+    match known {
+        Some(known) => Ok(known.clone()),
+        None => Ok(Arc::new(Steps::read(axis, &inputs[1], inputs.get(2).map(|one| &**one))?)),
+    }
 }
 
-impl Steps {
-    fn read(values: &Tensor, axis: usize, inputs: &[TValue]) -> TractResult<Steps> {
-        let scales = inputs[1].cast_to::<f32>()?;
-        let mut scales = scales.try_as_plain_ram()?.as_slice::<f32>()?.to_vec();
-        let mut zero_points = match inputs.get(2) {
-            Some(zero_points) => {
-                let zero_points = zero_points.cast_to::<i32>()?;
-                zero_points.try_as_plain_ram()?.as_slice::<i32>()?.to_vec()
-            }
-            None => vec![0],
-        };
-        let (run, length) = match scales.len().max(zero_points.len()) {
-            1 => (values.len().max(1), 1),
-            length => {
-                let extent = values.shape().get(axis).copied();
-                ensure!(extent == Some(length), "{length} scales are for an axis of {extent:?}");
-                (values.shape()[axis + 1..].iter().product::<usize>().max(1), length)
-            }
-        };
-        for (name, found) in [("scales", scales.len()), ("zero points", zero_points.len())] {
-            ensure!(found == length || found == 1, "{found} {name} are for an axis of {length}");
-        }
-        scales.resize(length, scales[0]);
-        zero_points.resize(length, zero_points[0]);
-        Ok(Steps { scales, zero_points, run })
-    }
-
-    /// Runs `each` over the stretches of one scale: where they begin, and the two numbers.
-    fn over<I, O>(&self, from: &[I], to: &mut [O], mut each: impl FnMut(&[I], &mut [O], f32, i32)) {
-        let steps = self.scales.iter().zip(&self.zero_points).cycle();
-        for (from, to, (scale, zero_point)) in
-            izip!(from.chunks(self.run), to.chunks_mut(self.run), steps)
-        {
-            each(from, to, *scale, *zero_point);
-        }
-    }
+/// Values may be moved about where all have one scale.
+fn is_elementwise(known: Option<&Arc<Steps>>) -> bool {
+    known.is_some_and(|steps| steps.single().is_some())
 }
 
 impl Op for Quantize {
@@ -190,42 +176,36 @@ impl EvalOp for Quantize {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let steps = Steps::read(&inputs[0], self.axis, &inputs)?;
-        let values = inputs[0].cast_to::<f32>()?;
-        let values = values.try_as_plain_ram()?;
-        let values = values.as_slice::<f32>()?;
-        let shape = inputs[0].shape();
-        macro_rules! quantized {
-            ($integer:ty) => {{
-                let mut quantized = vec![0 as $integer; values.len()];
-                steps.over(values, &mut quantized, |from, to, scale, zero_point| {
-                    // Clamped as floats, so that the sum cannot leave the type.
-                    let least = (i32::from(<$integer>::MIN) - zero_point) as f32;
-                    let most = (i32::from(<$integer>::MAX) - zero_point) as f32;
-                    for (from, to) in from.iter().zip(to) {
-                        let step = (from / scale).clamp(least, most).round_ties_even();
-                        *to = (step as i32 + zero_point) as $integer;
-                    }
-                });
-                Tensor::from_shape(shape, &quantized)?
-            }};
-        }
-        let quantized = if self.to == DatumType::U8 {
-            quantized!(u8)
-        } else if self.to == DatumType::I8 {
-            quantized!(i8)
-        } else if self.to == DatumType::U16 {
-            quantized!(u16)
-        } else {
-            quantized!(i16)
-        };
-        Ok(tvec!(quantized.into_tvalue()))
+        let steps = steps(self.known.as_ref(), self.axis, &inputs)?;
+        Ok(tvec!(steps.quantized(&inputs[0], self.to)?.into_tvalue()))
     }
 }
 
 impl TypedOp for Quantize {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
         Ok(tvec!(self.to.fact(inputs[0].shape.clone())))
+    }
+
+    fn axes_mapping(
+        &self,
+        inputs: &[&TypedFact],
+        outputs: &[&TypedFact],
+    ) -> TractResult<AxesMapping> {
+        match is_elementwise(self.known.as_ref()) {
+            true => AxesMapping::natural(inputs, outputs),
+            false => AxesMapping::disconnected(inputs, outputs),
+        }
+    }
+
+    fn change_axes(
+        &self,
+        model: &TypedModel,
+        node: &TypedNode,
+        _io: InOut,
+        change: &AxisOp,
+    ) -> TractResult<Option<AxisChangeConsequence>> {
+        Ok(is_elementwise(self.known.as_ref())
+            .then(|| AxisChangeConsequence::new(model, node, None, change)))
     }
 
     as_op!();
@@ -243,44 +223,36 @@ impl EvalOp for Dequantize {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let steps = Steps::read(&inputs[0], self.axis, &inputs)?;
-        let mut floats = vec![0_f32; inputs[0].len()];
-        let values = inputs[0].try_as_plain_ram()?;
-        macro_rules! spread {
-            ($integer:ty) => {
-                steps.over(
-                    values.as_slice::<$integer>()?,
-                    &mut floats,
-                    |from, to, scale, zero_point| {
-                        for (from, to) in from.iter().zip(to) {
-                            *to = i32::from(*from).wrapping_sub(zero_point) as f32 * scale;
-                        }
-                    },
-                )
-            };
-        }
-        let element = inputs[0].datum_type();
-        if element == DatumType::U8 {
-            spread!(u8);
-        } else if element == DatumType::I8 {
-            spread!(i8);
-        } else if element == DatumType::U16 {
-            spread!(u16);
-        } else if element == DatumType::I16 {
-            spread!(i16);
-        } else if element == DatumType::I32 {
-            spread!(i32);
-        } else {
-            bail!("{element:?} is no type of quantised values");
-        }
-        let floats = Tensor::from_shape(inputs[0].shape(), &floats)?;
-        Ok(tvec!(floats.cast_to_dt(inputs[1].datum_type())?.into_owned().into_tvalue()))
+        let steps = steps(self.known.as_ref(), self.axis, &inputs)?;
+        Ok(tvec!(steps.dequantized(&inputs[0], self.to)?.into_tvalue()))
     }
 }
 
 impl TypedOp for Dequantize {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        Ok(tvec!(inputs[1].datum_type.fact(inputs[0].shape.clone())))
+        Ok(tvec!(self.to.fact(inputs[0].shape.clone())))
+    }
+
+    fn axes_mapping(
+        &self,
+        inputs: &[&TypedFact],
+        outputs: &[&TypedFact],
+    ) -> TractResult<AxesMapping> {
+        match is_elementwise(self.known.as_ref()) {
+            true => AxesMapping::natural(inputs, outputs),
+            false => AxesMapping::disconnected(inputs, outputs),
+        }
+    }
+
+    fn change_axes(
+        &self,
+        model: &TypedModel,
+        node: &TypedNode,
+        _io: InOut,
+        change: &AxisOp,
+    ) -> TractResult<Option<AxisChangeConsequence>> {
+        Ok(is_elementwise(self.known.as_ref())
+            .then(|| AxisChangeConsequence::new(model, node, None, change)))
     }
 
     as_op!();

@@ -1,0 +1,106 @@
+//! The ops center with many records: how long its lists take, from the first byte asked to the last answered.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench stops where it fails")]
+#![expect(clippy::print_stdout, reason = "figures are its output")]
+
+use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const PUBLISHES: usize = 10_000;
+const EDGES: usize = 1_000;
+const ROUNDS: usize = 41;
+
+/// What the bench shows; its hash is put into the records.
+const TOKEN: &str = "ptr_bench";
+
+fn main() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    drop(Center::start(&data)); // makes the tables
+    let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/center/seed.py");
+    let counts = [PUBLISHES, EDGES].map(|count| count.to_string());
+    let mut seeds = Command::new("python3");
+    seeds.arg(seed).arg(data.join("records.db")).args(counts).arg(TOKEN);
+    assert!(seeds.status().unwrap().success());
+    let center = Center::start(&data);
+    println!("{PUBLISHES} publishes, {EDGES} edges; medians and worst of {ROUNDS}");
+    for (path, body, what) in [
+        ("pipelines/list_publishes", "{}", "all publishes with all edges"),
+        ("pipelines/list_publishes", r#"{"limit":100}"#, "the newest 100 publishes with all edges"),
+        ("pipelines/list_publishes_for_pipeline", r#"{"pipeline_id":7}"#, "those of one pipeline"),
+        ("pipelines/list_edges", "{}", "all edges"),
+        ("pipelines/list_edges", r#"{"tag":"site-7"}"#, "edges with a tag, one in fifty"),
+    ] {
+        let mut times = Vec::new();
+        let mut bytes = 0;
+        for _ in 0..ROUNDS {
+            let start = Instant::now();
+            let answer = center.post(path, body);
+            times.push(start.elapsed());
+            assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+            bytes = answer.len();
+        }
+        times.sort();
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        let (median, worst) = (ms(times[ROUNDS / 2]), ms(times[ROUNDS - 1]));
+        println!("{median:7.1} ms, worst {worst:7.1} ms, {bytes:9} bytes: {what}");
+    }
+}
+
+/// `potoroo-ops serve`, ended when dropped.
+struct Center {
+    process: Child,
+    address: String,
+    /// Kept open, or its next line of log would be an error.
+    _log: Lines<BufReader<ChildStderr>>,
+}
+
+impl Center {
+    fn start(data: &Path) -> Center {
+        let program = std::env::var_os("POTOROO_OPS")
+            .map_or_else(|| env!("CARGO_BIN_EXE_potoroo-ops").into(), PathBuf::from);
+        let mut process = Command::new(program)
+            .env_clear()
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
+        let address = loop {
+            let line = log.next().expect("the ops center ended").unwrap();
+            if line.contains("msg=ready") {
+                let word = line.split(' ').find_map(|word| word.strip_prefix("listen="));
+                break word.unwrap().to_owned();
+            }
+        };
+        Center { process, address, _log: log }
+    }
+
+    fn post(&self, path: &str, body: &str) -> Vec<u8> {
+        let Center { address, .. } = self;
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let length = body.len();
+        let request = format!(
+            "POST /v1/api/{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\
+             Authorization: Bearer {TOKEN}\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        answer
+    }
+}
+
+impl Drop for Center {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

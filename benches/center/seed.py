@@ -1,0 +1,67 @@
+"""Fills the records of an ops center: a user with a token, pipelines, publishes that are there, edges."""
+
+import hashlib
+import sqlite3
+import sys
+import uuid
+
+PIPELINES = 100
+ENGINE_CONFIG = (
+    '{"engine":{"resources":{"limits":{"cpu":4.0,"memory":"3Gi"},"requests":{"cpu":4.0,"memory":"3Gi"}}},'
+    '"enginelb":{"resources":{"limits":{"cpu":1.0,"memory":"512Mi"},"requests":{"cpu":0.2,"memory":"512Mi"}}},'
+    '"engineAux":{}}'
+)
+
+records, publishes, edges, token = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+with sqlite3.connect(records) as db:
+    user = str(uuid.uuid4())
+    db.execute(
+        "INSERT INTO users (id, email, is_admin, is_enabled, created_ms) VALUES (?, 'bench@example.com', 1, 1, 1)",
+        (user,),
+    )
+    made = db.execute("INSERT INTO workspaces (name, created_ms, created_by) VALUES ('bench', 1, ?)", (user,))
+    workspace = made.lastrowid
+    db.execute(
+        "INSERT INTO tokens (kind, hash, user_id, created_ms) VALUES ('api', ?, ?, 1)",
+        (hashlib.sha256(token.encode()).digest(), user),
+    )
+    versions = []
+    for number in range(PIPELINES):
+        name, version = f"pipeline-{number}", str(uuid.uuid4())
+        made = db.execute(
+            "INSERT INTO pipelines (workspace_id, name, created_ms, updated_ms, created_by) VALUES (?, ?, 1, 1, ?)",
+            (workspace, name, user),
+        )
+        made = db.execute(
+            "INSERT INTO pipeline_versions (pipeline_id, version, definition, config, created_ms, created_by)"
+            " VALUES (?, ?, '{}', '{}', 1, ?)",
+            (made.lastrowid, version, user),
+        )
+        versions.append((made.lastrowid, name, version))
+    for number in range(publishes):
+        row, name, version = versions[number % PIPELINES]
+        registry = "registry.example.com/team"
+        digest = "sha256:" + uuid.uuid4().hex * 2
+        db.execute(
+            "INSERT INTO publishes (pipeline_version_id, status, created_ms, updated_ms, created_by, engine_config,"
+            " pipeline_url, engine_url, chart_reference, chart, chart_version, digest, bytes_total, attempts, next_ms)"
+            " VALUES (?, 'Published', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1000000, 1, 0)",
+            (
+                row, number, number, user, ENGINE_CONFIG, f"{registry}/pipelines/{name}:{version}",
+                f"{registry}/engines/potoroo-engine:v0.1.0", f"{registry}/charts@{digest}",
+                f"{registry}/charts/{name}", f"0.0.1-{version}", digest,
+            ),
+        )
+    first = db.execute("SELECT min(id) FROM publishes").fetchone()[0]
+    for number in range(edges):
+        edge = str(uuid.uuid4())
+        tags = f'["site-{number % 50}","floor-{number % 3}"]'
+        db.execute(
+            "INSERT INTO edges (id, name, publish_id, tags, cpus, memory, created_ms, created_by)"
+            " VALUES (?, ?, ?, ?, 4.0, '3Gi', 1, ?)",
+            (edge, f"edge-{number:05}", first + number * 7 % publishes, tags, user),
+        )
+        db.execute(
+            "INSERT INTO join_tokens (hash, edge_id, created_ms, expires_ms) VALUES (?, ?, 1, 86400001)",
+            (uuid.uuid4().bytes * 2, edge),
+        )

@@ -1,0 +1,231 @@
+//! The engines that the bench compares, each set up to run one model with one number of rows and threads.
+
+use crate::Case;
+use potoroo::runtime::{Deadline, Flow, Model, Pool};
+use potoroo::tensor::{Column, Data, RowShape, Table};
+use rten_tensor::prelude::*;
+use std::borrow::Cow;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::time::Instant;
+use tract_onnx::prelude::*;
+
+/// What a turn came to: microseconds of a run, and what the last one gave.
+pub(crate) struct Turn {
+    pub(crate) wall: f64,
+    pub(crate) cpu: f64,
+    pub(crate) checksum: f64,
+}
+
+/// Something that can run the model.
+pub(crate) trait Engine {
+    /// Runs so many times.
+    fn run(&mut self, times: usize) -> Turn;
+}
+
+/// Those that have the operators of the model; onnxruntime has all.
+pub(crate) struct Engines {
+    ours: Ours,
+    tract: Option<Tract>,
+    pub(crate) onnxruntime: Onnxruntime,
+    rten: Option<Rten>,
+}
+
+impl Engines {
+    pub(crate) fn start(case: &Case, rows: usize, threads: usize, directory: &Path) -> Engines {
+        let path = directory.join(format!("{}.onnx", case.name));
+        let tabular = matches!(case.row, [29]);
+        let inputs = directory.join(if tabular { "features.f32" } else { "noise.f32" });
+        let shape: Vec<usize> = std::iter::once(rows).chain(case.row.iter().copied()).collect();
+        let mut values = floats(&inputs);
+        values.truncate(shape.iter().product());
+        Engines {
+            ours: Ours::start(&path, &shape, threads, &values),
+            // Built with tract's own threads, our runtime would have them too.
+            tract: (threads == 1).then(|| Tract::start(&path, &shape, &values)).flatten(),
+            onnxruntime: Onnxruntime::start(&path, &inputs, rows, threads),
+            rten: Rten::start(&path, &shape, threads, &values),
+        }
+    }
+
+    pub(crate) fn all(&mut self) -> [Option<&mut dyn Engine>; 4] {
+        [
+            Some(&mut self.ours),
+            self.tract.as_mut().map(|it| it as &mut dyn Engine),
+            Some(&mut self.onnxruntime),
+            self.rten.as_mut().map(|it| it as &mut dyn Engine),
+        ]
+    }
+}
+
+/// A flow of one model, as the engine runs it for a request of so many rows.
+struct Ours {
+    flow: Flow,
+    pool: Pool,
+    row: Vec<usize>,
+    values: Vec<f32>,
+}
+
+impl Ours {
+    fn start(path: &Path, shape: &[usize], threads: usize, values: &[f32]) -> Ours {
+        let flow = Flow::of_model(Arc::new(Model::load(path).unwrap()));
+        let pool = Pool::start(threads).unwrap();
+        Ours { flow, pool, row: shape[1..].to_vec(), values: values.to_vec() }
+    }
+}
+
+impl Engine for Ours {
+    fn run(&mut self, times: usize) -> Turn {
+        let rows = self.values.len() / self.row.iter().product::<usize>();
+        let data = Data::F32(Cow::Borrowed(&self.values));
+        let name = self.flow.inputs()[0].name.clone();
+        let column = Column { name, row_shape: RowShape::Told(self.row.clone()), data };
+        let table = Table::new(rows, vec![column]).unwrap();
+        let run = || self.flow.run(&self.pool, &table, Deadline::NONE).unwrap();
+        within(times, run, |outcome| match outcome.outputs.last().unwrap().tensor.data() {
+            Data::F32(values) => checked(values),
+            other => panic!("not floats: {other:?}"),
+        })
+    }
+}
+
+/// tract with its own operators and one plan for the concrete shape, which is how it is quickest.
+struct Tract {
+    state: TypedSimpleState,
+    input: TValue,
+}
+
+impl Tract {
+    fn start(path: &Path, shape: &[usize], values: &[f32]) -> Option<Tract> {
+        let onnx = onnx().with_ignore_output_shapes(true).with_ignore_value_info(true); // as we do
+        let mut model = onnx.model_for_path(path).ok()?;
+        model.set_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), shape)).ok()?;
+        let plan = Arc::new(TypedSimplePlan::new(model.into_optimized().ok()?).ok()?);
+        let input = tract_ndarray::ArrayD::from_shape_vec(shape, values.to_vec()).ok()?;
+        let input = Tensor::from(input).into_tvalue();
+        let mut state = plan.spawn().ok()?;
+        state.run(tvec!(input.clone())).ok()?;
+        Some(Tract { state, input })
+    }
+}
+
+impl Engine for Tract {
+    fn run(&mut self, times: usize) -> Turn {
+        let run = || self.state.run(tvec!(self.input.clone())).unwrap();
+        within(times, run, |outputs| {
+            checked(outputs.last().unwrap().try_as_plain_ram().unwrap().as_slice::<f32>().unwrap())
+        })
+    }
+}
+
+/// rten with its weights packed when it loads.
+struct Rten {
+    model: rten::Model,
+    options: rten::RunOptions,
+    input: rten_tensor::Tensor<f32>,
+}
+
+impl Rten {
+    fn start(path: &Path, shape: &[usize], threads: usize, values: &[f32]) -> Option<Rten> {
+        let mut options = rten::ModelOptions::with_all_ops();
+        let model = options.prepack_weights(true).load_file(path).ok()?;
+        let pool = Arc::new(rten::ThreadPool::with_num_threads(threads));
+        let options = rten::RunOptions::default().with_thread_pool(Some(pool));
+        let input = rten_tensor::Tensor::from_data(shape, values.to_vec());
+        model.run_one(input.view().into(), Some(options.clone())).ok()?;
+        Some(Rten { model, options, input })
+    }
+}
+
+impl Engine for Rten {
+    fn run(&mut self, times: usize) -> Turn {
+        let run =
+            || self.model.run_one(self.input.view().into(), Some(self.options.clone())).unwrap();
+        within(times, run, |output| {
+            let output: rten_tensor::Tensor<f32> = output.clone().try_into().unwrap();
+            checked(&output.to_vec())
+        })
+    }
+}
+
+/// onnxruntime in a Python process of its own.
+pub(crate) struct Onnxruntime {
+    process: Child,
+    answers: BufReader<ChildStdout>,
+    asked: String,
+}
+
+impl Onnxruntime {
+    fn start(model: &Path, inputs: &Path, rows: usize, threads: usize) -> Onnxruntime {
+        let mut command = python();
+        command.arg(crate::here().join("peer.py")).arg(threads.to_string());
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let answers = BufReader::new(process.stdout.take().unwrap());
+        let asked = format!("{} {} {rows}", model.display(), inputs.display());
+        Onnxruntime { process, answers, asked }
+    }
+}
+
+impl Engine for Onnxruntime {
+    fn run(&mut self, times: usize) -> Turn {
+        let id = self.process.id().to_string();
+        let before = cpu_nanoseconds(&id);
+        writeln!(self.process.stdin.as_mut().unwrap(), "{} {times}", self.asked).unwrap();
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        let cpu = (cpu_nanoseconds(&id) - before) / times as f64 / 1e3;
+        let (checksum, nanoseconds) = line.trim().split_once(' ').expect("the peer failed");
+        let wall = nanoseconds.parse::<f64>().unwrap() / times as f64 / 1e3;
+        Turn { wall, cpu, checksum: checksum.parse().unwrap() }
+    }
+}
+
+impl Drop for Onnxruntime {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+pub(crate) fn python() -> Command {
+    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python"))
+}
+
+/// Runs `work` so many times in this process; what the last one gave is checked afterwards.
+fn within<T>(times: usize, mut work: impl FnMut() -> T, checksum: impl Fn(&T) -> f64) -> Turn {
+    let before = cpu_nanoseconds("self");
+    let start = Instant::now();
+    let mut last = None;
+    for _ in 0..times {
+        last = Some(work());
+    }
+    let wall = start.elapsed().as_nanos() as f64 / times as f64 / 1e3;
+    let cpu = (cpu_nanoseconds("self") - before) / times as f64 / 1e3;
+    Turn { wall, cpu, checksum: last.as_ref().map_or(f64::NAN, checksum) }
+}
+
+/// Differs where a value or its place does.
+fn checked(values: &[f32]) -> f64 {
+    let weighed = values.iter().zip([1.0, 2.0, 3.0].iter().cycle());
+    weighed.map(|(value, weight)| f64::from(value.abs()) * weight).sum()
+}
+
+fn floats(path: &PathBuf) -> Vec<f32> {
+    let bytes = std::fs::read(path).unwrap();
+    bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+}
+
+/// What all threads of a process have computed, which preemption does not lengthen.
+///
+/// The kernel brings a thread's account up to date when it leaves the processor, so ours does.
+fn cpu_nanoseconds(process: &str) -> f64 {
+    std::thread::yield_now();
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let spent = tasks.filter_map(|task| {
+        let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<f64>().ok()
+    });
+    spent.sum()
+}

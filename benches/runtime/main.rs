@@ -1,0 +1,143 @@
+//! Runtime: nets and trees in our runtime, tract alone, onnxruntime and rten, by wall and CPU time of a run.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench stops where it fails")]
+#![expect(clippy::print_stdout, reason = "figures are its output")]
+
+mod engines;
+
+use engines::{Engine, Engines, Turn};
+use std::path::{Path, PathBuf};
+
+/// Turns of each engine: what else the machine does meets all of them.
+const ROUNDS: usize = 9;
+
+/// A turn takes so long, or one run.
+const TURN_MICROSECONDS: f64 = 60_000.0;
+
+/// What takes longer has one turn, which is told apart by nothing: it is tract's trees.
+const SLOW_MICROSECONDS: f64 = 3e6;
+
+/// Runs of a turn at most.
+const RUNS_A_TURN_MAX: f64 = 4_000.0;
+
+/// How far the checksum of an engine may be from onnxruntime's, relative to it.
+const FLOAT_DIFFERENCE_MAX: f64 = 1e-3;
+
+/// The same where values are quantised: steps that are rounded the other way add up on their way.
+const QUANTISED_DIFFERENCE_MAX: f64 = 2e-2;
+
+/// A model, the shape of a row, and the numbers of rows that are run at once.
+pub(crate) struct Case {
+    name: &'static str,
+    row: &'static [usize],
+    rows: &'static [usize],
+}
+
+const IMAGE: &[usize] = &[3, 224, 224];
+
+const CASES: [Case; 12] = [
+    Case { name: "passing", row: &[29], rows: &[1] },
+    Case { name: "random_forest", row: &[29], rows: &[1, 32, 1_024, 10_000] },
+    Case { name: "xgboost", row: &[29], rows: &[1, 32, 1_024, 10_000] },
+    Case { name: "lightgbm", row: &[29], rows: &[1, 32, 1_024, 10_000] },
+    Case { name: "mlp", row: &[29], rows: &[1, 1_024] },
+    Case { name: "lstm", row: &[50, 16], rows: &[1, 32] },
+    Case { name: "minilm", row: &[128, 384], rows: &[1, 8] },
+    Case { name: "mobilenet_v2", row: IMAGE, rows: &[1, 8] },
+    Case { name: "resnet50", row: IMAGE, rows: &[1, 8] },
+    Case { name: "mlp_qdq", row: &[29], rows: &[1, 1_024] },
+    Case { name: "mobilenet_v2_qdq", row: IMAGE, rows: &[1, 8] },
+    Case { name: "resnet50_qdq", row: IMAGE, rows: &[1] },
+];
+
+fn main() {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("runtime");
+    for script in ["trees.py", "nets.py"] {
+        let script = here().join(script);
+        let made = engines::python().arg(&script).arg("make").arg(&directory).status().unwrap();
+        assert!(made.success(), "{} could not make the models", script.display());
+    }
+    // What `cargo bench` hands over itself begins with dashes.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
+    println!(
+        "us of a run, medians of {ROUNDS} turns, in brackets theirs / ours; - has no such operators"
+    );
+    println!();
+    let engines = ["ours", "tract", "onnxruntime", "rten"].map(|name| format!("{name} |"));
+    println!("| net | rows | threads | | {}", engines.join(" "));
+    println!("| --- | --: | --: | --- |{}", " --: |".repeat(engines.len()));
+    for case in
+        CASES.iter().filter(|case| wanted.is_empty() || wanted.iter().any(|it| it == case.name))
+    {
+        for rows in case.rows {
+            for threads in [1, 2] {
+                measure(case, *rows, threads, &directory);
+            }
+        }
+    }
+}
+
+fn here() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/runtime")
+}
+
+fn measure(case: &Case, rows: usize, threads: usize, directory: &Path) {
+    let mut engines = Engines::start(case, rows, threads, directory);
+    let allowed = match case.name.ends_with("_qdq") {
+        true => QUANTISED_DIFFERENCE_MAX,
+        false => FLOAT_DIFFERENCE_MAX,
+    };
+    let known = engines.onnxruntime.run(1).checksum;
+    let mut turns: [Vec<Turn>; 4] = Default::default();
+    let mut times = [0; 4];
+    let mut wrong = [false; 4];
+    for (place, engine) in engines.all().into_iter().enumerate() {
+        let Some(engine) = engine else { continue };
+        let first = engine.run(1);
+        let difference = (first.checksum - known).abs() / known.abs().max(1e-9);
+        wrong[place] = allowed < difference || difference.is_nan();
+        assert!(
+            place > 0 || !wrong[place],
+            "ours gives {} for {} with {rows} rows, onnxruntime {known}",
+            first.checksum,
+            case.name
+        );
+        if SLOW_MICROSECONDS < first.wall {
+            turns[place].push(first);
+        } else if !wrong[place] {
+            let again = engine.run(1); // on memory that is warm
+            times[place] = (TURN_MICROSECONDS / again.wall).clamp(1.0, RUNS_A_TURN_MAX) as usize;
+        }
+    }
+    for _ in 0..ROUNDS {
+        for ((engine, turns), times) in engines.all().into_iter().zip(&mut turns).zip(&times) {
+            turns.extend(engine.filter(|_| *times > 0).map(|engine| engine.run(*times)));
+        }
+    }
+    for (what, figure) in
+        [("wall", (|turn| turn.wall) as fn(&Turn) -> f64), ("CPU", |turn| turn.cpu)]
+    {
+        let figures = turns.each_ref().map(|turns| median(turns.iter().map(figure).collect()));
+        let ours = figures[0].unwrap();
+        let cells = figures.iter().enumerate().map(|(place, figure)| match (place, figure) {
+            _ if wrong[place] => " wrong |".to_owned(),
+            (_, None) => " - |".to_owned(),
+            (0, Some(figure)) => format!(" {} |", shown(*figure)),
+            (_, Some(figure)) => format!(" {} ({:.2}) |", shown(*figure), figure / ours),
+        });
+        let cells: String = cells.collect();
+        println!("| {} | {rows} | {threads} | {what} |{cells}", case.name);
+    }
+}
+
+fn shown(figure: f64) -> String {
+    match figure < 100.0 {
+        true => format!("{figure:.1}"),
+        false => format!("{figure:.0}"),
+    }
+}
+
+fn median(mut figures: Vec<f64>) -> Option<f64> {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied()
+}

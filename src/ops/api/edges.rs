@@ -1,0 +1,265 @@
+//! Edges: added to publishes, listed, handed out and removed.
+
+use super::moment::Moment;
+use super::publishes::{PublishView, seen, visible};
+use super::{Asked, Need, Problem, Route, answer};
+use crate::http::server::Response;
+use crate::ops::access::{Role, fresh_secret, fresh_uuid, hashed};
+use crate::ops::center::Center;
+use crate::ops::edges::{JOIN_TOKEN_LIFE_MS, State, Tags, bundle, checked_name};
+use crate::ops::publishes::Needs;
+use crate::ops::store::{Edge, EdgesAsked, NewEdge, StoreError};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+pub(super) const ROUTES: &[Route] = &[
+    Route {
+        method: "POST",
+        path: "/v1/api/pipelines/add_edge_to_publish",
+        need: Need::SignedIn,
+        answer: add,
+    },
+    Route {
+        method: "POST",
+        path: "/v1/api/pipelines/remove_edge",
+        need: Need::SignedIn,
+        answer: remove,
+    },
+    // The name that the original's documents give it.
+    Route {
+        method: "POST",
+        path: "/v1/api/pipelines/remove_edge_from_publish",
+        need: Need::SignedIn,
+        answer: remove,
+    },
+    Route {
+        method: "POST",
+        path: "/v1/api/pipelines/list_edges_by_publish_id",
+        need: Need::SignedIn,
+        answer: list_by_publish,
+    },
+    Route {
+        method: "POST",
+        path: "/v1/api/pipelines/list_edges",
+        need: Need::SignedIn,
+        answer: list,
+    },
+];
+
+/// Edges in one answer: some 4 MB of JSON.
+const LISTED_MAX: i64 = 10_000;
+
+/// What the passwords of edges begin with, so that a leaked one is recognised.
+const PULL_PREFIX: &str = "ptp_";
+
+/// An edge in the original's JSON, of both generations, and what is ours after it.
+#[derive(Debug, Serialize)]
+pub(super) struct EdgeView<'a> {
+    id: &'a str,
+    name: &'a str,
+    tags: &'a [String],
+    cpus: f64,
+    memory: &'a str,
+    spiffe_id: String,
+    pipeline_version_id: i64,
+    should_run_publish: i64,
+    created_at: Moment,
+    created_on_version: &'static str,
+    workspace_id: i64,
+    state: &'static str,
+    last_seen: Option<Moment>,
+}
+
+impl<'a> EdgeView<'a> {
+    /// The view of an edge at that time.
+    pub(super) fn of(edge: &'a Edge, now_ms: i64) -> EdgeView<'a> {
+        EdgeView {
+            id: &edge.id,
+            name: &edge.name,
+            tags: &edge.tags,
+            cpus: edge.cpus,
+            memory: &edge.memory,
+            spiffe_id: format!("wallaroo.ai/ns/deployments/edge/{}", edge.id),
+            pipeline_version_id: edge.version_id,
+            should_run_publish: edge.publish_id,
+            created_at: Moment { ms: edge.created_ms },
+            created_on_version: env!("CARGO_PKG_VERSION"),
+            workspace_id: edge.workspace_id,
+            state: State::of(edge, now_ms).name(),
+            last_seen: edge.seen_ms.map(|ms| Moment { ms }),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct AddAsked {
+    #[serde(alias = "publish_id", alias = "id")]
+    pipeline_publish_id: i64,
+    name: String,
+    #[serde(default)]
+    tags: Option<Vec<String>>,
+}
+
+fn add(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
+    let AddAsked { pipeline_publish_id: publish_id, name, tags } = asked.json()?;
+    let name = checked_name(&name)?;
+    let tags = Tags::checked(&tags.unwrap_or_default())?;
+    let (edge_id, token) = (fresh_uuid()?, fresh_uuid()?);
+    // Only the built-in registry has logins of ours; another one's are the operator's to hand out.
+    let pull = match center.settings.registry {
+        Some(_) => None,
+        None => Some((format!("edge-{edge_id}"), fresh_secret(PULL_PREFIX)?)),
+    };
+    let (publish, bundle) = center.store.write(|tx| {
+        let publish = visible(tx, asked, publish_id, Role::Publisher)?;
+        let Some(place) = &publish.place else {
+            let status = publish.status.name();
+            let sentence = format!(
+                "publish {publish_id} is {status}: edges are added once it is Published; look with \
+                 pipelines/get_publish_status, and publish again where it is Error"
+            );
+            return Err(Problem::conflict("not_published", sentence));
+        };
+        let needs = Needs::read(&publish.engine_config)
+            .map_err(|error| Problem::new(500, "records", crate::exit::chain(&error)))?;
+        let by = asked.caller()?.user.id.clone();
+        let memory = needs.memory.to_string();
+        let added = tx.add_edge(&NewEdge {
+            id: &edge_id,
+            name,
+            publish_id,
+            tags: tags.as_slice(),
+            cpus: needs.cpus_shown,
+            memory: &memory,
+            by: &by,
+            now_ms: asked.now_ms,
+        });
+        match added {
+            Err(StoreError::Taken(_)) => {
+                let sentence = format!(
+                    "there is an edge `{name}` already, here or in another workspace: choose another \
+                     name, or remove that edge to add it anew"
+                );
+                return Err(Problem::conflict("name_taken", sentence));
+            }
+            other => other?,
+        }
+        let expires_ms = asked.now_ms.saturating_add(JOIN_TOKEN_LIFE_MS);
+        tx.add_join_token(&hashed(&token), &edge_id, asked.now_ms, expires_ms)?;
+        if let Some((username, password)) = &pull {
+            let hash = hashed(password.reveal());
+            tx.add_pull_credential(username, &hash, &edge_id, asked.now_ms)?;
+        }
+        let bundle = bundle(&center.address, name, &token, place, publish.workspace_id)?;
+        let detail = json!({ "edge": edge_id, "publish": publish_id, "tags": tags.as_slice() });
+        asked.note(tx, "edge.add", Some(publish.workspace_id), name, detail)?;
+        Ok((publish, bundle))
+    })?;
+    let pull = pull.as_ref().map(|(username, password)| (username.as_str(), password));
+    Ok(answer(201, &PublishView::of(&publish, None)?.with_edge(&bundle, pull)))
+}
+
+#[derive(Deserialize)]
+struct RemoveAsked {
+    name: String,
+}
+
+fn remove(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
+    let RemoveAsked { name } = asked.json()?;
+    center.store.write(|tx| {
+        let unknown = || Problem::unknown("edge", crate::oci::excerpt(&name));
+        let edge = tx.edge_by_name(&name)?.ok_or_else(unknown)?;
+        seen(asked.may(tx, edge.workspace_id, Role::Publisher), unknown)?;
+        tx.remove_edge(&edge.id, asked.now_ms)?;
+        let detail = json!({ "edge": edge.id, "publish": edge.publish_id });
+        asked.note(tx, "edge.remove", Some(edge.workspace_id), &name, detail)?;
+        Ok::<_, Problem>(())
+    })?;
+    Ok(answer(200, &()))
+}
+
+#[derive(Serialize)]
+struct ListView<'a> {
+    edges: Vec<EdgeView<'a>>,
+    /// What `after` is to be for the rest, where there is more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_after: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct ByPublish {
+    #[serde(alias = "id", alias = "pipeline_publish_id")]
+    publish_id: i64,
+}
+
+fn list_by_publish(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
+    let ByPublish { publish_id } = asked.json()?;
+    let edges = center.store.read(|tx| {
+        visible(tx, asked, publish_id, Role::Viewer)?;
+        let of_this = EdgesAsked {
+            publish: Some(publish_id),
+            count_max: LISTED_MAX,
+            ..EdgesAsked::default()
+        };
+        Ok::<_, Problem>(tx.edges(&of_this)?)
+    })?;
+    let edges = edges.iter().map(|edge| EdgeView::of(edge, asked.now_ms)).collect();
+    Ok(answer(200, &ListView { edges, next_after: None }))
+}
+
+#[derive(Deserialize)]
+struct ListAsked {
+    #[serde(default)]
+    pipeline_id: Option<i64>,
+    #[serde(default)]
+    workspace_id: Option<i64>,
+    #[serde(default)]
+    tag: Option<String>,
+    #[serde(default)]
+    state: Option<String>,
+    /// As many are looked at, by name.
+    #[serde(default)]
+    limit: Option<i64>,
+    /// Those whose names come after this one.
+    #[serde(default)]
+    after: Option<String>,
+}
+
+fn list(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
+    let ListAsked { pipeline_id, workspace_id, tag, state, limit, after } = asked.json()?;
+    let count = limit.unwrap_or(LISTED_MAX);
+    if !(1..=LISTED_MAX).contains(&count) {
+        return Err(Problem::bad("limit", format!("limit is {count}: it takes 1 to {LISTED_MAX}")));
+    }
+    let wanted = match &state {
+        None => None,
+        Some(name) => Some(State::of_name(name).ok_or_else(|| {
+            let found = crate::oci::excerpt(name);
+            Problem::bad(
+                "state",
+                format!("`{found}` is no state of an edge: use {}", State::names()),
+            )
+        })?),
+    };
+    let caller = asked.caller()?;
+    let member = (!caller.user.is_admin).then_some(caller.user.id.as_str());
+    let mut edges = center.store.read(|tx| {
+        tx.edges(&EdgesAsked {
+            member,
+            pipeline: pipeline_id,
+            workspace: workspace_id,
+            tag: tag.as_deref(),
+            after: after.as_deref(),
+            count_max: count + 1,
+            publish: None,
+        })
+    })?;
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let has_more = edges.len() > count;
+    edges.truncate(count);
+    let next_after = edges.last().filter(|_| has_more).map(|last| last.name.as_str());
+    let is_wanted =
+        |edge: &&Edge| wanted.is_none_or(|state| State::of(edge, asked.now_ms) == state);
+    let views = edges.iter().filter(is_wanted).map(|edge| EdgeView::of(edge, asked.now_ms));
+    Ok(answer(200, &ListView { edges: views.collect(), next_after }))
+}
