@@ -5,7 +5,7 @@ use crate::tensor::{Column, Data, MisfitKind, RowShape, Table};
 use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 fn model(name: &str) -> Model {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models");
@@ -59,6 +59,15 @@ fn a_run_past_its_deadline_is_given_up_and_the_next_is_sound() {
         assert!(matches!(late, RunError::Late), "{late}");
         flow.run(&pool, &table, Deadline::NONE).unwrap();
     }
+}
+
+#[test]
+fn a_loop_without_an_end_is_given_up_at_the_deadline() {
+    let (flow, pool) = (flow("endless.onnx"), pool());
+    let table = floats("x", 1, RowShape::Flat(1));
+    let soon = Deadline::at(Instant::now() + Duration::from_millis(50));
+    let late = flow.run(&pool, &table, soon).unwrap_err();
+    assert!(matches!(late, RunError::Late), "{late}");
 }
 
 #[test]

@@ -8,6 +8,10 @@ use tract_onnx::pb::{AttributeProto, FunctionProto, GraphProto, ModelProto, Node
 /// Functions that call functions. Exporters' own go two or three deep; one that calls itself ends here.
 const CALLS_DEEP_MAX: usize = 32;
 
+/// The operator set from which on a node means the same in each: what came later tells itself by its
+/// inputs and attributes. Before, axes became inputs, and `Softmax` another function.
+const ALIKE_FROM: i64 = 13;
+
 /// What a function is called by.
 type Key = (String, String);
 
@@ -112,6 +116,7 @@ impl Inlining<'_> {
         let version = function.opset_import.iter().find(wants).map(|set| set.version);
         if let (Some(own), Some(version)) = (self.version, version)
             && own != version
+            && own.min(version) < ALIKE_FROM
         {
             return Err(format!(
                 "its function `{name}` is written for the operator set {version}, and the model for {own}: \

@@ -40,6 +40,7 @@ pub(super) fn unfold(graph: &mut GraphProto, operator_set: i64) {
 
 fn apart(parts: &mut Parts<'_>) -> Option<()> {
     match (parts.node.domain.as_str(), parts.node.op_type.as_str()) {
+        ("", "LpPool") => lp_pool(parts),
         ("", "Upsample") => upsample(parts),
         ("com.microsoft", "QLinearAdd") => binary(parts, "Add"),
         ("com.microsoft", "QLinearMul") => binary(parts, "Mul"),
@@ -181,6 +182,39 @@ fn upsample(parts: &mut Parts<'_>) -> Option<()> {
     });
     let value = parts.input(0).to_owned();
     parts.last("Upsample", &[&value, &name], parts.kept(&["mode"]))
+}
+
+/// The norm of the values below a window: their mean power, times as many as there are, and its root.
+fn lp_pool(parts: &mut Parts<'_>) -> Option<()> {
+    let list = |name: &str| {
+        let attribute = parts.node.attribute.iter().find(|one| one.name == name);
+        attribute.map(|one| one.ints.clone()).unwrap_or_default()
+    };
+    let values =
+        list("kernel_shape").iter().try_fold(1_i64, |values, one| values.checked_mul(*one))?;
+    if parts.integer("ceil_mode") != 0 {
+        return None; // how many values are below the last windows differs then
+    }
+    let power = parts.node.attribute.iter().find(|one| one.name == "p").map_or(2, |one| one.i);
+    let names =
+        ["power", "values", "root"].map(|one| format!("{}#{one}", parts.node.output.concat()));
+    let [power, values, root] = [power as f32, values as f32, 1.0 / power as f32];
+    for (name, value) in names.iter().zip([power, values, root]) {
+        parts.stored.push(TensorProto {
+            name: name.clone(),
+            data_type: DataType::Float as i32,
+            float_data: vec![value],
+            ..TensorProto::default()
+        });
+    }
+    let mut pooled = parts.kept(&["kernel_shape", "strides", "pads", "auto_pad", "dilations"]);
+    pooled.push(number("count_include_pad", 1));
+    let value = parts.input(0).to_owned();
+    let size = parts.part("Abs", &[&value], Vec::new());
+    let raised = parts.part("Pow", &[&size, &names[0]], Vec::new());
+    let mean = parts.part("AveragePool", &[&raised], pooled);
+    let sum = parts.part("Mul", &[&mean, &names[1]], Vec::new());
+    parts.last("Pow", &[&sum, &names[2]], Vec::new())
 }
 
 fn binary(parts: &mut Parts<'_>, operator: &str) -> Option<()> {

@@ -1,18 +1,22 @@
 //! Operators of our own, where tract has none or gives other answers than the ONNX specification.
 
 mod core;
+mod integer_product;
 mod integer_sum;
 mod ml;
 mod top;
 mod wide_sigmoid;
 
 pub(super) use self::core::{ASIDE, QUANTIZED_MEAN, QUANTIZED_SUM, REQUANTIZE};
+pub(super) use self::core::{QUANTIZED_MEAN, QUANTIZED_SUM, REQUANTIZE};
+use integer_product::IntegerProduct;
 use integer_sum::IntegerSum;
 use top::Top;
 use tract_onnx::Onnx;
 use tract_onnx::prelude::{DatumType, TypedModel};
 use tract_onnx::tract_core::internal::TractResult;
 use tract_onnx::tract_core::ops::array::Topk;
+use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
 use wide_sigmoid::WideSigmoid;
 
@@ -26,7 +30,10 @@ pub(super) fn onnx() -> Onnx {
 
 /// Whether what a row comes to depends on those that are computed along with it.
 pub(super) fn mixes_rows(model: &TypedModel) -> bool {
-    model.nodes().iter().any(|node| node.op_is::<core::DynamicQuantize>())
+    model.nodes().iter().any(|node| {
+        node.op_is::<core::DynamicQuantize>()
+            || node.op_as::<core::Recurrent>().is_some_and(core::Recurrent::mixes_rows)
+    })
 }
 
 /// Puts our operators in the place of tract's that are wrong.
@@ -44,6 +51,13 @@ pub(super) fn correct(model: &mut TypedModel) -> TractResult<()> {
         if let Some(top) = node.op_as::<Topk>() {
             let top = Top(top.clone());
             model.node_mut(id).op = Box::new(top);
+            continue;
+        }
+        if let Some(sum) = node.op_as::<EinSum>() {
+            let element = model.node_input_facts(id)?[0].datum_type;
+            if let Some(product) = IntegerProduct::of(sum, element, node.inputs.len()) {
+                model.node_mut(id).op = Box::new(product);
+            }
             continue;
         }
         let Some(reduce) = node.op_as::<Reduce>() else { continue };

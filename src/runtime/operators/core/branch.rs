@@ -73,6 +73,17 @@ impl Body {
         outlets.iter().map(|outlet| self.graph.outlet_fact(*outlet).cloned()).collect()
     }
 
+    /// The branch by itself, for inputs as they are known in `target`: more than the inference told
+    /// where an extent is only known by a name.
+    fn typed(&self, target: &TypedModel, inputs: &[OutletId]) -> TractResult<TypedModel> {
+        let mut graph = self.graph.clone();
+        for (place, outer) in self.inputs.iter().enumerate() {
+            let known = target.outlet_fact(inputs[*outer])?.without_value();
+            graph.set_input_fact(place, InferenceFact::from(&known))?;
+        }
+        graph.into_typed()
+    }
+
     /// Puts the nodes of the branch into `target`.
     fn inlined(
         &self,
@@ -185,9 +196,9 @@ impl InferenceOp for Branch {
             Some(false) => self.left.inlined(&node.name, target, &inputs),
             None => {
                 let op = IfThenElse {
-                    then_body: self.taken.graph.clone().into_typed()?,
+                    then_body: self.taken.typed(target, &inputs)?,
                     then_input_mapping: self.taken.inputs.clone(),
-                    else_body: self.left.graph.clone().into_typed()?,
+                    else_body: self.left.typed(target, &inputs)?,
                     else_input_mapping: self.left.inputs.clone(),
                 };
                 target.wire_node(&node.name, op, &inputs)

@@ -5,8 +5,10 @@
 
 mod branch;
 mod cast;
+mod compress;
 mod dynamic;
 mod gemm;
+mod pool;
 mod recurrent;
 mod repeat;
 mod scaling;
@@ -16,6 +18,7 @@ mod whole;
 mod within;
 
 pub(super) use dynamic::DynamicQuantize;
+pub(super) use recurrent::Layer as Recurrent;
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::attribute_proto::AttributeType;
@@ -56,10 +59,12 @@ pub(super) fn register(onnx: &mut Onnx) {
     }
     within::register(register);
     register.insert("Cast", cast::cast);
+    register.insert("Compress", compress::compress);
     register.insert("DequantizeLinear", scaling::dequantize_linear);
     register.insert("DynamicQuantizeLinear", dynamic::dynamic_quantize_linear);
     register.insert("DynamicQuantizeLSTM", recurrent::dynamic_quantize_lstm);
     register.insert("Gemm", gemm::gemm);
+    register.insert("GlobalLpPool", pool::global_lp_pool);
     register.insert("GRU", recurrent::gru);
     register.insert("If", branch::branch);
     register.insert("Loop", repeat::repeat);

@@ -18,7 +18,7 @@ const R_SCALE: usize = 10;
 
 /// The layer as its node describes it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Layer {
+pub(in super::super::super) struct Layer {
     pub(super) kind: Kind,
     ways: Vec<Way>,
     functions: Vec<Function>,
@@ -92,6 +92,11 @@ impl Layer {
             && !self.input_forget
             && !self.batch_first
             && !self.quantised
+    }
+
+    /// Whether what a row comes to depends on those beside it: all are rounded by one range.
+    pub(in super::super::super) fn mixes_rows(&self) -> bool {
+        self.quantised
     }
 
     pub(super) fn directions(&self) -> usize {

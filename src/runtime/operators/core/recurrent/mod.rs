@@ -11,7 +11,7 @@ mod product;
 
 use super::{TRACTS_GRU, TRACTS_LSTM, TRACTS_RNN, float, integer, tracts};
 use function::{Function, functions};
-use layer::Layer;
+pub(in super::super) use layer::Layer;
 use tract_onnx::model::{ParsingContext, optional_inputs, optional_outputs};
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::internal::*;

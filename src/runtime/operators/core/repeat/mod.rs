@@ -7,6 +7,7 @@ use super::super::correct;
 use rounds::{Body, Rounds};
 use std::sync::Arc;
 use tract_onnx::model::{ParseResult, ParsingContext};
+use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{self, NodeProto};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
@@ -29,7 +30,10 @@ pub(super) fn repeat(
         // Its types are those of what goes in; tract asks for one, whatever it is.
         input.r#type = Some(pb::TypeProto {
             denotation: String::new(),
-            value: Some(pb::type_proto::Value::TensorType(pb::type_proto::Tensor::default())),
+            value: Some(pb::type_proto::Value::TensorType(pb::type_proto::Tensor {
+                elem_type: DataType::Float as i32,
+                shape: None,
+            })),
         });
     }
     let ParseResult { model, unresolved_inputs, .. } = context.parse_graph(&body)?;
