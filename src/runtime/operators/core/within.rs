@@ -26,14 +26,15 @@ const OVER_CHANNELS: [&str; 14] = [
     "QLinearConv",
 ];
 
-/// The one whose axis tract counts up to, whatever it is.
-const OVER_AXIS: &str = "LayerNormalization";
+/// Those whose axis tract counts up to, whatever it is, with the axis that holds where none is told
+/// and how many axes more the result has than the input.
+const OVER_AXIS: [(&str, i64, i64); 2] = [("LayerNormalization", -1, 0), ("OneHot", -1, 1)];
 
 /// Puts a guard before each of them. `runtime/check` asks for ranks and axes in a model's graph,
 /// and cannot in those inside of its nodes: what the inputs of a body are is known when the body is
 /// inferred, here.
 pub(super) fn register(register: &mut OnnxOpRegister) {
-    for name in OVER_CHANNELS.into_iter().chain([OVER_AXIS]) {
+    for name in OVER_CHANNELS.into_iter().chain(OVER_AXIS.map(|(name, ..)| name)) {
         if let Some(tracts) = register.0.remove(name) {
             register.0.insert(aside(name), tracts);
             register.insert(name, within);
@@ -51,15 +52,17 @@ fn within(
     node: &NodeProto,
 ) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
     let (inner, outer) = tracts(context, node, &aside(&node.op_type))?;
-    let axis = (node.op_type == OVER_AXIS).then(|| integer(node, "axis", -1));
+    let over = OVER_AXIS.iter().find(|(name, ..)| *name == node.op_type);
+    let axis = over.map(|(_, otherwise, more)| (integer(node, "axis", *otherwise), *more));
     Ok((Box::new(Within { inner, axis }), outer))
 }
 
 #[derive(Debug, Clone)]
 struct Within {
     inner: Box<dyn InferenceOp>,
-    /// The axis that the input must have; without one, it has a batch and channels.
-    axis: Option<i64>,
+    /// The axis that the input must have, or would have with so many more of them; without one, it
+    /// has a batch and channels.
+    axis: Option<(i64, i64)>,
 }
 
 impl PartialEq for Within {
@@ -73,8 +76,9 @@ impl Eq for Within {}
 impl Within {
     fn fits(&self, rank: usize) -> TractResult<()> {
         match self.axis {
-            Some(axis) => {
-                let sound = (-(rank as i64)..rank as i64).contains(&axis);
+            Some((axis, more)) => {
+                let axes = rank as i64 + more;
+                let sound = (-axes..axes).contains(&axis);
                 ensure!(sound, "it has the axis {axis}, and its input {rank} dimensions");
             }
             None => ensure!(
