@@ -111,7 +111,7 @@ fn row(case: &Path) -> (Vec<usize>, Vec<f32>) {
     (shape, values.map(|value| value.as_f64().unwrap() as f32).collect())
 }
 
-type Plan = std::sync::Arc<TypedSimplePlan>;
+type Plan = Arc<TypedSimplePlan>;
 
 fn tract_alone(path: &Path, shape: &[usize]) -> TractResult<Plan> {
     let onnx = onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
