@@ -126,7 +126,8 @@ fn the_story_goes_from_a_model_to_an_edge_by_commands_alone() {
     let commands = person.says(&["edge", "commands", "till-7", "--bundle", bundle]);
     assert!(commands.contains(&format!("EDGE_BUNDLE={bundle}")), "{commands}");
     for form in ["compose", "helm", "systemd"] {
-        let printed = person.says(&["edge", "commands", "till-7", "--form", form, "--bundle", bundle]);
+        let printed =
+            person.says(&["edge", "commands", "till-7", "--form", form, "--bundle", bundle]);
         assert!(printed.contains(bundle), "{form}: {printed}");
         let alone = ["edge", "commands", "till-7", "--form", form, "--without-observability"];
         let printed = person.says(&alone);

@@ -3,8 +3,8 @@
 use crate::support::fixture;
 use crate::support::founded::{Center, EMAIL, PASSWORD};
 use crate::support::process::run;
-use crate::support::python::schemathesis;
 use crate::support::publishing::Author;
+use crate::support::python::schemathesis;
 use serde_json::json;
 use std::process::Command;
 

@@ -49,7 +49,7 @@ class Engine(unittest.TestCase):
             table = self.engine.infer_from_file(arrow)
             found.append(table["out.fraud_probability"][0].as_py())
             answer = self.engine.infer_from_file(records)
-            found.append(answer[0]["out"]["fraud_probability"])
+            found.append(answer[0]["out.fraud_probability"])
         for one in found:
             self.assertAlmostEqual(one[0], first, places=6)
 
