@@ -30,6 +30,7 @@ fn kills() -> u64 {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures of a long run are to be read")]
 fn a_publish_that_was_acknowledged_is_there_after_any_kill() {
     let registry = Registry::start(&Auth::None);
     let host = registry.host().to_string();

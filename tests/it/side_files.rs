@@ -84,7 +84,9 @@ fn each_file_beside_a_model_is_a_layer_that_tells_whose_it_is() {
 
 #[test]
 fn a_model_whose_files_are_missing_short_or_elsewhere_is_not_published() {
-    let cases: [(&str, fn(&Path)); 3] = [
+    // What is told, and what is done to the file before.
+    type Case = (&'static str, fn(&Path));
+    let cases: [Case; 3] = [
         ("cannot be read", |file| std::fs::remove_file(file).unwrap()),
         ("only a part of it", |file| std::fs::write(file, [0; 63]).unwrap()),
         ("leads outside of the model's folder", |file| {

@@ -1,6 +1,6 @@
 //! What is asked: the request with who asks and what its path names.
 
-use super::Problem;
+use super::{Parameters, Problem};
 use crate::http::percent;
 use crate::http::server::Request;
 use crate::ops::access::{By, Caller, Role, hashed};
@@ -34,7 +34,7 @@ pub(in crate::ops) struct Asked<'a, 'r, 'w> {
     /// When it came, in milliseconds since the epoch.
     pub now_ms: i64,
     caller: Option<Caller>,
-    parameters: Vec<(&'static str, String)>,
+    parameters: Parameters,
     form: Option<Fields>,
 }
 
@@ -42,7 +42,7 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
     pub(super) fn new(
         request: &'a mut Request<'r, 'w>,
         caller: Option<Caller>,
-        parameters: Vec<(&'static str, String)>,
+        parameters: Parameters,
         now_ms: i64,
     ) -> Self {
         Asked { request, now_ms, caller, parameters, form: None }
@@ -146,7 +146,7 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
     ///
     /// # Errors
     /// 403 when it says that it comes from elsewhere.
-    pub(super) fn from_our_page(&self) -> Result<(), Problem> {
+    pub(super) fn is_of_our_page(&self) -> Result<(), Problem> {
         let is_foreign =
             match (self.request.header("Sec-Fetch-Site"), self.request.header("Origin")) {
                 (Some(site), _) => !["same-origin", "none"].contains(&site),

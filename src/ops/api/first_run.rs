@@ -51,7 +51,7 @@ fn form(_: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> 
 }
 
 fn posted(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
-    asked.from_our_page()?;
+    asked.is_of_our_page()?;
     let (token, email) = (asked.field("token")?, asked.field("email")?);
     let order = FirstRun { token, email, password: asked.field("password")? };
     let done = match set_up(center, asked, &order) {

@@ -133,11 +133,11 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("an answer has a JSON form")
 }
 
+/// The values of the names in braces of a path.
+type Parameters = Vec<(&'static str, String)>;
+
 /// The route of that method and path, with the values of the names in braces.
-fn found(
-    method: &str,
-    path: &str,
-) -> Result<(&'static Route, Vec<(&'static str, String)>), Problem> {
+fn found(method: &str, path: &str) -> Result<(&'static Route, Parameters), Problem> {
     let routes = || TABLES.iter().flat_map(|table| table.iter());
     let mut allowed = Vec::new();
     for route in routes() {
@@ -155,7 +155,7 @@ fn found(
 }
 
 /// The values of the names in braces, if `path` has the form of `pattern`.
-fn matched(pattern: &'static str, path: &str) -> Option<Vec<(&'static str, String)>> {
+fn matched(pattern: &'static str, path: &str) -> Option<Parameters> {
     let mut values = Vec::new();
     let (mut forms, mut parts) = (pattern.split('/'), path.split('/'));
     loop {

@@ -91,9 +91,9 @@ fn operation(group: &str, method: &str, path: &str, said: &Value) -> Value {
     }
     for (status, schema) in said["answers"].as_object().into_iter().flatten() {
         let what = if status.starts_with('2') { "Done" } else { "Refused" };
-        answers[status] = match schema {
-            Value::Null => json!({ "description": what }),
-            schema => said_as(what, schema),
+        answers[status] = match schema.is_null() {
+            true => json!({ "description": what }),
+            false => said_as(what, schema),
         };
     }
     operation["responses"] = answers;

@@ -18,7 +18,7 @@ fn form(_: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> 
 }
 
 fn posted(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
-    asked.from_our_page()?;
+    asked.is_of_our_page()?;
     let (email, password) = (asked.field("email")?, asked.field("password")?);
     let next = asked.field("next")?;
     let shown = (email.as_str(), password.as_str());

@@ -238,7 +238,7 @@ fn begin(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pro
         }
         Ok(())
     };
-    center.store.read(&may)?;
+    center.store.read(may)?;
     models::begin(center, &upload)?;
     center.store.write(|tx| {
         may(tx)?;

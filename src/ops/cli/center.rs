@@ -80,7 +80,8 @@ impl WorkspaceArgument {
             None => known.iter().filter_map(id).min(),
             Some(wanted) => {
                 let is_it = |it: &&Value| {
-                    it["name"].as_str() == Some(wanted) || it["id"].to_string() == *wanted
+                    it["name"].as_str() == Some(wanted)
+                        || wanted.parse().is_ok_and(|number: i64| it["id"].as_i64() == Some(number))
                 };
                 known.iter().find(is_it).and_then(id)
             }

@@ -122,10 +122,7 @@ impl Form {
                 Ok(Form::Definition { definition, sent })
             }
             (None, Some(recipe)) => {
-                let text = match recipe {
-                    Value::String(text) => text,
-                    recipe => recipe.to_string(),
-                };
+                let text = recipe.as_str().map_or_else(|| recipe.to_string(), str::to_owned);
                 Ok(Form::Recipe { recipe: recipe::parse(&text, name)?, known })
             }
             (None, None) | (Some(_), Some(_)) => Err(PipelineError::Form),

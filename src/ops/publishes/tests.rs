@@ -154,7 +154,7 @@ fn the_same_version_published_again_has_the_same_digests_in_the_built_in_registr
     let layout = stage.center.repositories.find(&reference.repository).unwrap().unwrap();
     let found = layout.manifest(&reference.version).unwrap();
     assert_eq!(found.digest.to_string(), place.digest);
-    layout.verify_blob(&found.manifest.layers[0]).unwrap();
+    let _proof = layout.verify_blob(&found.manifest.layers[0]).unwrap();
 }
 
 #[test]

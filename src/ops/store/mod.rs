@@ -28,7 +28,7 @@ pub(in crate::ops) use tokens::{TokenFacts, TokenHolder, TokenRecord};
 pub(in crate::ops) use uploads::Upload;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,7 +41,6 @@ const BUSY: Duration = Duration::from_secs(5);
 /// The records, for many threads.
 #[derive(Debug)]
 pub(in crate::ops) struct Store {
-    path: PathBuf,
     writer: Mutex<Connection>,
     readers: Vec<Mutex<Connection>>,
 }
@@ -52,7 +51,7 @@ pub(in crate::ops) struct Tx<'a>(Transaction<'a>);
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub(in crate::ops) enum StoreError {
     /// The file was written by a later version.
     #[error(
         "the records have schema {found}, and this version knows {known}: run the version that wrote \
@@ -117,7 +116,7 @@ impl Store {
             prepare(&reader)?;
             readers.push(Mutex::new(reader));
         }
-        Ok(Store { path: path.to_owned(), writer: Mutex::new(writer), readers })
+        Ok(Store { writer: Mutex::new(writer), readers })
     }
 
     /// Looks at the records as they are at one moment.
@@ -149,11 +148,6 @@ impl Store {
         let done = change(&tx)?;
         tx.0.commit().map_err(StoreError::from)?;
         Ok(done)
-    }
-
-    /// The file.
-    pub(in crate::ops) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// One of the readers that is free, or the first when none is.

@@ -52,7 +52,16 @@ fn answer(model: &Model, rows: usize) -> Vec<Data<'static>> {
                 ElementType::F32 => Data::F32(Cow::Owned(values.collect())),
                 ElementType::F64 => Data::F64(values.map(f64::from).collect()),
                 ElementType::I64 => Data::I64(values.map(|it| it as i64).collect()),
-                other => panic!("no values of {other}"),
+                other @ (ElementType::Bool
+                | ElementType::F16
+                | ElementType::I8
+                | ElementType::I16
+                | ElementType::I32
+                | ElementType::String
+                | ElementType::U8
+                | ElementType::U16
+                | ElementType::U32
+                | ElementType::U64) => panic!("no values of {other}"),
             };
             Tensor::new(shape, data).unwrap()
         })

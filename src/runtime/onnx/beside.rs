@@ -309,7 +309,9 @@ mod tests {
     fn what_is_not_beside_the_model_or_not_in_the_file_is_told() {
         let above = folder();
         let beside = Beside::of(&above.path().join("model/model.onnx"));
-        let cases: [(&[(&str, &str)], &[i64], &str); 14] = [
+        // What a tensor says of where it lies, its shape, and what is told of it.
+        type Case<'a> = (&'a [(&'a str, &'a str)], &'a [i64], &'a str);
+        let cases: [Case<'_>; 14] = [
             (&[("location", "../secret")], &[4], "outside of the model's folder"),
             (&[("location", "/etc/passwd")], &[4], "outside of the model's folder"),
             (&[("location", "a/../../secret")], &[4], "outside of the model's folder"),

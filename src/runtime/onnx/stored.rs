@@ -93,7 +93,7 @@ mod tests {
             std::fs::write(file.path(), bytes).unwrap();
             raw_data(&Stretch::whole(file.path().to_owned()).pick().unwrap())
         };
-        assert_eq!(found(&model), [6..9]);
+        assert_eq!(found(&model), vec![Range { start: 6, end: 9 }]);
         for length in 0..model.len() {
             assert!(found(&model[..length]).is_empty(), "{length} bytes");
         }

@@ -8,7 +8,6 @@ mod top;
 mod wide_sigmoid;
 
 pub(super) use self::core::{ASIDE, QUANTIZED_MEAN, QUANTIZED_SUM, REQUANTIZE};
-pub(super) use self::core::{QUANTIZED_MEAN, QUANTIZED_SUM, REQUANTIZE};
 use integer_product::IntegerProduct;
 use integer_sum::IntegerSum;
 use top::Top;

@@ -97,10 +97,6 @@ impl Center {
         self.workspace = reply["workspace_id"].as_i64().unwrap();
     }
 
-    pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
     /// A client that shows the administrator's token.
     pub fn client(&self) -> Client {
         Client::new(&self.address, Some(&self.token).filter(|token| !token.is_empty()))

@@ -78,9 +78,10 @@ impl EvalOp for DynamicQuantize {
         let values = values.as_slice::<f32>()?;
         let (scale, zero_point) = scale_and_zero_point(values);
         let mut quantized = Tensor::zero::<u8>(inputs[0].shape())?;
-        let mut to = quantized.try_as_plain_ram_mut()?;
-        quantize(values, to.as_slice_mut::<u8>()?, scale, i32::from(zero_point));
-        drop(to);
+        {
+            let mut to = quantized.try_as_plain_ram_mut()?;
+            quantize(values, to.as_slice_mut::<u8>()?, scale, i32::from(zero_point));
+        }
         let [scale, zero_point] = [tensor0(scale), tensor0(zero_point)];
         Ok(tvec!(quantized.into_tvalue(), scale.into_tvalue(), zero_point.into_tvalue()))
     }
