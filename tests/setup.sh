@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Brings what the tests need and the project does not ship: a registry, skopeo, curl, openssl, Chromium
-# with its driver, Python with the pinned packages of tests/fixtures/requirements.txt in target/python,
-# and where there is Node, the packages of tests/fixtures/node in target/node.
+# with its driver, Python with the pinned packages of tests/fixtures/requirements.txt in target/python and
+# with those of tests/fixtures/schemathesis.txt in target/schemathesis, and where there is Node, the packages
+# of tests/fixtures/node in target/node.
 # Runs on Debian 12 as root or with sudo; a second run finds everything there and changes nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 requirements=tests/fixtures/requirements.txt
 python=target/python
-stamp=$python/requirements.txt
 policy=/usr/sbin/policy-rc.d
 
 say() { echo "setup: $*"; }
@@ -85,21 +85,28 @@ else
   say "docker-registry, skopeo, curl, openssl, chromium with its driver, and python3-venv are there"
 fi
 
-if cmp -s "$requirements" "$stamp" && [ -x "$python/bin/python" ]; then
-  say "$python has what $requirements asks for"
-else
+# An environment in $1 with the pins of $2.
+make_environment() {
+  local environment=$1 pins=$2 interpreter
+  if cmp -s "$pins" "$environment/requirements.txt" && [ -x "$environment/bin/python" ]; then
+    say "$environment has what $pins asks for"
+    return
+  fi
   interpreter=$(find_python)
   if [ -z "$interpreter" ]; then
-    say "the pins of $requirements are for Python 3.11, and there is none on PATH" >&2
+    say "the pins of $pins are for Python 3.11, and there is none on PATH" >&2
     exit 1
   fi
-  say "making $python with $requirements"
-  "$interpreter" -m venv --clear "$python"
-  "$python/bin/python" -m pip install --quiet --disable-pip-version-check \
-    --only-binary :all: -r "$requirements"
+  say "making $environment with $pins"
+  "$interpreter" -m venv --clear "$environment"
+  "$environment/bin/python" -m pip install --quiet --disable-pip-version-check \
+    --only-binary :all: -r "$pins"
   # Last, so that an installation that was interrupted is done again.
-  cp "$requirements" "$stamp"
-fi
+  cp "$pins" "$environment/requirements.txt"
+}
+
+make_environment "$python" "$requirements"
+make_environment target/schemathesis tests/fixtures/schemathesis.txt
 
 # Node is no part of the set-up: where it is missing, the tests say what was not run.
 packages=tests/fixtures/node

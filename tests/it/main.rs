@@ -101,6 +101,11 @@ mod side_files;
 // Publishing, and other tools on what was published.
 mod publishing;
 
-// The ops center: models and pipelines through its API.
+// The ops center: models and pipelines through its API, and what its document says of that.
 mod models_api;
+mod openapi;
 mod pipelines_api;
+
+// The same from a command line and from Python.
+mod cli;
+mod sdk;

@@ -57,8 +57,7 @@ impl PipelineVerb {
                     Failure::new(Exit::Usage, format!("{} is no text", file.display()))
                 })?;
                 let workspace = workspace.id(&client)?;
-                let body =
-                    json!({ "pipeline_id": name, "workspace_id": workspace, "recipe": recipe });
+                let body = json!({ "pipeline_id": name, "workspace_id": workspace, "recipe": sent(recipe) });
                 let answer = client.post("pipelines/create", &body)?;
                 Ok(told(center, &answer, || {
                     format!(
@@ -105,6 +104,17 @@ impl PipelineVerb {
             }
         }
     }
+}
+
+/// The file as the API takes it: without the `path` of its models, which were uploaded before. So one file
+/// is for `publish FILE` and for an ops center.
+fn sent(recipe: String) -> Value {
+    // What is no recipe is sent as it is: the ops center says what is wrong with it, and where.
+    let Ok(mut parsed) = serde_saphyr::from_str::<Value>(&recipe) else { return recipe.into() };
+    let models = parsed.get_mut("models").and_then(Value::as_array_mut);
+    let models = models.into_iter().flatten().filter_map(Value::as_object_mut);
+    let paths = models.filter_map(|model| model.remove("path")).count();
+    if paths == 0 { recipe.into() } else { parsed }
 }
 
 /// The number of a pipeline by its name.

@@ -97,6 +97,11 @@ impl Center {
         self.workspace = reply["workspace_id"].as_i64().unwrap();
     }
 
+    /// A path there, or with none the ops center as commands name it.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
     /// A client that shows the administrator's token.
     pub fn client(&self) -> Client {
         Client::new(&self.address, Some(&self.token).filter(|token| !token.is_empty()))

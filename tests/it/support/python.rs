@@ -11,7 +11,16 @@ pub const RECORDS: &str = "application/json; format=pandas-records";
 
 /// The interpreter with the pinned packages, as `tests/setup.sh` makes it.
 pub fn python() -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python");
+    made("target/python/bin/python")
+}
+
+/// The command `schemathesis`, of an environment of its own.
+pub fn schemathesis() -> PathBuf {
+    made("target/schemathesis/bin/schemathesis")
+}
+
+fn made(path: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     assert!(path.exists(), "{} is missing: run ./test.sh, which makes it", path.display());
     path
 }

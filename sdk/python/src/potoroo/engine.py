@@ -12,6 +12,9 @@ from .transport import TIMEOUT_SECONDS, Transport
 ARROW = "application/vnd.apache.arrow.file"
 PANDAS_RECORDS = "application/json; format=pandas-records"
 
+#: Columns by names with dots and without metadata, as the original's SDK always asks.
+_FLAT = "/infer?dataset[]=*&dataset.exclude[]=metadata&dataset.separator=."
+
 
 class Engine:
     """One engine, by its URL: ``Engine("http://till-7:8080")``."""
@@ -47,7 +50,7 @@ class Engine:
         """Computes, and answers in the kind that was asked with.
 
         - a pandas DataFrame: a DataFrame of ``time, in.*, out.*, anomaly.*`` columns;
-        - a pyarrow Table or RecordBatch: a Table;
+        - a pyarrow Table or RecordBatch: a Table of the same columns;
         - a list of rows or a mapping, as JSON: what the engine's ``/pipelines/{name}`` answers.
         """
         if _is(tensor, "pandas", "DataFrame"):
@@ -61,13 +64,13 @@ class Engine:
 
     def infer_from_file(self, path: "os.PathLike[str] | str", timeout: float = TIMEOUT_SECONDS) -> Any:
         """Computes what a file holds: ``.arrow`` gives a Table where pyarrow is there, ``.json``
-        (records) what the engine answers."""
+        (records) a list of rows; both have the columns of :meth:`infer`."""
         with open(path, "rb") as file:
             body = file.read()
         name = os.fspath(path)
         if name.endswith(".arrow"):
-            return _table_of(self._ask("POST", "/infer", body, ARROW, timeout, ARROW)[1])
-        return json.loads(self._ask("POST", "/infer", body, PANDAS_RECORDS, timeout)[1])
+            return _table_of(self._ask("POST", _FLAT, body, ARROW, timeout, ARROW)[1])
+        return json.loads(self._ask("POST", _FLAT, body, PANDAS_RECORDS, timeout)[1])
 
     def _infer_table(self, table: Any, timeout: float) -> Any:
         import pyarrow as pa
@@ -76,14 +79,13 @@ class Engine:
         with pa.ipc.new_file(sink, table.schema) as writer:
             writer.write(table)
         body = sink.getvalue().to_pybytes()
-        return _table_of(self._ask("POST", "/infer", body, ARROW, timeout, ARROW)[1])
+        return _table_of(self._ask("POST", _FLAT, body, ARROW, timeout, ARROW)[1])
 
     def _infer_frame(self, frame: Any, timeout: float) -> Any:
         import pandas as pd
 
         body = json.dumps(frame.to_dict(orient="records"), default=_plain).encode()
-        query = "/infer?dataset[]=*&dataset.exclude[]=metadata&dataset.separator=."
-        _, answer = self._ask("POST", query, body, PANDAS_RECORDS, timeout)
+        _, answer = self._ask("POST", _FLAT, body, PANDAS_RECORDS, timeout)
         found = pd.DataFrame.from_records(json.loads(answer))
         if "time" in found:
             found["time"] = pd.to_datetime(found["time"], unit="ms")

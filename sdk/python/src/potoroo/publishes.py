@@ -45,6 +45,9 @@ class PipelinePublish:
         self.engine_config: Dict[str, Any] = dict(wire.get("engine_config") or {})
         #: ``EDGE_BUNDLE`` right after :meth:`add_edge`, and never again.
         self.docker_run_variables: Dict[str, str] = dict(wire.get("docker_run_variables") or {})
+        #: ``username`` and ``password`` that the added edge pulls with from the registry of the ops
+        #: center; right after :meth:`add_edge` and never again.
+        self.pull_credentials: Dict[str, str] = dict(wire.get("pull_credentials") or {})
 
     def refresh(self) -> "PipelinePublish":
         """Asks anew how it is."""
