@@ -1,7 +1,7 @@
 //! Nets in half precision, computed in single precision: 16 bits go in and out, and lie in between nowhere.
-//!
-//! A sum in 16 bits loses a thousandth with each dozen of values, and few processors add them up any
-//! faster. onnxruntime computes such nets in 32 bits on a CPU, so what people measured is that.
+
+// A sum in 16 bits loses a thousandth with each dozen of values, and few processors add them up any
+// faster. onnxruntime computes such nets in 32 bits on a CPU, so what people measured is that.
 
 use half::f16;
 use std::collections::{HashMap, HashSet};

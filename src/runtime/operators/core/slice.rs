@@ -1,7 +1,7 @@
 //! `Slice` by bounds that are only known while the model runs.
-//!
-//! tract takes such bounds as they stand: it knows no negative ones, none beyond the end, ignores
-//! a step, and gives the result a length by a name that nothing resolves.
+
+// tract takes such bounds as they stand: it knows no negative ones, none beyond the end, ignores
+// a step, and gives the result a length by a name that nothing resolves.
 
 use super::{TRACTS_SLICE, tracts};
 use tract_onnx::model::{ParsingContext, optional_inputs};
