@@ -84,9 +84,10 @@ impl Engine for Ours {
         let column = Column { name, row_shape: RowShape::Told(self.row.clone()), data };
         let table = Table::new(rows, vec![column]).unwrap();
         let run = || self.flow.run(&self.pool, &table, Deadline::NONE).unwrap();
-        within(times, run, |outcome| match outcome.outputs.last().unwrap().tensor.data() {
-            Data::F32(values) => checked(values),
-            other => panic!("not floats: {other:?}"),
+        within(times, run, |outcome| {
+            let data = outcome.outputs.last().unwrap().tensor.data();
+            let Data::F32(values) = data else { panic!("not floats: {data:?}") };
+            checked(values)
         })
     }
 }
