@@ -154,7 +154,7 @@ pub(super) fn write(
     Ok(tensors.long)
 }
 
-/// Reads what [`write`] wrote; none when it is not that.
+/// Reads what [`write()`] wrote; none when it is not that.
 pub(super) fn read(from: &mut Reader<'_>, weights: &Source<'_>) -> Option<TypedModel> {
     let _symbols: Vec<_> = from.list(Reader::new_symbol)?;
     let places: Vec<Place<'_>> = from.list(|from| {

@@ -185,7 +185,7 @@ pub(super) fn write(
     }
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 pub(super) fn read(from: &mut Reader<'_>, tensors: &mut Tensors<'_>) -> Option<Box<dyn TypedOp>> {
     Some(match from.number()? {
         0 => Box::new(Conv {
