@@ -13,6 +13,9 @@ use std::time::Duration;
 /// Variables that begin so are ours: one that [`SETTINGS`] does not list is a slip of the pen.
 const OWN_PREFIX: &str = "POTOROO_";
 
+/// But those that begin so are the ops center's, and one shell may well have both.
+const OPS_PREFIX: &str = "POTOROO_OPS_";
+
 /// Compute threads: more than any board or server that this engine was made for.
 const CPUS_MAX: f64 = 1024.0;
 
@@ -249,11 +252,11 @@ impl Environment {
 
     pub(super) fn refuse_unknown(&mut self) {
         let known = |name: &str| SETTINGS.iter().any(|setting| setting.name == name);
-        let unknown =
-            self.variables.keys().filter(|name| name.starts_with(OWN_PREFIX) && !known(name)).map(
-                |name| format!("{name} is no setting of the engine: see `potoroo-engine --help`"),
-            );
-        let unknown: Vec<String> = unknown.collect();
+        let is_ours = |name: &str| name.starts_with(OWN_PREFIX) && !name.starts_with(OPS_PREFIX);
+        let unknown = self.variables.keys().filter(|name| is_ours(name) && !known(name));
+        let told =
+            |name| format!("{name} is no setting of the engine: see `potoroo-engine --help`");
+        let unknown: Vec<String> = unknown.map(told).collect();
         self.problems.extend(unknown);
     }
 }

@@ -35,6 +35,12 @@ fn an_anonymous_pull_needs_the_url_alone() {
 }
 
 #[test]
+fn variables_of_the_ops_center_are_passed_over() {
+    let of_both = [("PIPELINE_URL", URL), ("POTOROO_OPS_URL", "http://localhost:8090")];
+    assert!(config(&of_both).is_ok());
+}
+
+#[test]
 fn everything_that_is_wrong_is_said_at_once_and_no_secret_with_it() {
     let problems = config(&[
         ("OCI_PASSWORD", "hunter2"),
