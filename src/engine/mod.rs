@@ -22,6 +22,7 @@ mod updates;
 mod verification;
 mod voice;
 
+mod link;
 mod live;
 mod proof;
 mod slot;
@@ -53,6 +54,7 @@ use crate::logging::{self, AT_START, Verbosity, announce, quoted};
 use crate::runtime::Pool;
 use config::Config;
 use keeper::Keeper;
+use link::{Link, Orders};
 use std::sync::Arc;
 use store::Store;
 
@@ -70,12 +72,6 @@ pub fn run(variables: Variables) -> Result<(), Failure> {
     start_logging(&variables);
     announce(GREETING);
     let mut config = config_of(variables)?;
-    if config.bundle.is_some() {
-        log::warn!(
-            target: AT_START,
-            "msg=\"EDGE_BUNDLE is read, but this version does not report to the ops center yet\""
-        );
-    }
     // From now on SIGHUP asks for an update and ends nothing.
     let hangups = updates::on_hangup().map_err(|error| Failure::new(Exit::Failed, error))?;
     let tls = config.tls.take();
@@ -84,9 +80,11 @@ pub fn run(variables: Variables) -> Result<(), Failure> {
         Failure::new(Exit::Failed, error).hint("lower CONFIG_CPUS, or raise the process limit")
     })?);
     let store = Store::open(&config.persist, Arc::new(DeviceClock))?;
+    let nothing = Orders { want: Box::new(|_| {}), report: Box::new(|| None) };
+    let link = Link::start(&config, Arc::new(DeviceClock), nothing)?;
     let keeper = Arc::new(Keeper { config: config.clone(), store, pool: pool.clone() });
     let (slot, updates) = start::start(&keeper, hangups)?;
-    serve::serve(&config, tls, slot, updates, pool, Arc::new(DeviceClock))
+    serve::serve(&config, tls, slot, updates, pool, Arc::new(DeviceClock), link)
 }
 
 fn start_logging(variables: &Variables) {
