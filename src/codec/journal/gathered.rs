@@ -2,8 +2,9 @@
 
 use super::column::{Column, Piece, value_bytes};
 use super::frame::{self, FrameError};
-use super::header::{Batch, Header, JournalId};
+use super::header::{Batch, Header};
 use crate::codec::rows::{AnswerError, Generation, Value, answer};
+use crate::fleet::Id;
 use crate::pipeline::Record;
 use crate::tensor::Table;
 use arrow_array::{
@@ -79,11 +80,11 @@ pub struct Entry<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Stamp<'a> {
     /// The journal.
-    pub journal: &'a JournalId,
+    pub journal: Id,
     /// The number of the first inference.
     pub first: u64,
-    /// The start of the device.
-    pub boot: &'a str,
+    /// The boot of the device.
+    pub boot: Option<Id>,
     /// The version of the engine.
     pub engine: &'a str,
 }
@@ -211,7 +212,7 @@ impl Gathered {
         };
         let last = self.rows_of.len().checked_sub(1);
         let header = Header::Records(Batch {
-            journal: journal.clone(),
+            journal,
             first,
             count: self.records(),
             rows: self.rows as u64,
@@ -220,7 +221,7 @@ impl Gathered {
             version: version.clone(),
             digest: digest.clone(),
             engine: engine.to_owned(),
-            boot: boot.to_owned(),
+            boot,
             first_ms: at(&self.times, Some(0)),
             last_ms: at(&self.times, last),
             first_mono_ms: at(&self.monotonic, Some(0)),
