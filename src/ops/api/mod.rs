@@ -10,6 +10,7 @@ mod auth;
 mod edges;
 mod first_run;
 mod handouts;
+mod link;
 mod models;
 mod moment;
 mod multipart;
@@ -76,6 +77,7 @@ const TABLES: &[&[Route]] = &[
     publishes::ROUTES,
     edges::ROUTES,
     handouts::ROUTES,
+    link::ROUTES,
 ];
 
 /// Answers every request to the ops center.
