@@ -1,6 +1,6 @@
 //! Inferences of one pipeline on their way into one frame, column by column.
 
-use super::column::{Column, Piece, value_bytes};
+use super::column::{Column, Piece};
 use super::frame::{self, FrameError};
 use super::header::{Batch, Header};
 use crate::codec::rows::{AnswerError, Generation, Value, answer};
@@ -156,7 +156,7 @@ impl Gathered {
             return Ok(false);
         }
         let (pieces, last_model) = pieces(entry)?;
-        let more: usize = pieces.iter().map(|piece| value_bytes(&piece.cells.data)).sum();
+        let more: usize = pieces.iter().map(|piece| piece.cells.data.bytes()).sum();
         let fits = self.columns.len() == pieces.len()
             && self.bytes.saturating_add(more) <= VALUE_BYTES_MAX
             && self.columns.iter().zip(&pieces).all(|(column, piece)| column.fits(piece));
@@ -189,7 +189,7 @@ impl Gathered {
         let rows = entry.input.rows();
         self.rows_of.push(rows);
         self.rows += rows;
-        self.bytes = self.columns.iter().map(|column| value_bytes(&column.data)).sum();
+        self.bytes = self.columns.iter().map(|column| column.data.bytes()).sum();
         self.monotonic.push(entry.mono_ms);
         self.times.push(entry.record.time_ms);
         self.elapsed.push(entry.record.elapsed_ns.clone());

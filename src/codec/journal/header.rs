@@ -141,6 +141,15 @@ impl Header {
         }
     }
 
+    /// When the first of them was, or was noticed to be lost, by the device's clock: milliseconds
+    /// since the Unix epoch.
+    pub fn first_ms(&self) -> u64 {
+        match self {
+            Header::Records(batch) | Header::Summary(batch) => batch.first_ms,
+            Header::Loss(loss) => loss.ms,
+        }
+    }
+
     /// The number after the last inference.
     pub fn next(&self) -> u64 {
         self.first().saturating_add(self.count())
