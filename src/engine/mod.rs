@@ -12,15 +12,19 @@ pub mod config;
 mod persist;
 mod store;
 
+mod aim;
 mod artifact;
 mod fetch;
+mod follow;
 mod foreign;
 mod keeper;
+mod orders;
 mod progress;
 mod start;
 mod updates;
 mod verification;
 mod voice;
+mod watch;
 
 mod link;
 mod live;
@@ -32,6 +36,7 @@ mod batch;
 mod gate;
 mod healthcheck;
 mod infer;
+mod journal;
 mod metrics;
 mod open_inference;
 mod page;
@@ -54,7 +59,8 @@ use crate::logging::{self, AT_START, Verbosity, announce, quoted};
 use crate::runtime::Pool;
 use config::Config;
 use keeper::Keeper;
-use link::{Link, Orders};
+use link::Link;
+use orders::Orders;
 use std::sync::Arc;
 use store::Store;
 
@@ -73,17 +79,20 @@ pub fn run(variables: Variables) -> Result<(), Failure> {
     announce(GREETING);
     let mut config = config_of(variables)?;
     // From now on SIGHUP asks for an update and ends nothing.
-    let hangups = updates::on_hangup().map_err(|error| Failure::new(Exit::Failed, error))?;
+    let (bell, wishes) = updates::wishes().map_err(|error| Failure::new(Exit::Failed, error))?;
     let tls = config.tls.take();
     let config = Arc::new(config);
     let pool = Arc::new(Pool::start(config.cpus).map_err(|error| {
         Failure::new(Exit::Failed, error).hint("lower CONFIG_CPUS, or raise the process limit")
     })?);
     let store = Store::open(&config.persist, Arc::new(DeviceClock))?;
-    let nothing = Orders { want: Box::new(|_| {}), report: Box::new(|| None) };
-    let link = Link::start(&config, Arc::new(DeviceClock), nothing)?;
-    let keeper = Arc::new(Keeper { config: config.clone(), store, pool: pool.clone() });
-    let (slot, updates) = start::start(&keeper, hangups)?;
+    if let Err(failure) = store.started(&config.source) {
+        log::error!(target: AT_START, "{}", quoted("msg", &failure.report()));
+    }
+    let orders = Arc::new(Orders::new(bell, store.assigned().map(|it| it.report())));
+    let link = Link::start(&config, Arc::new(DeviceClock), orders.clone())?;
+    let keeper = Arc::new(Keeper::new(config.clone(), store, pool.clone()));
+    let (slot, updates) = start::start(&keeper, &orders, wishes)?;
     serve::serve(&config, tls, slot, updates, pool, Arc::new(DeviceClock), link)
 }
 
