@@ -8,7 +8,7 @@ use crate::fleet::{
 use crate::logging::AT_SERVE;
 use crate::ops::access::{fresh_uuid, hashed};
 use crate::ops::center::Center;
-use crate::ops::store::{InstanceRecord, SessionRecord};
+use crate::ops::store::{InstanceRecord, SessionRecord, Store};
 
 /// The serial that a session begins with.
 const FIRST_SERIAL: i64 = 1;
@@ -23,15 +23,25 @@ pub(in crate::ops) fn join(
     signature: &Signature,
     body: &[u8],
 ) -> Result<Joined, LinkError> {
+    join_at(&center.store, center.now_ms(), contact, signature, body)
+}
+
+/// The same at a moment.
+pub(super) fn join_at(
+    store: &Store,
+    now_ms: i64,
+    contact: &Contact,
+    signature: &Signature,
+    body: &[u8],
+) -> Result<Joined, LinkError> {
     let request: JoinRequest =
         serde_json::from_slice(body).map_err(|error| LinkError::Malformed(error.to_string()))?;
     let text = contact.message("POST", JOIN_PATH, body);
     if contact.session.is_some() || !is_signed(&request.public_key, &text, signature) {
         return Err(LinkError::Refused(Code::Signature));
     }
-    let now_ms = center.now_ms();
     let (session, is_new) =
-        center.store.write(|tx| -> Result<(SessionRecord, bool), LinkError> {
+        store.write(|tx| -> Result<(SessionRecord, bool), LinkError> {
             let refused = |code| Err(LinkError::Refused(code));
             let hash = hashed(&request.token);
             let token = tx.join_token(&hash)?.filter(|token| token.edge == request.edge);
