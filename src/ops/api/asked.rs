@@ -1,10 +1,12 @@
 //! What is asked: the request with who asks and what its path names.
 
+use super::uploads::PAGE_PATH;
 use super::{Parameters, Problem};
 use crate::http::percent;
 use crate::http::server::Request;
 use crate::ops::access::{By, Caller, Role, hashed};
 use crate::ops::store::{Change, StoreError, Tx, User};
+use crate::registry::Secret;
 use serde::de::DeserializeOwned;
 use std::net::IpAddr;
 
@@ -120,6 +122,19 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
         essence.trim().eq_ignore_ascii_case(FORM)
     }
 
+    /// The session's token against forged changes, where a session asks.
+    pub(in crate::ops) fn csrf(&self) -> Option<Secret> {
+        match &self.caller.as_ref()?.by {
+            By::Session { csrf, .. } => Some(csrf.clone()),
+            By::Bearer { .. } => None,
+        }
+    }
+
+    /// Whether a part of the body has still to show that token, since no header does.
+    pub(super) fn owes_csrf(&self) -> bool {
+        self.csrf().is_some() && self.request.header(CSRF_HEADER).is_none()
+    }
+
     /// A change that comes by a cookie has the session's token beside it: a browser sends the cookie
     /// whoever wrote the page, and the token only who could read ours.
     pub(super) fn not_forged(&mut self) -> Result<(), Problem> {
@@ -131,22 +146,18 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
         let shown = match self.request.header(CSRF_HEADER) {
             Some(shown) => shown.to_owned(),
             None if self.is_form() => self.field(CSRF_FIELD)?,
+            // It has the token in a part, which is read with the others.
+            None if self.request.path() == PAGE_PATH => return Ok(()),
             None => String::new(),
         };
-        // As hashes, so that the time tells nothing of the token.
-        if hashed(&shown) == hashed(csrf.reveal()) {
-            return Ok(());
-        }
-        let sentence = "a change by cookie needs the session's token in the header X-CSRF-Token or the \
-                        form's field csrf_token: load the page again; programs send a bearer token";
-        Err(Problem::new(403, "csrf", sentence))
+        if is_csrf(&shown, Some(&csrf)) { Ok(()) } else { Err(Problem::forged()) }
     }
 
     /// A form that makes a session comes from a page of ours, as far as the browser tells.
     ///
     /// # Errors
     /// 403 when it says that it comes from elsewhere.
-    pub(super) fn is_of_our_page(&self) -> Result<(), Problem> {
+    pub(in crate::ops) fn is_of_our_page(&self) -> Result<(), Problem> {
         let is_foreign =
             match (self.request.header("Sec-Fetch-Site"), self.request.header("Origin")) {
                 (Some(site), _) => !["same-origin", "none"].contains(&site),
@@ -244,7 +255,7 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
     }
 
     /// The same for what somebody did who has only just shown who they are.
-    pub(super) fn note_by(
+    pub(in crate::ops) fn note_by(
         &self,
         tx: &Tx<'_>,
         user: Option<&User>,
@@ -263,6 +274,11 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
             peer: &self.peer().to_string(),
         })
     }
+}
+
+/// Whether this is the session's token; compared as hashes, so that the time tells nothing of it.
+pub(super) fn is_csrf(shown: &str, csrf: Option<&Secret>) -> bool {
+    csrf.is_some_and(|csrf| hashed(shown) == hashed(csrf.reveal()))
 }
 
 /// The fields of a form's body or of a query; `None` when an escape is broken or no UTF-8.
