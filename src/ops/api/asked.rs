@@ -5,10 +5,12 @@ use super::{Parameters, Problem};
 use crate::http::percent;
 use crate::http::server::Request;
 use crate::ops::access::{By, Caller, Role, hashed};
+use crate::ops::center::Center;
 use crate::ops::store::{Change, StoreError, Tx, User};
 use crate::registry::Secret;
 use serde::de::DeserializeOwned;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// A JSON body of the API; the largest are pipeline definitions and schemas.
 const JSON_BYTES_MAX: u64 = 4 << 20;
@@ -35,6 +37,7 @@ pub(in crate::ops) struct Asked<'a, 'r, 'w> {
     pub request: &'a mut Request<'r, 'w>,
     /// When it came, in milliseconds since the epoch.
     pub now_ms: i64,
+    center: Arc<Center>,
     caller: Option<Caller>,
     parameters: Parameters,
     form: Option<Fields>,
@@ -43,11 +46,17 @@ pub(in crate::ops) struct Asked<'a, 'r, 'w> {
 impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
     pub(super) fn new(
         request: &'a mut Request<'r, 'w>,
+        center: Arc<Center>,
         caller: Option<Caller>,
         parameters: Parameters,
         now_ms: i64,
     ) -> Self {
-        Asked { request, now_ms, caller, parameters, form: None }
+        Asked { request, now_ms, center, caller, parameters, form: None }
+    }
+
+    /// The center, for an answer that is still being made when its handler has ended.
+    pub(in crate::ops) fn shared_center(&self) -> Arc<Center> {
+        Arc::clone(&self.center)
     }
 
     /// Who asks.
@@ -56,6 +65,16 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
     /// On a route that anyone may ask, when nobody is signed in.
     pub(in crate::ops) fn caller(&self) -> Result<&Caller, Problem> {
         self.caller.as_ref().ok_or_else(Problem::unauthorized)
+    }
+
+    /// All values of that name in a form, decoded, in their order.
+    ///
+    /// # Errors
+    /// Those of [`field`](Self::field).
+    pub(in crate::ops) fn fields(&mut self, name: &str) -> Result<Vec<String>, Problem> {
+        self.field(name)?; // reads the form
+        let form = self.form.iter().flatten();
+        Ok(form.filter(|(known, _)| known == name).map(|(_, value)| value.clone()).collect())
     }
 
     /// What the path has for the name in braces; empty for a name that the route has not.

@@ -51,6 +51,8 @@ pub(in crate::ops) struct CommandsView {
     pub systemd_unit: String,
     pub systemd_environment: Option<String>,
     pub systemd_environment_without_observability: String,
+    pub process: Option<String>,
+    pub process_without_observability: String,
 }
 
 fn commands(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
@@ -134,5 +136,7 @@ pub(in crate::ops) fn commands_of(
         systemd_unit: unit.unit,
         systemd_environment: reporting.as_ref().map(|handout| handout.systemd().environment),
         systemd_environment_without_observability: unit.environment,
+        process: reporting.as_ref().map(Handout::process),
+        process_without_observability: alone.process(),
     })
 }

@@ -117,9 +117,13 @@ impl Problem {
 
     pub(super) fn response(self) -> Response {
         let response = Response::new(self.code, "application/json", super::json(&self));
-        self.headers
-            .into_iter()
-            .fold(response, |response, (name, value)| response.with_header(name, value))
+        self.dressed(response)
+    }
+
+    /// Another answer to the same fault, with the header fields of this one.
+    pub(in crate::ops) fn dressed(&self, response: Response) -> Response {
+        let headers = self.headers.iter().cloned();
+        headers.fold(response, |response, (name, value)| response.with_header(name, value))
     }
 }
 
