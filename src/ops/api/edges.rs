@@ -8,6 +8,7 @@ use crate::ops::access::{Role, fresh_secret, fresh_uuid, hashed};
 use crate::ops::center::Center;
 use crate::ops::edges::{JOIN_TOKEN_LIFE_MS, State, Tags, bundle, checked_name};
 use crate::ops::publishes::Needs;
+use crate::ops::rollouts::advance;
 use crate::ops::store::{Edge, EdgesAsked, NewEdge, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -170,7 +171,12 @@ fn remove(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
         let unknown = || Problem::unknown("edge", crate::oci::excerpt(&name));
         let edge = tx.edge_by_name(&name)?.ok_or_else(unknown)?;
         seen(asked.may(tx, edge.workspace_id, Role::Publisher), unknown)?;
+        let rollouts = tx.open_rollouts_of(&edge.id)?;
         tx.remove_edge(&edge.id, asked.now_ms)?;
+        for rollout in rollouts {
+            // Its wave need not wait for it.
+            advance(tx, rollout, asked.now_ms)?;
+        }
         let detail = json!({ "edge": edge.id, "publish": edge.publish_id });
         asked.note(tx, "edge.remove", Some(edge.workspace_id), &name, detail)?;
         Ok::<_, Problem>(())

@@ -5,6 +5,7 @@
 
 mod about;
 mod asked;
+mod assignments;
 mod audit;
 mod auth;
 mod edges;
@@ -18,6 +19,7 @@ mod page;
 mod pipelines;
 mod problem;
 mod publishes;
+mod rollouts;
 mod sign_in;
 mod tokens;
 mod uploads;
@@ -76,6 +78,8 @@ const TABLES: &[&[Route]] = &[
     publishes::ROUTES,
     edges::ROUTES,
     handouts::ROUTES,
+    assignments::ROUTES,
+    rollouts::ROUTES,
 ];
 
 /// Answers every request to the ops center.
