@@ -35,6 +35,7 @@ mod batch;
 mod gate;
 mod healthcheck;
 mod infer;
+mod journal;
 mod metrics;
 mod open_inference;
 mod page;

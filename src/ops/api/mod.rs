@@ -11,6 +11,7 @@ mod auth;
 mod edges;
 mod first_run;
 mod handouts;
+mod link;
 mod models;
 mod moment;
 mod multipart;
@@ -80,6 +81,7 @@ const TABLES: &[&[Route]] = &[
     handouts::ROUTES,
     assignments::ROUTES,
     rollouts::ROUTES,
+    link::ROUTES,
 ];
 
 /// Answers every request to the ops center.

@@ -8,6 +8,7 @@ mod access;
 mod assignments;
 mod audit;
 mod edges;
+mod fleet;
 mod models;
 mod pipelines;
 mod publishes;
@@ -21,6 +22,7 @@ pub(in crate::ops) use access::{User, Workspace};
 pub(in crate::ops) use assignments::{AssignmentRecord, NewAssignment};
 pub(in crate::ops) use audit::{Change, Wanted};
 pub(in crate::ops) use edges::{Edge, EdgesAsked, NewEdge};
+pub(in crate::ops) use fleet::{Faring, InstanceRecord, SessionRecord};
 pub(in crate::ops) use models::{ModelConfig, ModelStatus, ModelVersion, NewModelVersion};
 pub(in crate::ops) use pipelines::{NewPipelineVersion, Pipeline, PipelineVersion};
 pub(in crate::ops) use publishes::{
