@@ -3,6 +3,7 @@
 use super::config::Config;
 use super::gate::Gate;
 use super::infer::Inferences;
+use super::journal::{Journal, Recorder};
 use super::live::Live;
 use super::metrics::Metrics;
 use super::routes::Routes;
@@ -70,6 +71,7 @@ pub(super) fn serve(
     updates: Updates,
     pool: Arc<Pool>,
     clock: Arc<dyn Clock>,
+    journal: Option<Arc<Journal>>,
 ) -> Result<(), Failure> {
     let Config { listen, cpus, batches, grace, request_max, .. } = *config;
     let (api_key, partition) = (config.api_key.clone(), config.partition.clone());
@@ -100,12 +102,26 @@ pub(super) fn serve(
     let metrics = Arc::new(Metrics::new(Instant::now()));
     let gate = Arc::new(Gate::new(cpus));
     let tally = Arc::default();
-    let inferences =
-        Inferences { slot, pool, clock, gate, batches, metrics, tally, request_max, partition };
+    let recorder = journal.clone().map(|journal| Recorder::new(journal, slot.origin()));
+    let inferences = Inferences {
+        slot,
+        pool,
+        clock,
+        gate,
+        batches,
+        metrics,
+        journal: recorder,
+        tally,
+        request_max,
+        partition,
+    };
     let live = Arc::new(Live::new(inferences, scheme));
     updates.begin(live.clone());
     server.run(Routes::new(live, readiness, api_key));
     let drained = stopped.join().unwrap_or(false);
+    if let Some(journal) = journal {
+        journal.close();
+    }
     log::info!(target: AT_SERVE, "msg=stopped drained={drained}");
     Ok(())
 }

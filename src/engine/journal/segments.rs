@@ -359,6 +359,17 @@ fn recover(all: &mut VecDeque<Segment>) -> Result<bool, disk::Error> {
     Ok(cut)
 }
 
+/// The journal in a directory as it is now, whoever writes it; `None` where there is none.
+///
+/// # Errors
+/// When it cannot be read.
+pub(in crate::engine) fn look(directory: &Path) -> Result<Option<(Id, Reading)>, disk::Error> {
+    match newest(directory) {
+        Some((id, path)) => Reading::look(&path).map(|reading| Some((id, reading))),
+        None => Ok(None),
+    }
+}
+
 /// The journal that was written last.
 fn newest(directory: &Path) -> Option<(Id, PathBuf)> {
     let journal = |entry: fs::DirEntry| {
