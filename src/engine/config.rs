@@ -12,6 +12,7 @@ use std::time::Duration;
 
 mod environment;
 mod journal;
+mod link;
 mod network;
 mod partial;
 mod settings;
@@ -21,6 +22,7 @@ pub use super::journal::Settings;
 pub use super::proof::Proving;
 pub use super::slot::Fitting;
 use environment::{Environment, malformed};
+pub use link::LinkConfig;
 pub(super) use partial::Partial;
 pub use settings::{SETTINGS, Setting};
 pub use trust::{Policy, Trust};
@@ -81,6 +83,8 @@ pub struct Config {
     pub bundle: Option<Bundle>,
     /// What is kept of inferences; nothing where nobody wants it.
     pub journal: Option<Settings>,
+    /// The ops center that this edge reports to; none where the bundle names none.
+    pub link: Option<LinkConfig>,
     /// The edge's name in answers: that of its bundle, else the host's as the container tells it.
     pub partition: String,
 }
@@ -128,6 +132,7 @@ impl Config {
         let fitting = environment.fitting();
         let persist = environment.persist();
         let journal = environment.journal(bundle.is_some());
+        let link = environment.link(bundle.as_ref(), &plain_http, &tls_only);
         let _checked = debug_wanted(&environment.variables).map_err(|problem| {
             environment.problems.push(problem);
         });
@@ -156,6 +161,7 @@ impl Config {
                 warnings: environment.warnings,
                 bundle,
                 journal,
+                link,
                 partition,
             }),
             (_, _, problems) => Err(ConfigError(problems)),

@@ -26,6 +26,7 @@ mod verification;
 mod voice;
 mod watch;
 
+mod link;
 mod live;
 mod log_pages;
 mod proof;
@@ -60,7 +61,9 @@ use crate::runtime::Pool;
 use config::Config;
 use journal::Journal;
 use keeper::Keeper;
+use link::Link;
 use orders::Orders;
+use serve::Ties;
 use std::sync::Arc;
 use store::Store;
 
@@ -78,12 +81,6 @@ pub fn run(variables: Variables) -> Result<(), Failure> {
     start_logging(&variables);
     announce(GREETING);
     let mut config = config_of(variables)?;
-    if config.bundle.is_some() {
-        log::warn!(
-            target: AT_START,
-            "msg=\"EDGE_BUNDLE is read, but this version does not report to the ops center yet\""
-        );
-    }
     // From now on SIGHUP asks for an update and ends nothing.
     let (bell, wishes) = updates::wishes().map_err(|error| Failure::new(Exit::Failed, error))?;
     let tls = config.tls.take();
@@ -96,10 +93,15 @@ pub fn run(variables: Variables) -> Result<(), Failure> {
         log::error!(target: AT_START, "{}", quoted("msg", &failure.report()));
     }
     let orders = Arc::new(Orders::new(bell, store.assigned().map(|it| it.report())));
+    let link = Link::start(&config, Arc::new(DeviceClock), orders.clone())?;
     let keeper = Arc::new(Keeper::new(config.clone(), store, pool.clone()));
     let (slot, updates) = start::start(&keeper, &orders, wishes)?;
     let journal = journal(&config);
-    serve::serve(&config, tls, slot, updates, pool, Arc::new(DeviceClock), journal)
+    if let (Some(link), Some(journal)) = (&link, &journal) {
+        link.send(journal.clone())?;
+    }
+    let ties = Ties { journal, link };
+    serve::serve(&config, tls, slot, updates, pool, Arc::new(DeviceClock), ties)
 }
 
 /// The journal, where one is wanted. Without it the engine serves all the same.

@@ -4,6 +4,7 @@ use super::config::Config;
 use super::gate::Gate;
 use super::infer::Inferences;
 use super::journal::{Journal, Recorder};
+use super::link::Link;
 use super::live::Live;
 use super::metrics::Metrics;
 use super::routes::Routes;
@@ -59,6 +60,12 @@ impl Readiness {
     }
 }
 
+/// What an engine has to do with its ops center, each where it is wanted.
+pub(super) struct Ties {
+    pub(super) journal: Option<Arc<Journal>>,
+    pub(super) link: Option<Link>,
+}
+
 /// Answers for the pipeline in `slot`, and those that `updates` puts in its place, until SIGTERM or
 /// SIGINT; a second signal ends at once.
 ///
@@ -71,8 +78,9 @@ pub(super) fn serve(
     updates: Updates,
     pool: Arc<Pool>,
     clock: Arc<dyn Clock>,
-    journal: Option<Arc<Journal>>,
+    ties: Ties,
 ) -> Result<(), Failure> {
+    let Ties { journal, link } = ties;
     let Config { listen, cpus, batches, grace, request_max, .. } = *config;
     let (api_key, partition) = (config.api_key.clone(), config.partition.clone());
     let mut server = Server::bind(listen, Limits::default()).map_err(|error| {
@@ -92,7 +100,7 @@ pub(super) fn serve(
     }
     let handle = server.handle().map_err(|error| Failure::new(Exit::Failed, error))?;
     let readiness = Readiness::ready();
-    let stopped = stop_on_signal(handle, readiness.clone(), grace)
+    let stopped = stop_on_signal(handle, readiness.clone(), grace, link.clone())
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     log::info!(
         target: AT_SERVE,
@@ -117,10 +125,17 @@ pub(super) fn serve(
     };
     let live = Arc::new(Live::new(inferences, scheme));
     updates.begin(live.clone());
-    server.run(Routes::new(live, readiness, api_key));
+    if let Some(link) = &link {
+        link.serving(live.clone());
+    }
+    server.run(Routes::new(live, readiness, api_key, link.clone()));
     let drained = stopped.join().unwrap_or(false);
+    // Written first, so that what is said last is true.
     if let Some(journal) = journal {
         journal.close();
+    }
+    if let Some(link) = link {
+        link.wait_for_leave();
     }
     log::info!(target: AT_SERVE, "msg=stopped drained={drained}");
     Ok(())
@@ -132,6 +147,7 @@ fn stop_on_signal(
     handle: Handle,
     readiness: Readiness,
     grace: Duration,
+    link: Option<Link>,
 ) -> std::io::Result<std::thread::JoinHandle<bool>> {
     // Conditional first: at the first signal the flag is still down, at the second it is up.
     let seen = Arc::new(AtomicBool::new(false));
@@ -144,6 +160,10 @@ fn stop_on_signal(
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         let signal = signals.forever().next().unwrap_or_default();
         readiness.end();
+        // At once: the last report has the time of the drain for its way.
+        if let Some(link) = link {
+            link.leave();
+        }
         log::info!(target: AT_SERVE, "msg=stopping signal={signal} grace_ms={}", grace.as_millis());
         // Nobody sends on it: the wait is the grace, and a second signal ends the process.
         let (_silent, until) = mpsc::channel::<()>();

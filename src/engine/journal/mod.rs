@@ -71,8 +71,6 @@ pub(in crate::engine) struct Batch {
     pub(in crate::engine) bytes: Vec<u8>,
     /// The number of the first inference in them.
     pub(in crate::engine) first: u64,
-    /// The number after the last.
-    pub(in crate::engine) next: u64,
 }
 
 /// A journal that is being kept.
@@ -154,7 +152,7 @@ impl Journal {
         if let Some((first, count)) = gap {
             let header = self.loss(LossReason::Cap, first, count);
             let bytes = encode(&header, &[]).ok()?;
-            return Some(Batch { bytes, first, next: first + count });
+            return Some(Batch { bytes, first });
         }
         kept.next_batch(bytes_max, &mut |reason, first, count| {
             encode(&self.loss(reason, first, count), &[]).ok()
