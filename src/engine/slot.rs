@@ -2,6 +2,7 @@
 
 use super::fetch::Fetched;
 use super::proof::{Proof, Proving};
+use crate::codec::journal::Origin;
 use crate::disk::Stretch;
 use crate::exit::{self, Exit, Failure};
 use crate::logging::{AT_LOAD, quoted};
@@ -22,6 +23,8 @@ const KEPT_BYTES_MIN: u64 = 64 << 10;
 pub(super) struct Slot {
     /// Of the artifact's manifest.
     pub(super) digest: Digest,
+    /// The reference that it was asked for by.
+    pub(super) url: String,
     /// The definition as published.
     pub(super) definition: Definition,
     /// Its steps, with their models loaded.
@@ -65,6 +68,13 @@ enum SlotError {
 }
 
 impl Slot {
+    /// What all its answers have in common.
+    pub(super) fn origin(&self) -> Origin {
+        let Definition { name, version, .. } = &self.definition;
+        let (pipeline, version) = (name.clone(), version.clone());
+        Origin { pipeline, version, digest: self.digest.to_string() }
+    }
+
     /// Loads each model of the pipeline and runs a row of zeros through them; another pipeline may
     /// be answering meanwhile. Where there are `graphs`, they are used and kept.
     ///
@@ -91,7 +101,7 @@ impl Slot {
             };
             Failure::new(Exit::ModelRefused, error).hint(hint)
         };
-        let Fetched { digest, definition, files, beside, verification } = fetched;
+        let Fetched { digest, url, definition, files, beside, verification } = fetched;
         let brought = Brought { files: &files, beside: &beside };
         let loaded = load_all(&definition, brought, fitting, graphs, pool.threads());
         // Bytes that are not the model's may be why it does not load; nothing has run by now.
@@ -107,7 +117,7 @@ impl Slot {
                 model.keep(&files[&sha], &sha, graphs);
             }
         }
-        Ok(Slot { digest, definition, flow, proof })
+        Ok(Slot { digest, url, definition, flow, proof })
     }
 }
 

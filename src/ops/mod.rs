@@ -5,6 +5,7 @@ mod address;
 mod api;
 mod center;
 mod client;
+mod dashboard;
 mod edges;
 mod fleet;
 mod home;
@@ -13,6 +14,7 @@ mod models;
 mod name;
 mod pipelines;
 mod publishes;
+mod rollouts;
 mod store;
 mod trial;
 
