@@ -74,7 +74,7 @@ pub(super) fn temperature(root: &Path) -> Option<f64> {
 }
 
 /// Whether what is written there is gone with the container, as far as the system tells.
-pub(super) fn is_fleeting(persist: &Path) -> bool {
+pub(in crate::engine) fn is_fleeting(persist: &Path) -> bool {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let path = fs::canonicalize(persist).unwrap_or_else(|_| persist.to_owned());
     kind_of_mount(&mounts, &path).is_some_and(|kind| FLEETING.contains(&kind))

@@ -73,6 +73,12 @@ fn hashed(text: &str) -> String {
     Digest::of(text.as_bytes()).hex()[..NAME_CHARS].to_owned()
 }
 
+/// When this device joined as that edge by the ops center's clock, milliseconds since 1970.
+pub(in crate::engine) fn joined_at(persist: &Path, edge: &str) -> Option<u64> {
+    let found = Identity::joined(&directory_of_edge(persist, edge));
+    found.first()?.session.as_ref().map(|session| session.joined_ms)
+}
+
 impl Identity {
     /// The identity that belongs to this token, with keys that are on the disk now at the latest.
     pub(super) fn of_token(edge_directory: &Path, token: &str) -> Result<Identity, IdentityError> {

@@ -162,7 +162,8 @@ impl EdgeVerb {
             }
             EdgeVerb::Show { name } => {
                 let listed = client.post("pipelines/list_edges", &json!({}))?;
-                let found = rows(&listed, "edges").iter().find(|edge| edge["name"] == name.as_str());
+                let found =
+                    rows(&listed, "edges").iter().find(|edge| edge["name"] == name.as_str());
                 let Some(edge) = found.cloned() else {
                     let sentence = format!("there is no edge {name}, or it is not yours to see");
                     return Err(Failure::new(Exit::NotFound, sentence)

@@ -125,7 +125,10 @@ pub(super) fn accept_at(
                 }
                 session.instance = instance;
                 session.serial = reached;
-                session.next_serial = Some(reached.saturating_add(1));
+                // What a copy was given stays behind for good; what a restart was given and did not
+                // write down is given again.
+                let given = session.next_serial.filter(|_| from_copy).unwrap_or(reached);
+                session.next_serial = Some(given.max(reached).saturating_add(1));
                 (speaker.again_mono_ms, speaker.copied_ms) = (None, None);
             }
             Turn::IsCopy => {

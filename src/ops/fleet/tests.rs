@@ -194,8 +194,13 @@ impl Fleet {
         let body = report.map_or_else(Vec::new, |report| serde_json::to_vec(report).unwrap());
         let contact = engine.contact();
         let signature = engine.sign(&contact.message("POST", REPORT_PATH, &body));
-        let heard =
-            Heard { contact: &contact, signature: &signature, path: REPORT_PATH, body: &body, report };
+        let heard = Heard {
+            contact: &contact,
+            signature: &signature,
+            path: REPORT_PATH,
+            body: &body,
+            report,
+        };
         let accepted = accept_at(&self.store, self.now_ms.get(), GONE_MS, &heard);
         accepted.map_err(|error| error.code())
     }
