@@ -16,6 +16,8 @@ pub const AT_START: &str = "potoroo::start";
 pub const AT_UPDATE: &str = "potoroo::update";
 /// `at=` of publishing.
 pub const AT_PUBLISH: &str = "potoroo::publish";
+/// `at=` of taking in and keeping logs.
+pub const AT_LOGS: &str = "potoroo::logs";
 /// `at=` of a panic, wherever it was.
 pub const AT_PANIC: &str = "potoroo::panic";
 

@@ -8,6 +8,8 @@ mod decoded;
 mod format;
 mod limits;
 mod literal;
+#[cfg(feature = "ops")]
+pub mod logs;
 pub mod open_inference;
 mod records;
 mod rows;

@@ -8,6 +8,7 @@ mod client;
 mod edges;
 mod home;
 mod login;
+mod logs;
 mod models;
 mod name;
 mod pipelines;

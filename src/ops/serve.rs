@@ -7,6 +7,7 @@ use super::center::Center;
 use super::distribution::{Distribution, Realm, Repositories, TokenKey};
 use super::edges::Pullers;
 use super::home::Home;
+use super::logs::Logs;
 use super::models::{self, Models};
 use super::publishes::{Desk, Worker};
 use super::settings::{Admin, Settings};
@@ -43,6 +44,9 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     }
     let home = Home::open(&settings.data)?;
     let store = Store::open(&home.records()).map_err(|error| Failure::new(Exit::Disk, error))?;
+    let store = Arc::new(store);
+    let logs = Logs::open(&home.logs(), store.clone(), settings.logs)
+        .map_err(|error| Failure::new(Exit::Disk, error).hint("see to the disk of --data"))?;
     let models = Models::open(&home, SELF.into())?;
     let listen = settings.listen;
     let mut server = Server::bind(listen, Limits::default()).map_err(|error| {
@@ -62,7 +66,7 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     let repositories = Repositories::create(&home.blobs())?;
     let (desk, clock) = (Desk::default(), Arc::new(DeviceClock));
     let center =
-        Center { settings, home, store, guard, models, address, repositories, desk, clock };
+        Center { settings, home, store, logs, guard, models, address, repositories, desk, clock };
     prepare_first_run(&center)?;
     let center = Arc::new(center);
     let registry = registry(&center)?;

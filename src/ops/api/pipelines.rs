@@ -216,7 +216,7 @@ fn list(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Prob
 /// A pipeline by its number or its name: the original has both under one key.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum PipelineId {
+pub(super) enum PipelineId {
     Number(i64),
     Name(String),
 }
@@ -280,14 +280,14 @@ fn no_cluster() -> Problem {
 }
 
 /// The pipeline of that number, if the caller may see it.
-fn readable(asked: &Asked<'_, '_, '_>, tx: &Tx<'_>, id: i64) -> Result<Pipeline, Problem> {
+pub(super) fn readable(asked: &Asked<'_, '_, '_>, tx: &Tx<'_>, id: i64) -> Result<Pipeline, Problem> {
     let unknown = || Problem::unknown("pipeline", id);
     let found = tx.pipeline(id)?.ok_or_else(unknown)?;
     asked.may(tx, found.workspace, Role::Viewer).map_err(|problem| hidden(problem, unknown))?;
     Ok(found)
 }
 
-fn named(
+pub(super) fn named(
     asked: &Asked<'_, '_, '_>,
     tx: &Tx<'_>,
     workspace: i64,

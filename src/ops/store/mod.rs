@@ -7,6 +7,7 @@
 mod access;
 mod audit;
 mod edges;
+mod logs;
 mod models;
 mod pipelines;
 mod publishes;
@@ -18,6 +19,9 @@ mod uploads;
 pub(in crate::ops) use access::{User, Workspace};
 pub(in crate::ops) use audit::{Change, Wanted};
 pub(in crate::ops) use edges::{Edge, EdgesAsked, NewEdge};
+pub(in crate::ops) use logs::{
+    JournalPlace, LogEdge, LogFrame, LogLoss, LogOrder, LogSegment, LogsAsked, NewLogFrame,
+};
 pub(in crate::ops) use models::{ModelConfig, ModelStatus, ModelVersion, NewModelVersion};
 pub(in crate::ops) use pipelines::{NewPipelineVersion, Pipeline, PipelineVersion};
 pub(in crate::ops) use publishes::{
