@@ -284,7 +284,7 @@ fn status(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
             let bundle = edges::bundle(
                 &center.address,
                 &edge.name,
-                edges::KEPT_TOKEN,
+                crate::fleet::KEPT_TOKEN,
                 place,
                 publish.workspace_id,
             )?;
