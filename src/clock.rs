@@ -80,7 +80,8 @@ pub fn from_rfc3339(text: &str) -> Option<i64> {
     let is_date = (1..=12).contains(&month) && (1..=month_days).contains(&day);
     (is_date && hour < 24 && minute < 60 && second < 61).then_some(())?;
     let (ms, zone) = thousandths(text.get(19..)?)?;
-    let seconds = ((days_to(year, month, day) * 24 + hour) * 60 + minute - minutes_east(zone)?) * 60;
+    let seconds =
+        ((days_to(year, month, day) * 24 + hour) * 60 + minute - minutes_east(zone)?) * 60;
     Some((seconds + second) * 1000 + ms)
 }
 

@@ -1,24 +1,22 @@
 //! The rows of one frame: read, marked with where they come from, and chosen from.
 
 use super::LogsError;
-use crate::codec::journal;
-use arrow_array::builder::StringBuilder;
+use crate::codec::arrow;
+use crate::codec::journal::{Frame, Rows, Shown, grouped, member, stored};
+use crate::codec::rows::{Member, Value};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt32Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StructArray, UInt32Array};
-use arrow_schema::{DataType, Field, Fields, Schema};
+use arrow_array::{Array, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use std::sync::Arc;
 
-/// The columns that are ours alone: the sequence number and the monotonic time.
+/// The column that is ours alone: the sequence number.
 const SEQUENCE: &str = "_seq";
-const MONOTONIC: &str = "_mono_ms";
 
 /// The column that a time of day is in.
 const TIME: &str = "time";
 
-/// The group that tells of each row where it comes from, and what it tells of that.
+/// The group that tells of each row where it comes from, and what its time is made from.
 const METADATA: &str = "metadata";
-const PARTITION: &str = "partition";
 const TIME_SOURCE: &str = "time_source";
 
 /// The group of what validations found, and how many did.
@@ -43,72 +41,58 @@ pub struct RowsWanted {
 }
 
 impl LogBatch {
-    /// Reads the payload of a frame of records.
+    /// Reads the rows of a frame, with the edge's name as partition. Their times are the device's own,
+    /// or with `base_ms`, when its monotonic clock was at 0, made from that.
     ///
     /// # Errors
     /// When it is damaged, or has not the columns of a journal.
-    pub fn read(payload: &[u8]) -> Result<LogBatch, LogsError> {
-        let batch =
-            journal::batch(payload).map_err(|error| LogsError::Payload(error.to_string()))?;
-        for (name, wanted) in
-            [(SEQUENCE, DataType::UInt64), (MONOTONIC, DataType::UInt64), (TIME, DataType::Int64)]
-        {
-            match batch.column_by_name(name) {
-                Some(column) if *column.data_type() == wanted && column.null_count() == 0 => {}
-                Some(_) | None => {
-                    return Err(LogsError::Payload(format!("it has no sound column `{name}`")));
-                }
-            }
-        }
-        Ok(LogBatch(batch))
-    }
-
-    /// The same rows with the edge's name as partition, and their times from the device's monotonic
-    /// clock, which was at 0 at `base_ms`, or as they are without one.
-    ///
-    /// # Errors
-    /// When Arrow refuses what we make.
-    pub fn marked(
-        self,
+    pub fn read(
+        frame: &Frame<'_>,
         edge: &str,
         base_ms: Option<i64>,
         time_source: &str,
     ) -> Result<LogBatch, LogsError> {
-        let rows = self.0.num_rows();
-        let schema = self.0.schema();
-        let (mut fields, mut columns) = (Vec::new(), Vec::new());
-        let mut has_metadata = false;
-        for (field, column) in schema.fields().iter().zip(self.0.columns()) {
-            let (field, column): (Arc<Field>, ArrayRef) = match field.name().as_str() {
-                TIME => (field.clone(), self.times(base_ms, column)),
-                METADATA => {
-                    has_metadata = true;
-                    let old = column.as_struct_opt();
-                    let (field, column) = metadata(old, rows, edge, time_source)?;
-                    (Arc::new(field), column)
+        let rows = Rows::read(frame).map_err(LogsError::Payload)?.ok_or(LogsError::NoRows)?;
+        let count = rows.len();
+        let places: Vec<usize> = (0..count).collect();
+        let shown = Shown { rows: &rows, places: &places, partition: edge, shift_ms: 0 };
+        let mut members = shown.members()?;
+        for member in &mut members {
+            match &mut member.value {
+                Value::Group(group) if member.name == METADATA => {
+                    group.push(source(time_source, count))
                 }
-                _ => (field.clone(), column.clone()),
-            };
-            fields.push(field);
-            columns.push(column);
+                value if member.name == TIME => {
+                    if let Some(base) = base_ms {
+                        let time = |row| base.saturating_add_unsigned(rows.mono_ms(row));
+                        *value =
+                            stored(Arc::new(Int64Array::from_iter_values((0..count).map(time))));
+                    }
+                }
+                _ => {}
+            }
         }
-        if !has_metadata {
-            let (field, column) = metadata(None, rows, edge, time_source)?;
-            fields.push(Arc::new(field));
-            columns.push(column);
-        }
-        let schema = Arc::new(Schema::new(fields));
-        Ok(LogBatch(RecordBatch::try_new(schema, columns)?))
+        let numbers = UInt64Array::from_iter_values((0..count).map(|row| rows.sequence(row)));
+        members.push(member(SEQUENCE, stored(Arc::new(numbers))));
+        Ok(LogBatch(arrow::batch(&members, count)?))
     }
 
-    fn times(&self, base_ms: Option<i64>, device: &ArrayRef) -> ArrayRef {
-        let Some((base, monotonic)) = base_ms.zip(self.0.column_by_name(MONOTONIC)) else {
-            return device.clone();
-        };
-        let monotonic = monotonic.as_primitive::<UInt64Type>().values();
-        let corrected =
-            monotonic.iter().map(|ms| base.saturating_add_unsigned(*ms)).collect::<Vec<_>>();
-        Arc::new(Int64Array::from(corrected))
+    /// What answers have of the rows.
+    pub(super) fn members(&self) -> Vec<Member<'static>> {
+        let mut members = Vec::new();
+        for (field, column) in self.0.schema().fields().iter().zip(self.0.columns()) {
+            match column.as_struct_opt() {
+                _ if field.name() == SEQUENCE => {}
+                Some(group) => members.push(member(field.name(), Value::Group(grouped(group)))),
+                None => members.push(member(field.name(), stored(column.clone()))),
+            }
+        }
+        members
+    }
+
+    /// Whether the rows have the same columns.
+    pub fn is_like(&self, other: &LogBatch) -> bool {
+        self.0.schema() == other.0.schema()
     }
 
     /// How many rows there are.
@@ -175,30 +159,8 @@ impl LogBatch {
     }
 }
 
-/// What a row tells of where it comes from; the name of the edge is the one that was proven to us.
-fn metadata(
-    old: Option<&StructArray>,
-    rows: usize,
-    edge: &str,
-    time_source: &str,
-) -> Result<(Field, ArrayRef), LogsError> {
-    let mut fields: Vec<Arc<Field>> = Vec::new();
-    let mut columns: Vec<ArrayRef> = Vec::new();
-    if let Some(old) = old {
-        for (field, column) in old.fields().iter().zip(old.columns()) {
-            if ![PARTITION, TIME_SOURCE].contains(&field.name().as_str()) {
-                fields.push(field.clone());
-                columns.push(column.clone());
-            }
-        }
-    }
-    for (name, text) in [(PARTITION, edge), (TIME_SOURCE, time_source)] {
-        let mut texts = StringBuilder::with_capacity(rows, rows * text.len());
-        (0..rows).for_each(|_| texts.append_value(text));
-        fields.push(Arc::new(Field::new(name, DataType::Utf8, false)));
-        columns.push(Arc::new(texts.finish()));
-    }
-    let fields = Fields::from(fields);
-    let column = StructArray::try_new_with_length(fields.clone(), columns, None, rows)?;
-    Ok((Field::new(METADATA, DataType::Struct(fields), false), Arc::new(column)))
+/// What each row tells of its time.
+fn source(time_source: &str, count: usize) -> Member<'static> {
+    let texts = StringArray::from_iter_values(std::iter::repeat_n(time_source, count));
+    member(TIME_SOURCE, stored(Arc::new(texts)))
 }

@@ -1,9 +1,10 @@
 //! Rows as CSV (RFC 4180): lists as JSON in one cell, what is not there as an empty one.
 
-use super::{LogsError, json};
+use super::LogsError;
+use crate::codec::rows::write_stored;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
-use arrow_schema::{DataType, Schema};
+use arrow_schema::Schema;
 use std::io::Write;
 
 /// The names of the columns.
@@ -18,27 +19,23 @@ pub(super) fn head(out: &mut impl Write, schema: &Schema) -> Result<(), LogsErro
 }
 
 /// A line for each row.
-pub(super) fn rows(
-    out: &mut impl Write,
-    schema: &Schema,
-    columns: &[ArrayRef],
-) -> Result<(), LogsError> {
+pub(super) fn rows(out: &mut impl Write, columns: &[ArrayRef]) -> Result<(), LogsError> {
     let rows = columns.first().map_or(0, |column| column.len());
     let mut text = Vec::new();
     for row in 0..rows {
-        for (at, (field, column)) in schema.fields().iter().zip(columns).enumerate() {
+        for (at, column) in columns.iter().enumerate() {
             if 0 < at {
                 out.write_all(b",")?;
             }
             if column.is_null(row) {
                 continue;
             }
-            if *column.data_type() == DataType::Utf8 {
-                cell(out, column.as_string::<i32>().value(row))?;
+            if let Some(texts) = column.as_string_opt::<i32>() {
+                cell(out, texts.value(row))?;
                 continue;
             }
             text.clear();
-            json::value(&mut text, field.name(), column, row)?;
+            write_stored(&mut text, column, row);
             match text.as_slice() {
                 // JSON has no other word for NaN and infinities.
                 b"null" => {}

@@ -1,7 +1,8 @@
 //! Many batches as one file, written batch by batch: whatever the number of rows, few are in memory.
 
-use super::select::{flat, leaves};
-use super::{LogBatch, LogsError, csv};
+use super::{LogBatch, LogsError, asked, csv};
+use crate::codec::arrow;
+use crate::codec::rows::Dataset;
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
@@ -11,9 +12,6 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use std::io::Write;
 use std::sync::Arc;
-
-/// What joins the names that lead to a value, as in the original's exports.
-const SEPARATOR: &str = ".";
 
 /// Rows of a Parquet file that wait in memory to be written together, in bytes as they are encoded.
 const ROW_GROUP_BYTES: usize = 8 << 20;
@@ -30,9 +28,9 @@ impl LogShape {
     /// # Errors
     /// [`LogsError::Conflict`].
     pub fn take_in(&mut self, batch: &LogBatch) -> Result<(), LogsError> {
-        for (field, _) in flat(leaves(&batch.0), SEPARATOR) {
+        for field in flat(batch)?.schema().fields() {
             match self.fields.iter().find(|known| known.name() == field.name()) {
-                None => self.fields.push(field.with_nullable(true)),
+                None => self.fields.push(field.as_ref().clone().with_nullable(true)),
                 Some(known) if known.data_type() == field.data_type() => {}
                 Some(known) => {
                     return Err(LogsError::Conflict {
@@ -110,22 +108,21 @@ impl<W: Write + Send> Export<W> {
     /// When a column has another type than in the file, or the rows cannot be written.
     pub fn write(&mut self, batch: &LogBatch) -> Result<(), LogsError> {
         let rows = batch.rows();
-        let given = flat(leaves(&batch.0), SEPARATOR);
+        let given = flat(batch)?;
         let column = |field: &Arc<Field>| -> Result<ArrayRef, LogsError> {
-            let found = given.iter().find(|(given, _)| given.name() == field.name());
-            match found {
+            match given.column_by_name(field.name()) {
                 None => Ok(new_null_array(field.data_type(), rows)),
-                Some((given, array)) if given.data_type() == field.data_type() => Ok(array.clone()),
-                Some((given, _)) => Err(LogsError::Conflict {
+                Some(array) if array.data_type() == field.data_type() => Ok(array.clone()),
+                Some(array) => Err(LogsError::Conflict {
                     column: field.name().clone(),
                     first: field.data_type().to_string(),
-                    second: given.data_type().to_string(),
+                    second: array.data_type().to_string(),
                 }),
             }
         };
         let columns = self.schema.fields().iter().map(column).collect::<Result<Vec<_>, _>>()?;
         match &mut self.sink {
-            Sink::Csv(out) => csv::rows(out, &self.schema, &columns),
+            Sink::Csv(out) => csv::rows(out, &columns),
             Sink::Arrow(writer) => Ok(writer.write(&whole(&self.schema, columns, rows)?)?),
             Sink::Parquet(writer) => {
                 writer.write(&whole(&self.schema, columns, rows)?).map_err(parquet)?;
@@ -148,6 +145,11 @@ impl<W: Write + Send> Export<W> {
             Sink::Parquet(writer) => writer.close().map(|_| ()).map_err(parquet),
         }
     }
+}
+
+/// The rows under the names of their parts, joined as in the original's exports.
+fn flat(batch: &LogBatch) -> Result<RecordBatch, LogsError> {
+    Ok(arrow::batch(&asked(Some(batch), &Dataset::flat())?, batch.rows())?)
 }
 
 fn whole(

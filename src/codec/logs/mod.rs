@@ -3,18 +3,18 @@
 mod batch;
 mod csv;
 mod export;
-mod json;
-mod select;
 #[cfg(test)]
 mod tests;
 
 pub use batch::{LogBatch, RowsWanted};
 pub use export::{Export, LogFormat, LogShape};
 
-use super::rows::{Dataset, DatasetError};
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use super::arrow;
+use super::rows::{AnswerError, Dataset, Member, write_elements};
+use crate::tensor::Misfit;
+use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_ipc::writer::FileWriter;
-use arrow_schema::{ArrowError, Field, Schema};
+use arrow_schema::ArrowError;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -24,10 +24,13 @@ use std::sync::Arc;
 pub enum LogsError {
     /// The payload of a frame is not what its header says.
     #[error("a frame of the logs cannot be read: {0}")]
-    Payload(String),
-    /// What is asked for is not there.
+    Payload(Misfit),
+    /// A frame without rows is none of records.
+    #[error("a frame of the logs has no rows")]
+    NoRows,
+    /// What is asked for is not there, or too large.
     #[error(transparent)]
-    Dataset(#[from] DatasetError),
+    Answer(#[from] AnswerError),
     /// Columns of one name and different types.
     #[error(
         "the column `{column}` is {first} in some of the logs and {second} in others: ask for one version \
@@ -41,14 +44,6 @@ pub enum LogsError {
         /// The other.
         second: String,
     },
-    /// A type of column that we do not write.
-    #[error("the column `{column}` is {found}, which has no form here")]
-    Unwritable {
-        /// The column's name.
-        column: String,
-        /// Its type.
-        found: String,
-    },
     /// Arrow refused what we made.
     #[error("the logs cannot be put together")]
     Arrow(#[from] ArrowError),
@@ -60,26 +55,24 @@ pub enum LogsError {
     Write(#[from] io::Error),
 }
 
-/// Batches as one table of the parts that `dataset` asks for; all have the same columns.
-///
-/// # Errors
-/// When `dataset` asks for what is not there, or the batches differ.
-fn table(batches: &[LogBatch], dataset: &Dataset) -> Result<(Schema, Vec<ArrayRef>), LogsError> {
-    let Some(first) = batches.first() else { return Ok((Schema::empty(), Vec::new())) };
-    let records: Vec<&RecordBatch> = batches.iter().map(|batch| &batch.0).collect();
-    let whole = arrow_select::concat::concat_batches(&first.0.schema(), records)?;
-    let columns = select::selected(&whole, dataset)?;
-    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
-    Ok((Schema::new(fields), arrays))
+/// The parts of rows that are asked for; nothing of nothing.
+fn asked(rows: Option<&LogBatch>, dataset: &Dataset) -> Result<Vec<Member<'static>>, LogsError> {
+    let Some(rows) = rows else { return Ok(Vec::new()) };
+    Ok(dataset.select(rows.members()).map_err(AnswerError::from)?)
 }
 
-/// Writes rows as JSON: a list with an object for each, in the batches' order.
+/// Writes rows as JSON: a list with an object for each.
 ///
 /// # Errors
-/// As the parts that `dataset` asks for are not there.
-pub fn write_log_rows(batches: &[LogBatch], dataset: &Dataset) -> Result<Vec<u8>, LogsError> {
-    let (schema, arrays) = table(batches, dataset)?;
-    json::rows(&schema, &arrays)
+/// When `dataset` asks for what they do not have.
+pub fn write_log_rows(rows: Option<&LogBatch>, dataset: &Dataset) -> Result<Vec<u8>, LogsError> {
+    let members = asked(rows, dataset)?;
+    let mut out = vec![b'['];
+    if let Some(rows) = rows {
+        write_elements(&mut out, &members, rows.rows(), b",");
+    }
+    out.push(b']');
+    Ok(out)
 }
 
 /// Writes rows as an Arrow file of one batch; `status` goes into the schema's metadata, where the
@@ -88,17 +81,19 @@ pub fn write_log_rows(batches: &[LogBatch], dataset: &Dataset) -> Result<Vec<u8>
 /// # Errors
 /// As [`write_log_rows`].
 pub fn write_log_file(
-    batches: &[LogBatch],
+    rows: Option<&LogBatch>,
     dataset: &Dataset,
     status: &str,
 ) -> Result<Vec<u8>, LogsError> {
-    let (schema, arrays) = table(batches, dataset)?;
+    let count = rows.map_or(0, LogBatch::rows);
+    let batch = arrow::batch(&asked(rows, dataset)?, count)?;
     let told = HashMap::from([("status".to_owned(), status.to_owned())]);
-    let schema = Arc::new(schema.with_metadata(told));
+    let schema = Arc::new(batch.schema().as_ref().clone().with_metadata(told));
     let mut writer = FileWriter::try_new(Vec::new(), &schema)?;
-    if let Some(rows) = arrays.first().map(|array| array.len()) {
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        writer.write(&RecordBatch::try_new_with_options(schema.clone(), arrays, &options)?)?;
+    if 0 < count {
+        let options = RecordBatchOptions::new().with_row_count(Some(count));
+        let columns = batch.columns().to_vec();
+        writer.write(&RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)?;
     }
     Ok(writer.into_inner()?)
 }

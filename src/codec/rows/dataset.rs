@@ -87,6 +87,11 @@ pub enum DatasetError {
 }
 
 impl Dataset {
+    /// All parts, at the top level under their names joined by dots.
+    pub fn flat() -> Dataset {
+        Dataset { separator: Some(SEPARATOR.to_owned()), ..Dataset::default() }
+    }
+
     /// Reads the `dataset` parameters of a URL's query (WHATWG URL, section 5.1); parameters of
     /// other names are passed over. A list may be written with or without `[]`.
     ///
@@ -171,52 +176,6 @@ impl Dataset {
             return Ok(flat);
         }
         Ok(un_nested(kept))
-    }
-
-    /// Which leaves of a tree are asked for, each told by the names that lead to it; by the rules of
-    /// [`Dataset::select`].
-    ///
-    /// # Errors
-    /// As [`Dataset::select`].
-    pub(in crate::codec) fn kept(&self, leaves: &[&[String]]) -> Result<Vec<bool>, DatasetError> {
-        if leaves.is_empty() {
-            return Ok(Vec::new());
-        }
-        let paths = |leaf: &[String]| {
-            (1..=leaf.len()).map(|end| self.plain(&leaf[..end].join(SEPARATOR))).collect::<Vec<_>>()
-        };
-        let leaves: Vec<Vec<String>> = leaves.iter().map(|leaf| paths(leaf)).collect();
-        let missing = |path: &&String| {
-            let plain = self.plain(path);
-            *path != EVERYTHING && !leaves.iter().flatten().any(|known| *known == plain)
-        };
-        if let Some(path) = self.included.iter().find(missing) {
-            let mut present: Vec<&str> = leaves.iter().flatten().map(String::as_str).collect();
-            present.dedup();
-            return Err(DatasetError::Missing {
-                path: shown(path),
-                present: listed(present.into_iter()),
-            });
-        }
-        let everything = self.included.is_empty() || self.included.iter().any(|p| p == EVERYTHING);
-        let names =
-            |paths: &[String], path: &String| paths.iter().any(|it| self.plain(it) == *path);
-        let is_kept = |leaf: &Vec<String>| {
-            leaf.iter().fold(everything, |kept, path| {
-                !names(&self.excluded, path) && (kept || names(&self.included, path))
-            })
-        };
-        let kept: Vec<bool> = leaves.iter().map(is_kept).collect();
-        match kept.contains(&true) {
-            true => Ok(kept),
-            false => Err(DatasetError::Nothing),
-        }
-    }
-
-    /// What joins the names of a path where all values go to the top level.
-    pub(in crate::codec) fn flat_separator(&self) -> Option<&str> {
-        let is_flat = self.flatten.unwrap_or(self.separator.is_some());
-        is_flat.then(|| self.separator.as_deref().unwrap_or(SEPARATOR))
     }
 
     /// A path as the client wrote it, with a dot between its names.

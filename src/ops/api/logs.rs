@@ -5,13 +5,11 @@ use super::pipelines::{PipelineId, named, readable};
 use super::{Asked, Need, Problem, Route, answer};
 use crate::clock::from_rfc3339;
 use crate::codec::logs::{LogFormat, LogsError, write_log_file, write_log_rows};
-use crate::codec::{CONTENT_TYPE_ARROW_FILE, CONTENT_TYPE_RECORDS, Dataset};
+use crate::codec::{AnswerError, CONTENT_TYPE_ARROW_FILE, CONTENT_TYPE_RECORDS, Dataset};
 use crate::exit;
 use crate::http::server::{Content, Response};
 use crate::ops::center::Center;
-use crate::ops::logs::{
-    Cursor, ExportAsked, PAGE_ROWS_MAX, PageAsked, ReadError, exported, page,
-};
+use crate::ops::logs::{Cursor, ExportAsked, PAGE_ROWS_MAX, PageAsked, ReadError, exported, page};
 use crate::ops::store::{LogLoss, LogOrder, LogsAsked, Pipeline, Tx};
 use serde::Deserialize;
 use serde_json::json;
@@ -88,7 +86,8 @@ impl Wanted {
     }
 
     fn logs(self, pipeline: i64, order: LogOrder) -> Result<LogsAsked, Problem> {
-        let edges: Vec<String> = self.edges.unwrap_or_default().into_iter().chain(self.edge).collect();
+        let edges: Vec<String> =
+            self.edges.unwrap_or_default().into_iter().chain(self.edge).collect();
         if EDGES_MAX < edges.len() {
             let sentence = format!("`edges` may have {EDGES_MAX} names: leave it away to get all");
             return Err(Problem::bad("edges", sentence));
@@ -150,7 +149,7 @@ fn get_logs(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, 
     let page = page(&center.logs, &PageAsked { logs, rows_max, cursor })?;
     let (status, follow) = (page.status.word(), page.follow.to_string());
     let next = page.cursor.map(|cursor| cursor.to_string());
-    let rows = page.rows.as_slice();
+    let rows = page.rows.as_ref();
     let response = match wants_arrow(asked) {
         true => {
             let told = json!({ "status": status, "next": next }).to_string();
@@ -229,8 +228,12 @@ impl From<ReadError> for Problem {
         let sentence = exit::chain(&error);
         match error {
             ReadError::Store(error) => error.into(),
-            ReadError::Logs(LogsError::Dataset(_)) => Problem::bad("dataset", sentence),
-            ReadError::Logs(LogsError::Conflict { .. }) => Problem::conflict("log_columns", sentence),
+            ReadError::Logs(LogsError::Answer(AnswerError::Dataset(_))) => {
+                Problem::bad("dataset", sentence)
+            }
+            ReadError::Logs(LogsError::Conflict { .. }) => {
+                Problem::conflict("log_columns", sentence)
+            }
             error @ (ReadError::Disk(_) | ReadError::Logs(_)) => {
                 let sentence = "the logs of the ops center cannot be read: its log says why";
                 Problem::new(500, "logs", sentence).because(&error)

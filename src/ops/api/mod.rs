@@ -10,6 +10,7 @@ mod auth;
 mod edges;
 mod first_run;
 mod handouts;
+mod logs;
 mod models;
 mod moment;
 mod multipart;
@@ -76,6 +77,7 @@ const TABLES: &[&[Route]] = &[
     publishes::ROUTES,
     edges::ROUTES,
     handouts::ROUTES,
+    logs::ROUTES,
 ];
 
 /// Answers every request to the ops center.

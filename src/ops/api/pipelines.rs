@@ -280,7 +280,11 @@ fn no_cluster() -> Problem {
 }
 
 /// The pipeline of that number, if the caller may see it.
-pub(super) fn readable(asked: &Asked<'_, '_, '_>, tx: &Tx<'_>, id: i64) -> Result<Pipeline, Problem> {
+pub(super) fn readable(
+    asked: &Asked<'_, '_, '_>,
+    tx: &Tx<'_>,
+    id: i64,
+) -> Result<Pipeline, Problem> {
     let unknown = || Problem::unknown("pipeline", id);
     let found = tx.pipeline(id)?.ok_or_else(unknown)?;
     asked.may(tx, found.workspace, Role::Viewer).map_err(|problem| hidden(problem, unknown))?;

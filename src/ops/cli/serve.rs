@@ -80,7 +80,18 @@ impl ServeArguments {
             Ok(Admin { email, password })
         });
         let admin = admin.transpose()?;
-        Ok(Settings { data, listen, url, tls, plain_http, registry, engine_url, signing, logs, admin })
+        Ok(Settings {
+            data,
+            listen,
+            url,
+            tls,
+            plain_http,
+            registry,
+            engine_url,
+            signing,
+            logs,
+            admin,
+        })
     }
 }
 

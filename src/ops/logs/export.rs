@@ -3,7 +3,8 @@
 use super::Logs;
 use super::page::FRAMES_AT_ONCE;
 use super::reading::{ReadError, Reader};
-use crate::codec::logs::{Export, LogFormat, LogShape, RowsWanted};
+use crate::codec::logs::{Export, LogFormat, LogShape, LogsError, RowsWanted};
+use crate::logging::AT_LOGS;
 use crate::ops::store::{LogFrame, LogOrder, LogsAsked, Store};
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -96,7 +97,15 @@ impl Exported {
                     let wanted = RowsWanted { from: frame.from, from_ms, until_ms, is_failures };
                     let places = batch.places(&wanted);
                     if !places.is_empty() {
-                        export.write(&batch.taken(&places)?)?;
+                        match export.write(&batch.taken(&places)?) {
+                            // What a device calls its columns is its own affair.
+                            Err(LogsError::Conflict { column, .. }) => log::warn!(
+                                target: AT_LOGS,
+                                "frame={} column={column:?} msg=\"left out of an export: its columns are not what it said\"",
+                                frame.id
+                            ),
+                            written => written?,
+                        }
                     }
                 }
             }

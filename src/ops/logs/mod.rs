@@ -18,7 +18,7 @@ mod times;
 mod writer;
 
 pub(in crate::ops) use export::{ExportAsked, exported};
-pub(in crate::ops) use page::{Cursor, LogPage, PageAsked, PageStatus, page};
+pub(in crate::ops) use page::{Cursor, PAGE_ROWS_MAX, PageAsked, page};
 pub(in crate::ops) use reading::ReadError;
 pub(in crate::ops) use taking::{Delivery, TakeError, Taken};
 pub(in crate::ops) use times::Contact;
@@ -64,8 +64,7 @@ impl Logs {
     ) -> Result<Logs, OpenError> {
         crate::disk::make_directory(root).map_err(OpenError::Disk)?;
         let segments = Segments::recover(root, &store)?;
-        let intake =
-            writer::start(store.clone(), segments, kept).map_err(OpenError::Thread)?;
+        let intake = writer::start(store.clone(), segments, kept).map_err(OpenError::Thread)?;
         Ok(Logs { root: root.to_owned(), store, intake })
     }
 

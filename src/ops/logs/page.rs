@@ -200,6 +200,10 @@ impl Gathered<'_> {
             return Ok(Some((PageStatus::ByteLimited, Cursor::at(frame, passed))));
         }
         let Some(batch) = self.reader.read(frame)? else { return Ok(None) };
+        // What a device calls its columns is its own affair.
+        if self.batches.first().is_some_and(|first| !first.is_like(&batch)) {
+            return Ok(Some((PageStatus::SchemaChange, Cursor::at(frame, passed))));
+        }
         let logs = &self.asked.logs;
         let wanted = RowsWanted {
             from: frame.from,

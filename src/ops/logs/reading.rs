@@ -1,7 +1,7 @@
 //! Reading frames where the records say they are, and marking their rows with where they come from.
 
 use super::segments;
-use crate::codec::journal::{self, Header};
+use crate::codec::journal;
 use crate::codec::logs::{LogBatch, LogsError};
 use crate::disk::{self, Step, failed};
 use crate::exit;
@@ -72,10 +72,5 @@ impl Reader {
 
 fn batch(bytes: &[u8], frame: &LogFrame) -> Result<LogBatch, Box<dyn std::error::Error>> {
     let found = journal::first(bytes)?;
-    match found.header {
-        Header::Records(_) => {}
-        Header::Summary(_) | Header::Loss(_) => return Err("a frame of records is none".into()),
-    }
-    let batch = LogBatch::read(found.payload)?;
-    Ok(batch.marked(&frame.edge, frame.base_ms, &frame.time_source)?)
+    Ok(LogBatch::read(&found, &frame.edge, frame.base_ms, &frame.time_source)?)
 }

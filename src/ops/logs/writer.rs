@@ -24,11 +24,7 @@ const GROUP_BYTES_MAX: usize = 16 << 20;
 const RETENTION_EVERY: Duration = Duration::from_secs(600);
 
 /// Starts the thread; it ends with the intake.
-pub(super) fn start(
-    store: Arc<Store>,
-    segments: Segments,
-    kept: LogsKept,
-) -> io::Result<Intake> {
+pub(super) fn start(store: Arc<Store>, segments: Segments, kept: LogsKept) -> io::Result<Intake> {
     let (intake, orders) = Intake::new();
     let mut writer = Writer { store, segments, clock: DeviceClock };
     std::thread::Builder::new()

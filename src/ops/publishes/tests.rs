@@ -56,7 +56,18 @@ fn center(settings: Settings) -> Arc<Center> {
     let models = Models::open(&home, "no checker here".into()).unwrap();
     let (desk, clock) = (Desk::default(), Arc::new(DeviceClock));
     let guard = Guard::new().unwrap();
-    Arc::new(Center { settings, home, store, logs, guard, models, address, repositories, desk, clock })
+    Arc::new(Center {
+        settings,
+        home,
+        store,
+        logs,
+        guard,
+        models,
+        address,
+        repositories,
+        desk,
+        clock,
+    })
 }
 
 impl Stage {
