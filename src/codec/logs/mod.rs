@@ -3,8 +3,6 @@
 mod batch;
 mod csv;
 mod export;
-#[cfg(test)]
-mod tests;
 
 pub use batch::{LogBatch, RowsWanted};
 pub use export::{Export, LogFormat, LogShape};

@@ -8,6 +8,7 @@ mod carry;
 mod center;
 mod edge;
 mod keep;
+mod logs;
 mod model;
 mod password;
 mod pipeline;
@@ -66,6 +67,10 @@ enum Verb {
     Pipeline(AtCenter<pipeline::PipelineVerb>),
     /// Edges: add with a bundle, list, remove.
     Edge(AtCenter<edge::EdgeVerb>),
+    /// What edges inferred with a pipeline: the last of it, or as it comes.
+    Logs(AtCenterWith<logs::LogsArguments>),
+    /// All that edges inferred with a pipeline as one file: Arrow, Parquet or CSV.
+    ExportLogs(AtCenterWith<logs::ExportArguments>),
     /// Make a key pair to sign with, in the form of cosign's.
     Keygen(carry::KeygenArguments),
     /// Write a published pipeline and its signatures into one tar file, an OCI image layout.
@@ -87,6 +92,15 @@ enum Verb {
 struct AtCenter<V: Subcommand> {
     #[command(subcommand)]
     verb: V,
+    #[command(flatten)]
+    center: CenterArguments,
+}
+
+/// A command that asks an ops center.
+#[derive(Args)]
+struct AtCenterWith<A: Args> {
+    #[command(flatten)]
+    arguments: A,
     #[command(flatten)]
     center: CenterArguments,
 }
@@ -128,6 +142,8 @@ impl Command {
             Verb::Model(AtCenter { verb, center }) => verb.run(&center),
             Verb::Pipeline(AtCenter { verb, center }) => verb.run(&center),
             Verb::Edge(AtCenter { verb, center }) => verb.run(&center),
+            Verb::Logs(AtCenterWith { arguments, center }) => arguments.run(&center),
+            Verb::ExportLogs(AtCenterWith { arguments, center }) => arguments.run(&center),
             Verb::Backup(arguments) => arguments.run(),
             Verb::Restore(arguments) => arguments.run(),
             Verb::Keygen(arguments) => arguments.run(),

@@ -2,7 +2,7 @@
 
 use super::OpenError;
 use crate::disk::{self, Step, failed};
-use crate::ops::store::{LogSegment, Store, StoreError};
+use crate::ops::store::{LogSegment, Store, StoreError, log_file};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -18,7 +18,7 @@ const OPEN_MAX: usize = 64;
 
 /// Where the file of a segment is.
 pub(super) fn path(root: &Path, pipeline: i64, day: &str, id: i64) -> PathBuf {
-    root.join(pipeline.to_string()).join(day).join(format!("{id}.seg"))
+    root.join(log_file(pipeline, day, id))
 }
 
 /// The segments that are written.

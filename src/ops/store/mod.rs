@@ -21,13 +21,14 @@ pub(in crate::ops) use audit::{Change, Wanted};
 pub(in crate::ops) use edges::{Edge, EdgesAsked, NewEdge};
 pub(in crate::ops) use logs::{
     JournalPlace, LogEdge, LogFrame, LogLoss, LogOrder, LogSegment, LogsAsked, NewLogFrame,
+    log_file,
 };
 pub(in crate::ops) use models::{ModelConfig, ModelStatus, ModelVersion, NewModelVersion};
 pub(in crate::ops) use pipelines::{NewPipelineVersion, Pipeline, PipelineVersion};
 pub(in crate::ops) use publishes::{
     NewPublish, Publish, PublishPlace, PublishStatus, PublishesAsked, VersionToPublish,
 };
-pub(in crate::ops) use snapshot::{examine, named_blobs, snapshot};
+pub(in crate::ops) use snapshot::{examine, named_blobs, named_logs, snapshot};
 pub(in crate::ops) use tokens::{TokenFacts, TokenHolder, TokenRecord};
 pub(in crate::ops) use uploads::Upload;
 

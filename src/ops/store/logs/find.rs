@@ -2,7 +2,7 @@
 
 use super::{
     FRAME_SPAN_MS_MAX, LogFrame, LogLoss, LogOrder, LogSegment, LogTotals, LogsAsked, number,
-    totals_of,
+    segment_of, totals_of,
 };
 use crate::ops::store::{StoreError, Tx};
 use rusqlite::{OptionalExtension, Row, params};
@@ -154,16 +154,6 @@ impl Tx<'_> {
         )?;
         Ok(look.query_row([pipeline], totals_of)?)
     }
-}
-
-fn segment_of(row: &Row<'_>) -> rusqlite::Result<LogSegment> {
-    Ok(LogSegment {
-        id: row.get(0)?,
-        pipeline: row.get(1)?,
-        day: row.get(2)?,
-        bytes: number(row, 3)?,
-        created_ms: row.get(4)?,
-    })
 }
 
 fn frame_of(row: &Row<'_>) -> rusqlite::Result<LogFrame> {

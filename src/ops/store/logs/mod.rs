@@ -4,6 +4,7 @@ mod find;
 mod record;
 
 use rusqlite::Row;
+use std::path::{Path, PathBuf};
 
 /// The longest time that one frame is looked for under: engines write one every few seconds.
 pub(in crate::ops) const FRAME_SPAN_MS_MAX: i64 = 3_600_000;
@@ -21,6 +22,18 @@ pub(in crate::ops) struct LogSegment {
     pub bytes: u64,
     /// Milliseconds since the epoch.
     pub created_ms: i64,
+}
+
+impl LogSegment {
+    /// Its file, below the directory of logs.
+    pub(in crate::ops) fn file(&self) -> PathBuf {
+        log_file(self.pipeline, &self.day, self.id)
+    }
+}
+
+/// The file of a segment, below the directory of logs.
+pub(in crate::ops) fn log_file(pipeline: i64, day: &str, id: i64) -> PathBuf {
+    Path::new(&pipeline.to_string()).join(day).join(format!("{id}.seg"))
 }
 
 /// How far a journal has come.
@@ -187,4 +200,14 @@ fn signed(number: u64) -> i64 {
 
 fn totals_of(row: &Row<'_>) -> rusqlite::Result<LogTotals> {
     Ok(LogTotals { frames: number(row, 0)?, records: number(row, 1)?, bytes: number(row, 2)? })
+}
+
+pub(in crate::ops::store) fn segment_of(row: &Row<'_>) -> rusqlite::Result<LogSegment> {
+    Ok(LogSegment {
+        id: row.get(0)?,
+        pipeline: row.get(1)?,
+        day: row.get(2)?,
+        bytes: number(row, 3)?,
+        created_ms: row.get(4)?,
+    })
 }
