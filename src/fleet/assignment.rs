@@ -25,10 +25,14 @@ pub struct Watch {
     pub requests: u64,
     /// And for so long at the most, seconds: an edge without requests is not watched for ever.
     pub seconds_max: u64,
-    /// The share of them that may fail, 0 to 1.
+    /// The share of them that may fail beyond what failed before, 0 to 1.
     pub failed_share_max: f64,
-    /// The share of them that may have a NaN in their outputs, 0 to 1.
+    /// The share of them that may have a NaN or an infinity in their outputs beyond what had before,
+    /// 0 to 1.
     pub nan_share_max: f64,
+    /// The share of them that may fail a validation, 0 to 1; none where that is no reason.
+    #[serde(default)]
+    pub check_share_max: Option<f64>,
 }
 
 /// How an assignment goes or went.
@@ -47,14 +51,59 @@ pub struct AssignmentReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AssignmentState {
-    /// The pipeline is fetched, verified and loaded beside the one that answers.
-    Preparing,
+    /// The engine knows of it.
+    Received,
+    /// The pipeline is fetched and verified, beside the one that answers.
+    Fetching,
+    /// It is loaded, and its known answers are proven.
+    Proving,
+    /// It answers from this moment on.
+    Switched,
     /// It answers, and its first requests are watched.
     Watching,
     /// It answers, and was not taken back.
-    Done,
-    /// It answered, and the one before answers again.
-    TakenBack,
+    Settled,
     /// It never answered.
-    Refused,
+    Failed,
+    /// It answered, and the one before answers again.
+    Reverted,
+}
+
+/// Each state with its name in JSON.
+const NAMES: [(AssignmentState, &str); 8] = [
+    (AssignmentState::Received, "received"),
+    (AssignmentState::Fetching, "fetching"),
+    (AssignmentState::Proving, "proving"),
+    (AssignmentState::Switched, "switched"),
+    (AssignmentState::Watching, "watching"),
+    (AssignmentState::Settled, "settled"),
+    (AssignmentState::Failed, "failed"),
+    (AssignmentState::Reverted, "reverted"),
+];
+
+impl AssignmentState {
+    /// The state of that name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<AssignmentState> {
+        NAMES.iter().find(|(_, known)| *known == name).map(|(state, _)| *state)
+    }
+
+    /// Its name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        NAMES.iter().find(|(state, _)| *state == self).map_or("", |(_, name)| name)
+    }
+
+    /// Whether it is at its end, well or not.
+    #[must_use]
+    pub const fn is_ended(self) -> bool {
+        match self {
+            AssignmentState::Received
+            | AssignmentState::Fetching
+            | AssignmentState::Proving
+            | AssignmentState::Switched
+            | AssignmentState::Watching => false,
+            AssignmentState::Settled | AssignmentState::Failed | AssignmentState::Reverted => true,
+        }
+    }
 }

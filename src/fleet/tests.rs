@@ -89,14 +89,19 @@ fn messages_are_as_the_golden_files_have_them() {
         temperature_c: Some(51.5),
         assignment: Some(AssignmentReport {
             id: "17".to_owned(),
-            state: AssignmentState::TakenBack,
+            state: AssignmentState::Reverted,
             reason: Some("9 of the first 100 requests failed".to_owned()),
         }),
         leaving: false,
     };
     golden("report.json", &report);
-    let watch =
-        Watch { requests: 100, seconds_max: 600, failed_share_max: 0.05, nan_share_max: 0.01 };
+    let watch = Watch {
+        requests: 100,
+        seconds_max: 600,
+        failed_share_max: 0.05,
+        nan_share_max: 0.01,
+        check_share_max: None,
+    };
     let wanted = Assignment {
         id: "18".to_owned(),
         pipeline_url: "ops.example:9090/pipelines/fraud:bf70eaf7-8c11-4b46-b751-916a43b1a555"
@@ -164,4 +169,16 @@ fn a_reader_ignores_what_a_later_version_adds_and_a_join_request_shows_no_token(
     let request = std::fs::read_to_string("tests/golden/fleet/join.json").unwrap();
     let request: JoinRequest = serde_json::from_str(&request).unwrap();
     assert!(!format!("{request:?}").contains("3148ada5"));
+}
+
+#[test]
+fn a_state_of_an_assignment_has_the_name_that_it_has_in_json() {
+    for name in
+        ["received", "fetching", "proving", "switched", "watching", "settled", "failed", "reverted"]
+    {
+        let state = AssignmentState::of_name(name).unwrap();
+        assert_eq!(serde_json::to_value(state).unwrap(), name);
+        assert_eq!(state.name(), name);
+    }
+    assert_eq!(AssignmentState::of_name("done"), None);
 }

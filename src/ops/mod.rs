@@ -6,6 +6,7 @@ mod api;
 mod center;
 mod client;
 mod edges;
+mod fleet;
 mod home;
 mod login;
 mod logs;

@@ -102,22 +102,3 @@ impl Column {
         format!("{{\"shape\":[{}]}}", extents.collect::<Vec<_>>().join(", "))
     }
 }
-
-/// Bytes that values take in Arrow's form.
-pub(super) fn value_bytes(data: &Data<'_>) -> usize {
-    match data {
-        Data::Bool(values) => values.len(),
-        Data::F16(values) => size_of_val(&**values),
-        Data::F32(values) => size_of_val(&**values),
-        Data::F64(values) => size_of_val(&**values),
-        Data::I8(values) => size_of_val(&**values),
-        Data::I16(values) => size_of_val(&**values),
-        Data::I32(values) => size_of_val(&**values),
-        Data::I64(values) => size_of_val(&**values),
-        Data::String(values) => values.iter().map(|text| text.len() + size_of::<i32>()).sum(),
-        Data::U8(values) => size_of_val(&**values),
-        Data::U16(values) => size_of_val(&**values),
-        Data::U32(values) => size_of_val(&**values),
-        Data::U64(values) => size_of_val(&**values),
-    }
-}

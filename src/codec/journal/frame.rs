@@ -2,6 +2,7 @@
 //! the disk of the device, on the wire, and in the ops center.
 
 use super::header::Header;
+use crate::fleet::LOG_BATCH_BYTES_MAX;
 use sha2::{Digest as _, Sha256};
 
 /// What begins a frame: the form's name and version.
@@ -17,14 +18,11 @@ pub const CHECKSUM_BYTES: usize = 8;
 pub const HEADER_BYTES_MAX: usize = 4 << 10;
 
 /// Bytes of a whole frame: what one upload may have, so that any frame can be sent.
-pub const FRAME_BYTES_MAX: usize = 4 << 20;
+pub const FRAME_BYTES_MAX: usize = LOG_BATCH_BYTES_MAX;
 
 /// Bytes of a payload.
 pub const PAYLOAD_BYTES_MAX: usize =
     FRAME_BYTES_MAX - PREFIX_BYTES - HEADER_BYTES_MAX - CHECKSUM_BYTES;
-
-/// The media type of frames one after the other.
-pub const CONTENT_TYPE_JOURNAL: &str = "application/vnd.potoroo.journal.v1";
 
 /// A frame, whole and unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]

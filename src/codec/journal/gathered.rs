@@ -1,9 +1,10 @@
 //! Inferences of one pipeline on their way into one frame, column by column.
 
-use super::column::{Column, Piece, value_bytes};
+use super::column::{Column, Piece};
 use super::frame::{self, FrameError};
-use super::header::{Batch, Header, JournalId};
+use super::header::{Batch, Header};
 use crate::codec::rows::{AnswerError, Generation, Value, answer};
+use crate::fleet::Id;
 use crate::pipeline::Record;
 use crate::tensor::Table;
 use arrow_array::{
@@ -79,11 +80,11 @@ pub struct Entry<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Stamp<'a> {
     /// The journal.
-    pub journal: &'a JournalId,
+    pub journal: Id,
     /// The number of the first inference.
     pub first: u64,
-    /// The start of the device.
-    pub boot: &'a str,
+    /// The boot of the device.
+    pub boot: Option<Id>,
     /// The version of the engine.
     pub engine: &'a str,
 }
@@ -155,7 +156,7 @@ impl Gathered {
             return Ok(false);
         }
         let (pieces, last_model) = pieces(entry)?;
-        let more: usize = pieces.iter().map(|piece| value_bytes(&piece.cells.data)).sum();
+        let more: usize = pieces.iter().map(|piece| piece.cells.data.bytes()).sum();
         let fits = self.columns.len() == pieces.len()
             && self.bytes.saturating_add(more) <= VALUE_BYTES_MAX
             && self.columns.iter().zip(&pieces).all(|(column, piece)| column.fits(piece));
@@ -188,7 +189,7 @@ impl Gathered {
         let rows = entry.input.rows();
         self.rows_of.push(rows);
         self.rows += rows;
-        self.bytes = self.columns.iter().map(|column| value_bytes(&column.data)).sum();
+        self.bytes = self.columns.iter().map(|column| column.data.bytes()).sum();
         self.monotonic.push(entry.mono_ms);
         self.times.push(entry.record.time_ms);
         self.elapsed.push(entry.record.elapsed_ns.clone());
@@ -211,7 +212,7 @@ impl Gathered {
         };
         let last = self.rows_of.len().checked_sub(1);
         let header = Header::Records(Batch {
-            journal: journal.clone(),
+            journal,
             first,
             count: self.records(),
             rows: self.rows as u64,
@@ -220,7 +221,7 @@ impl Gathered {
             version: version.clone(),
             digest: digest.clone(),
             engine: engine.to_owned(),
-            boot: boot.to_owned(),
+            boot,
             first_ms: at(&self.times, Some(0)),
             last_ms: at(&self.times, last),
             first_mono_ms: at(&self.monotonic, Some(0)),

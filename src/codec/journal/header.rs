@@ -1,9 +1,8 @@
 //! What a frame of a journal says about itself: records, a loss, or a summary, and of which place.
 
 use super::frame::FrameError;
+use crate::fleet::Id;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
 
 /// The greatest sequence number: beyond it JSON's readers lose digits (RFC 8259, section 6).
 pub const SEQUENCE_MAX: u64 = (1 << 53) - 1;
@@ -11,78 +10,11 @@ pub const SEQUENCE_MAX: u64 = (1 << 53) - 1;
 /// Characters of a name in a header, those of a pipeline's.
 const NAME_CHARS_MAX: usize = crate::pipeline::NAME_CHARS_MAX;
 
-/// Bytes of the other texts: a digest has 71, a boot's or version's UUID 36.
+/// Bytes of the other texts: a digest has 71.
 const TEXT_BYTES_MAX: usize = 128;
 
 /// Rows in one frame: no request brings more.
 const ROWS_MAX: u64 = crate::codec::ROWS_MAX as u64;
-
-/// The name of a journal: a random UUID in small letters, which is fit to be a file's name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct JournalId(String);
-
-/// A text that is no journal's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a journal's name is a UUID in small letters, `2e05e1d0-fcb3-4213-bba8-4bac13f53e8d`")]
-pub struct NotAJournalId;
-
-impl JournalId {
-    /// The UUID of version 4 (RFC 9562, section 5.4) of these random bytes.
-    pub fn from_random(mut bytes: [u8; 16]) -> JournalId {
-        bytes[6] = bytes[6] & 0x0f | 0x40;
-        bytes[8] = bytes[8] & 0x3f | 0x80;
-        let mut text = String::with_capacity(36);
-        for (index, byte) in bytes.iter().enumerate() {
-            if [4, 6, 8, 10].contains(&index) {
-                text.push('-');
-            }
-            text.push_str(&format!("{byte:02x}"));
-        }
-        JournalId(text)
-    }
-
-    /// The UUID as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for JournalId {
-    type Err = NotAJournalId;
-
-    fn from_str(text: &str) -> Result<JournalId, NotAJournalId> {
-        let fits = |(index, byte): (usize, u8)| match index {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
-        };
-        if text.len() == 36 && text.bytes().enumerate().all(fits) {
-            Ok(JournalId(text.to_owned()))
-        } else {
-            Err(NotAJournalId)
-        }
-    }
-}
-
-impl TryFrom<String> for JournalId {
-    type Error = NotAJournalId;
-
-    fn try_from(text: String) -> Result<JournalId, NotAJournalId> {
-        text.parse()
-    }
-}
-
-impl From<JournalId> for String {
-    fn from(id: JournalId) -> String {
-        id.0
-    }
-}
-
-impl fmt::Display for JournalId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// The header of a frame.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,7 +33,7 @@ pub enum Header {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
     /// The journal that they are numbered in.
-    pub journal: JournalId,
+    pub journal: Id,
     /// The number of the first inference, from 1 on.
     pub first: u64,
     /// How many inferences these are: the last has the number `first + count - 1`.
@@ -118,8 +50,8 @@ pub struct Batch {
     pub digest: String,
     /// The version of the engine.
     pub engine: String,
-    /// The start of the device during which this was, as the kernel names it; may be empty.
-    pub boot: String,
+    /// The boot of the device during which this was, where the kernel tells it.
+    pub boot: Option<Id>,
     /// When the first request was read: milliseconds since the Unix epoch by the device's clock.
     pub first_ms: u64,
     /// The same of the last.
@@ -136,15 +68,15 @@ pub struct Batch {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
     /// The journal that they are numbered in.
-    pub journal: JournalId,
+    pub journal: Id,
     /// The number of the first of them.
     pub first: u64,
     /// How many; 0 when that is not known, as after a crash, and then they have no numbers.
     pub count: u64,
     /// Why.
     pub reason: LossReason,
-    /// The start of the device during which it was noticed.
-    pub boot: String,
+    /// The boot of the device during which it was noticed.
+    pub boot: Option<Id>,
     /// When it was noticed, by the device's clock: milliseconds since the Unix epoch.
     pub ms: u64,
     /// The same by a clock that only goes forward from the start of the device.
@@ -186,10 +118,10 @@ impl LossReason {
 
 impl Header {
     /// The journal that the frame is part of.
-    pub fn journal(&self) -> &JournalId {
+    pub fn journal(&self) -> Id {
         match self {
-            Header::Records(batch) | Header::Summary(batch) => &batch.journal,
-            Header::Loss(loss) => &loss.journal,
+            Header::Records(batch) | Header::Summary(batch) => batch.journal,
+            Header::Loss(loss) => loss.journal,
         }
     }
 
@@ -206,6 +138,15 @@ impl Header {
         match self {
             Header::Records(batch) | Header::Summary(batch) => batch.count,
             Header::Loss(loss) => loss.count,
+        }
+    }
+
+    /// When the first of them was, or was noticed to be lost, by the device's clock: milliseconds
+    /// since the Unix epoch.
+    pub fn first_ms(&self) -> u64 {
+        match self {
+            Header::Records(batch) | Header::Summary(batch) => batch.first_ms,
+            Header::Loss(loss) => loss.ms,
         }
     }
 
@@ -236,10 +177,9 @@ impl Header {
                 {
                     return wrong("a pipeline's name that no pipeline has");
                 }
-                let Batch { version, digest, engine, boot, schema, .. } = batch;
+                let Batch { version, digest, engine, schema, .. } = batch;
                 check_text(digest)?;
                 check_text(engine)?;
-                check_text(boot)?;
                 check_text(schema)?;
                 // As a pipeline's name: whatever its author calls a version.
                 if NAME_CHARS_MAX < version.chars().count() {
@@ -248,7 +188,7 @@ impl Header {
                 Ok(())
             }
             Header::Loss(_) if payload_bytes != 0 => wrong("a loss with a payload"),
-            Header::Loss(loss) => check_text(&loss.boot),
+            Header::Loss(_) => Ok(()),
         }
     }
 }
@@ -258,21 +198,4 @@ fn check_text(text: &str) -> Result<(), FrameError> {
         return Ok(());
     }
     Err(FrameError::Facts { what: "a text that is too long, or not of plain letters and digits" })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_journals_name_is_a_uuid_and_nothing_that_leaves_its_directory() {
-        let id = JournalId::from_random([0xff; 16]);
-        assert_eq!(id.as_str(), "ffffffff-ffff-4fff-bfff-ffffffffffff");
-        assert_eq!(id.as_str().parse(), Ok(id));
-        for text in
-            ["", "../../../../../../../../../etc/passwd", "FFFFFFFF-ffff-4fff-bfff-ffffffffffff"]
-        {
-            assert_eq!(text.parse::<JournalId>(), Err(NotAJournalId), "{text}");
-        }
-    }
 }

@@ -15,11 +15,11 @@ mod rows;
 mod tests;
 
 pub use frame::{
-    CHECKSUM_BYTES, CONTENT_TYPE_JOURNAL, FRAME_BYTES_MAX, Frame, FrameError, Frames,
-    HEADER_BYTES_MAX, MAGIC, PAYLOAD_BYTES_MAX, PREFIX_BYTES, encode, first, frame_bytes, frames,
+    CHECKSUM_BYTES, FRAME_BYTES_MAX, Frame, FrameError, Frames, HEADER_BYTES_MAX, MAGIC,
+    PAYLOAD_BYTES_MAX, PREFIX_BYTES, encode, first, frame_bytes, frames,
 };
 pub use gathered::{Entry, GatherError, Gathered, Origin, Stamp};
-pub use header::{Batch, Header, JournalId, Loss, LossReason, NotAJournalId, SEQUENCE_MAX};
+pub use header::{Batch, Header, Loss, LossReason, SEQUENCE_MAX};
 pub use log::{ArrowLog, JsonLog, Shown};
 #[cfg(feature = "ops")]
 pub(super) use log::{grouped, member, stored};

@@ -2,20 +2,14 @@
 
 use super::*;
 use crate::codec::{Dataset, write_rows, write_rows_arrow};
+use crate::fleet::Id;
 use crate::pipeline::{Finding, Record, ShadowOutputs};
 use crate::tensor::{Column, Data, NamedTensor, RowShape, Table, Tensor};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-const BOOT: &str = "5b3a1c0e-7e7b-4d0c-9f63-0d3c4b1f0a11";
-
-pub(super) fn journal() -> JournalId {
-    JournalId::from_random([7; 16])
-}
-
-fn stamp(journal: &JournalId, first: u64) -> Stamp<'_> {
-    Stamp { journal, first, boot: BOOT, engine: "0.1.0" }
-}
+const JOURNAL: Id = Id::of_random([7; 16]);
+const BOOT: Option<Id> = Some(Id::of_random([8; 16]));
 
 fn origin() -> Arc<Origin> {
     let (pipeline, version) = ("houses".to_owned(), "v-1".to_owned());
@@ -89,12 +83,12 @@ fn gathered(inferences: &[(Record<'static>, Table<'static>)]) -> Vec<u8> {
     for (index, inference) in inferences.iter().enumerate().skip(1) {
         assert!(gathered.add(&entry(&origin, inference, 10 + index as u64)).unwrap());
     }
-    gathered.frame(stamp(&journal(), 5)).unwrap()
+    gathered.frame(Stamp { journal: JOURNAL, first: 5, boot: BOOT, engine: "0.1.0" }).unwrap()
 }
 
 fn loss(first: u64, count: u64) -> Vec<u8> {
-    let (reason, boot) = (LossReason::Queue, BOOT.to_owned());
-    let loss = Loss { journal: journal(), first, count, reason, boot, ms: 1, mono_ms: 2 };
+    let (journal, boot, reason) = (JOURNAL, BOOT, LossReason::Queue);
+    let loss = Loss { journal, first, count, reason, boot, ms: 1, mono_ms: 2 };
     encode(&Header::Loss(loss), &[]).unwrap()
 }
 
@@ -212,7 +206,7 @@ fn a_header_that_no_engine_writes_is_refused() {
         |batch| batch.count = 3,
         |batch| batch.rows = 1 << 40,
         |batch| batch.pipeline = "a\nb".into(),
-        |batch| batch.boot = "../..".repeat(100),
+        |batch| batch.engine = "../..".repeat(100),
     ];
     for (index, change) in wrong.into_iter().enumerate() {
         assert!(matches!(batch(change), Err(FrameError::Facts { .. })), "{index}");

@@ -186,7 +186,7 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
     }
 
     /// The whole body, of so many bytes at most, whether or not it says how long it is.
-    fn body(&mut self, bytes_max: u64, what: &str) -> Result<Vec<u8>, Problem> {
+    pub(super) fn body(&mut self, bytes_max: u64, what: &str) -> Result<Vec<u8>, Problem> {
         let too_large = || {
             let sentence = format!("{what} may have {bytes_max} bytes: send less at once");
             Problem::new(413, "too_large", sentence)

@@ -10,7 +10,11 @@ mod auth;
 mod edges;
 mod first_run;
 mod handouts;
+<<<<<<< HEAD
 mod logs;
+=======
+mod link;
+>>>>>>> main
 mod models;
 mod moment;
 mod multipart;
@@ -77,7 +81,11 @@ const TABLES: &[&[Route]] = &[
     publishes::ROUTES,
     edges::ROUTES,
     handouts::ROUTES,
+<<<<<<< HEAD
     logs::ROUTES,
+=======
+    link::ROUTES,
+>>>>>>> main
 ];
 
 /// Answers every request to the ops center.

@@ -370,6 +370,6 @@ fn list(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Prob
             Ok(PublishView { replaces, ..view })
         })
         .collect();
-    let edges = edges.iter().map(|edge| EdgeView::of(edge, asked.now_ms)).collect();
+    let edges = edges.iter().map(|edge| EdgeView::of(center, edge, asked.now_ms)).collect();
     Ok(answer(200, &ListView { publishes: views?, edges, next_before }))
 }

@@ -41,6 +41,7 @@ fn settings(directory: &TempDir, registry: Option<&str>) -> Settings {
         plain_http: false,
         registry,
         engine_url: None,
+        report_seconds: 60,
         signing: None,
         logs: LogsKept { days: 1, bytes: 1 << 20 },
         admin: None,

@@ -7,7 +7,11 @@
 mod access;
 mod audit;
 mod edges;
+<<<<<<< HEAD
 mod logs;
+=======
+mod fleet;
+>>>>>>> main
 mod models;
 mod pipelines;
 mod publishes;
@@ -19,10 +23,14 @@ mod uploads;
 pub(in crate::ops) use access::{User, Workspace};
 pub(in crate::ops) use audit::{Change, Wanted};
 pub(in crate::ops) use edges::{Edge, EdgesAsked, NewEdge};
+<<<<<<< HEAD
 pub(in crate::ops) use logs::{
     JournalPlace, LogEdge, LogFrame, LogLoss, LogOrder, LogSegment, LogsAsked, NewLogFrame,
     log_file,
 };
+=======
+pub(in crate::ops) use fleet::{Faring, InstanceRecord, SessionRecord};
+>>>>>>> main
 pub(in crate::ops) use models::{ModelConfig, ModelStatus, ModelVersion, NewModelVersion};
 pub(in crate::ops) use pipelines::{NewPipelineVersion, Pipeline, PipelineVersion};
 pub(in crate::ops) use publishes::{
