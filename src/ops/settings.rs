@@ -30,13 +30,10 @@ pub struct Settings {
     pub engine_url: Option<String>,
     /// With which key publishes are signed, if they are.
     pub signing: Option<Signing>,
-<<<<<<< HEAD
     /// How much of what edges inferred is kept.
     pub logs: LogsKept,
-=======
     /// How often edges report, seconds.
     pub report_seconds: u64,
->>>>>>> main
     /// The first administrator, who is made where there is no user yet; nobody is asked then.
     pub admin: Option<Admin>,
 }

@@ -10,11 +10,8 @@ mod auth;
 mod edges;
 mod first_run;
 mod handouts;
-<<<<<<< HEAD
-mod logs;
-=======
 mod link;
->>>>>>> main
+mod logs;
 mod models;
 mod moment;
 mod multipart;
@@ -81,11 +78,8 @@ const TABLES: &[&[Route]] = &[
     publishes::ROUTES,
     edges::ROUTES,
     handouts::ROUTES,
-<<<<<<< HEAD
-    logs::ROUTES,
-=======
     link::ROUTES,
->>>>>>> main
+    logs::ROUTES,
 ];
 
 /// Answers every request to the ops center.

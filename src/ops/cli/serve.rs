@@ -4,12 +4,8 @@ use super::password::password_of;
 use super::registry::{LoginArguments, external};
 use super::signing::SigningArguments;
 use crate::exit::Failure;
-<<<<<<< HEAD
-use crate::ops::settings::{Admin, LISTEN_DEFAULT, LogsKept, Settings};
-=======
 use crate::ops::fleet::REPORT_SECONDS_DEFAULT;
-use crate::ops::settings::{Admin, LISTEN_DEFAULT, Settings};
->>>>>>> main
+use crate::ops::settings::{Admin, LISTEN_DEFAULT, LogsKept, Settings};
 use crate::registry::Secret;
 use clap::Args;
 use std::net::SocketAddr;
@@ -45,14 +41,12 @@ pub(super) struct ServeArguments {
     engine_url: Option<String>,
     #[command(flatten)]
     signing: SigningArguments,
-<<<<<<< HEAD
     /// How many days the logs of edges are kept after they came.
     #[arg(long, value_name = "DAYS", env = "POTOROO_OPS_LOGS_DAYS", default_value = "30")]
     logs_days: u32,
     /// How many bytes of logs are kept, as 512Mi or 10Gi; the oldest go first.
     #[arg(long, value_name = "SIZE", env = "POTOROO_OPS_LOGS_SIZE", default_value = "10Gi", value_parser = size)]
     logs_size: u64,
-=======
     /// How often edges report, seconds: one that stays silent for five times as long counts as gone.
     #[arg(
         long,
@@ -61,7 +55,6 @@ pub(super) struct ServeArguments {
         value_parser = clap::value_parser!(u64).range(1..=3600)
     )]
     report_seconds: u64,
->>>>>>> main
     /// Make this first administrator where there is no user yet, instead of printing a link.
     #[arg(
         long,
@@ -86,12 +79,8 @@ impl ServeArguments {
         let registry = self.registry.as_deref().filter(|registry| !registry.is_empty());
         let registry = registry.map(|registry| external(registry, &self.login)).transpose()?;
         let signing = self.signing.signing()?;
-<<<<<<< HEAD
-        let ServeArguments { data, listen, url, engine_url, .. } = self;
-        let logs = LogsKept { days: self.logs_days, bytes: self.logs_size };
-=======
         let ServeArguments { data, listen, url, engine_url, report_seconds, .. } = self;
->>>>>>> main
+        let logs = LogsKept { days: self.logs_days, bytes: self.logs_size };
         let tls = self.tls_cert.zip(self.tls_key);
         let plain_http = self.listen_plain_http;
         let admin = self.admin_email.zip(self.admin_password_file);
@@ -109,7 +98,7 @@ impl ServeArguments {
             registry,
             engine_url,
             signing,
-<<<<<<< HEAD
+            report_seconds,
             logs,
             admin,
         })
@@ -143,10 +132,5 @@ mod tests {
         for text in ["", "Gi", "1.5Gi", "-1", "1G", "99999999999Ti"] {
             assert!(size(text).is_err(), "{text}");
         }
-=======
-            report_seconds,
-            admin,
-        })
->>>>>>> main
     }
 }

@@ -58,8 +58,8 @@ mod tests {
 
     fn loss(first: u64, count: u64) -> Header {
         let journal = "00000000-0000-4000-8000-000000000000".parse().unwrap();
-        let (reason, boot) = (LossReason::Cap, String::new());
-        Header::Loss(Loss { journal, first, count, reason, boot, ms: 0, mono_ms: 0 })
+        let reason = LossReason::Cap;
+        Header::Loss(Loss { journal, first, count, reason, boot: None, ms: 0, mono_ms: 0 })
     }
 
     #[test]

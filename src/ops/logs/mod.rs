@@ -21,7 +21,7 @@ pub(in crate::ops) use export::{ExportAsked, exported};
 pub(in crate::ops) use page::{Cursor, PAGE_ROWS_MAX, PageAsked, page};
 pub(in crate::ops) use reading::ReadError;
 pub(in crate::ops) use taking::{Delivery, TakeError, Taken};
-pub(in crate::ops) use times::Contact;
+pub(in crate::ops) use times::Clocks;
 
 use super::settings::LogsKept;
 use super::store::{Store, StoreError};

@@ -1,8 +1,9 @@
 //! Taking deliveries in: checked by whoever brings them, then handed to the writer, a bounded number at once.
 
-use super::times::Contact;
+use super::times::Clocks;
 use crate::codec::journal::{self, FrameError, Header};
 use crate::disk;
+use crate::fleet::Id;
 use crate::ops::store::StoreError;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -24,16 +25,16 @@ pub(in crate::ops) struct Delivery {
     /// The edge's id, which was proven.
     pub edge: String,
     /// What the request tells of the device's clocks.
-    pub contact: Contact,
+    pub contact: Clocks,
     /// Frames of one journal, one after the other.
     pub body: Vec<u8>,
 }
 
 /// What is here for good.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::ops) struct Taken {
-    /// The journal, a UUID.
-    pub journal: String,
+    /// The journal.
+    pub journal: Id,
     /// The first sequence number that is not.
     pub next: u64,
 }
@@ -79,7 +80,7 @@ pub(super) struct Order {
     pub delivery: Delivery,
     /// Each frame's header, and where it is in the body.
     pub frames: Vec<(Header, Range<usize>)>,
-    pub journal: String,
+    pub journal: Id,
     pub reply: SyncSender<Result<Taken, TakeError>>,
     _room: Room,
 }
@@ -135,12 +136,11 @@ impl Intake {
         let room = Room::take(&self.load, delivery.body.len() as u64)?;
         let frames = checked(&delivery.body)?;
         let Some((first, _)) = frames.first() else { return Err(TakeError::Empty) };
-        let journal = first.journal().clone();
-        if frames.iter().any(|(header, _)| *header.journal() != journal) {
+        let journal = first.journal();
+        if frames.iter().any(|(header, _)| header.journal() != journal) {
             return Err(TakeError::Mixed);
         }
         let (reply, answer) = mpsc::sync_channel(1);
-        let journal = journal.as_str().to_owned();
         let order = Order { delivery, frames, journal, reply, _room: room };
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).clone();
         sender.send(order).map_err(|_| TakeError::Stopping)?;

@@ -2,10 +2,9 @@
 
 use super::*;
 use crate::codec::Dataset;
-use crate::codec::journal::{
-    Entry, Gathered, Header, JournalId, Loss, LossReason, Origin, Stamp, encode,
-};
+use crate::codec::journal::{Entry, Gathered, Header, Loss, LossReason, Origin, Stamp, encode};
 use crate::codec::logs::{LogFormat, write_log_rows};
+use crate::fleet::Id;
 use crate::ops::store::{LogOrder, LogsAsked, NewEdge, NewPipelineVersion, NewPublish, User};
 use crate::pipeline::{Finding, Record};
 use crate::tensor::{Column, Data, NamedTensor, RowShape, Table, Tensor};
@@ -16,6 +15,7 @@ use tempfile::TempDir;
 
 const VERSION: &str = "3148ada5-285a-4fca-b3b8-b50a48d7511b";
 const BOOT: &str = "5b3a1c0e-7e7b-4d0c-9f63-0d3c4b1f0a11";
+const ANOTHER: &str = "00000000-7e7b-4d0c-9f63-0d3c4b1f0a11";
 const NOON: i64 = 1_795_867_200_000;
 const KEPT: LogsKept = LogsKept { days: 7, bytes: 1 << 30 };
 
@@ -80,7 +80,7 @@ impl Stage {
     }
 
     fn send(&self, edge: &str, frames: &[Vec<u8>]) -> Result<u64, TakeError> {
-        let contact = Contact { boot: BOOT.to_owned(), mono_ms: 1_000_000, center_ms: NOON };
+        let contact = Clocks { boot: BOOT.parse().unwrap(), mono_ms: 1_000_000, center_ms: NOON };
         let delivery = Delivery { edge: edge.to_owned(), contact, body: frames.concat() };
         self.logs.take(delivery).map(|taken| taken.next)
     }
@@ -132,16 +132,16 @@ impl Stage {
     }
 }
 
-fn journal(digit: u8) -> JournalId {
-    JournalId::from_random([digit; 16])
+fn journal(digit: u8) -> Id {
+    format!("{digit:08x}-0000-4000-8000-000000000000").parse().unwrap()
 }
 
 /// A frame of one-row records: `first` has the value `first`, and was at that second of noon.
-fn frame(journal: &JournalId, first: u64, count: u64) -> Vec<u8> {
+fn frame(journal: &Id, first: u64, count: u64) -> Vec<u8> {
     frame_of(journal, first, count, 2, NOON.unsigned_abs())
 }
 
-fn frame_of(journal: &JournalId, first: u64, count: u64, width: usize, wall_ms: u64) -> Vec<u8> {
+fn frame_of(journal: &Id, first: u64, count: u64, width: usize, wall_ms: u64) -> Vec<u8> {
     let origin = Arc::new(Origin {
         pipeline: "fraud".to_owned(),
         version: VERSION.to_owned(),
@@ -185,12 +185,12 @@ fn frame_of(journal: &JournalId, first: u64, count: u64, width: usize, wall_ms: 
             Some(gathered) => assert!(gathered.add(&entry).unwrap()),
         }
     }
-    let stamp = Stamp { journal, first, boot: BOOT, engine: "0.1.0" };
+    let stamp = Stamp { journal: *journal, first, boot: BOOT.parse().ok(), engine: "0.1.0" };
     gathered.unwrap().frame(stamp).unwrap()
 }
 
-fn loss(journal: &JournalId, first: u64, count: u64) -> Vec<u8> {
-    let (journal, boot) = (journal.clone(), BOOT.to_owned());
+fn loss(journal: &Id, first: u64, count: u64) -> Vec<u8> {
+    let (journal, boot) = (*journal, BOOT.parse().ok());
     let loss =
         Loss { journal, first, count, reason: LossReason::Cap, boot, ms: 1, mono_ms: 1_000_000 };
     encode(&Header::Loss(loss), &[]).unwrap()
@@ -323,7 +323,7 @@ fn a_wrong_clock_is_corrected_on_reading() {
     assert_eq!(rows[1]["time"], NOON + 2);
     assert_eq!(rows[1]["metadata"]["time_source"], "corrected");
     // After a restart of the device, of which no contact was known.
-    let contact = Contact { boot: "another".to_owned(), mono_ms: 5, center_ms: NOON };
+    let contact = Clocks { boot: ANOTHER.parse().unwrap(), mono_ms: 5, center_ms: NOON };
     let body = frame_of(&journal(2), 1, 1, 2, 60_000);
     let edge = "till-2".to_owned();
     stage.logs.take(Delivery { edge, contact, body }).unwrap();

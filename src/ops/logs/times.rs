@@ -1,21 +1,23 @@
 //! When a record was: the device's clock where it agrees with ours, else its monotonic clock and our time.
 
+use crate::fleet::Id;
+
 /// How far the device's clock may be from ours without being corrected: an answer on its way, and what
 /// NTP leaves; nobody reads a log to less.
 const CLOCK_OFF_MS_MAX: i64 = 5_000;
 
 /// What a request tells of a device's clocks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::ops) struct Contact {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ops) struct Clocks {
     /// The start of the device.
-    pub boot: String,
+    pub boot: Id,
     /// Milliseconds since that start.
     pub mono_ms: u64,
     /// When it came, by our clock: milliseconds since the epoch.
     pub center_ms: i64,
 }
 
-impl Contact {
+impl Clocks {
     /// When the device's monotonic clock was at 0, by our clock.
     pub(super) fn base_ms(&self) -> i64 {
         self.center_ms.saturating_sub_unsigned(self.mono_ms)
@@ -79,7 +81,8 @@ mod tests {
 
     #[test]
     fn a_clock_that_agrees_is_left_alone() {
-        let base = Contact { boot: String::new(), mono_ms: 90_000, center_ms: NOON }.base_ms();
+        let boot = "5b3a1c0e-7e7b-4d0c-9f63-0d3c4b1f0a11".parse().unwrap();
+        let base = Clocks { boot, mono_ms: 90_000, center_ms: NOON }.base_ms();
         let times = Times::of(at(NOON - 30_000, 60_300), at(NOON - 1000, 89_000), Some(base));
         let found = (times.first_ms, times.last_ms, times.base_ms, times.source);
         assert_eq!(found, (NOON - 30_000, NOON - 1000, None, "device"));

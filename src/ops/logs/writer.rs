@@ -2,16 +2,16 @@
 
 use super::arrange::{Fate, fate};
 use super::segments::{AppendError, Segments};
-use super::taking::{Intake, Order, TakeError, Taken};
+use super::taking::{Delivery, Intake, Order, TakeError, Taken};
 use super::times::{DeviceTime, Times};
 use crate::clock::{DeviceClock, rfc3339, unix_ms};
 use crate::codec::journal::Header;
 use crate::exit;
+use crate::fleet::Id;
 use crate::logging::AT_LOGS;
 use crate::ops::settings::LogsKept;
 use crate::ops::store::{JournalPlace, LogEdge, LogLoss, NewLogFrame, Store, StoreError};
 use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -46,8 +46,6 @@ struct Group {
     journals: Vec<(String, String, JournalPlace, bool)>,
     frames: Vec<(usize, NewLogFrame)>,
     losses: Vec<(usize, i64, LogLoss)>,
-    /// When a device's monotonic clock was at 0, by edge and start.
-    clocks: HashMap<(String, String), i64>,
 }
 
 /// Why a whole group was not taken.
@@ -166,9 +164,6 @@ impl Writer {
             for (segment, bytes) in &lengths {
                 tx.set_log_segment(*segment, *bytes)?;
             }
-            for ((edge, boot), base_ms) in &group.clocks {
-                tx.learn_log_clock(edge, boot, *base_ms, now_ms)?;
-            }
             Ok::<(), StoreError>(())
         })?;
         self.segments.settle();
@@ -186,12 +181,8 @@ impl Writer {
         let now_ms = self.now_ms();
         let day = rfc3339(Duration::from_millis(now_ms.unsigned_abs()));
         let day = day.get(..10).unwrap_or_default();
-        let at = self.journal(group, &delivery.edge, journal)?;
-        let contact = &delivery.contact;
-        if !contact.boot.is_empty() {
-            let key = (delivery.edge.clone(), contact.boot.clone());
-            group.clocks.insert(key, contact.base_ms());
-        }
+        let name = journal.to_string();
+        let at = self.journal(group, &delivery.edge, &name)?;
         for (header, range) in frames {
             let fate = fate(&mut group.journals[at].2, header);
             let from = match fate {
@@ -200,11 +191,7 @@ impl Writer {
                 Fate::Counts { from } => from,
                 Fate::AfterGap { lost, count } => {
                     let at_ms = delivery.contact.center_ms;
-                    group.losses.push((
-                        at,
-                        edge.pipeline,
-                        loss(journal, lost, count, "gap", at_ms),
-                    ));
+                    group.losses.push((at, edge.pipeline, loss(&name, lost, count, "gap", at_ms)));
                     header.first()
                 }
             };
@@ -213,7 +200,7 @@ impl Writer {
                     let pipeline =
                         self.store.read(|tx| tx.log_pipeline(edge.workspace, &batch.version))?;
                     let pipeline = pipeline.unwrap_or(edge.pipeline);
-                    let base = self.base(group, &delivery.edge, &batch.boot)?;
+                    let base = self.base(delivery, batch.boot)?;
                     let time = |wall_ms, mono_ms| DeviceTime { wall_ms, mono_ms };
                     let first = time(batch.first_ms, batch.first_mono_ms);
                     let times = Times::of(first, time(batch.last_ms, batch.last_mono_ms), base);
@@ -243,7 +230,7 @@ impl Writer {
                     group.frames.push((at, frame));
                 }
                 Header::Loss(told) => {
-                    let base = self.base(group, &delivery.edge, &told.boot)?;
+                    let base = self.base(delivery, told.boot)?;
                     let time = DeviceTime { wall_ms: told.ms, mono_ms: told.mono_ms };
                     let at_ms = Times::of(time, time, base).first_ms;
                     let word = told.reason.word();
@@ -251,11 +238,11 @@ impl Writer {
                         0 => 0,
                         _ => header.next().saturating_sub(from),
                     };
-                    group.losses.push((at, edge.pipeline, loss(journal, from, count, word, at_ms)));
+                    group.losses.push((at, edge.pipeline, loss(&name, from, count, word, at_ms)));
                 }
             }
         }
-        Ok(Taken { journal: journal.clone(), next: group.journals[at].2.next })
+        Ok(Taken { journal: *journal, next: group.journals[at].2.next })
     }
 
     /// The place of a journal in the group, from the records where it is new to the group.
@@ -274,14 +261,15 @@ impl Writer {
         Ok(group.journals.len() - 1)
     }
 
-    /// When the monotonic clock of that start of the device was at 0.
-    fn base(&self, group: &Group, edge: &str, boot: &str) -> Result<Option<i64>, Failed> {
-        if boot.is_empty() {
-            return Ok(None);
-        }
-        match group.clocks.get(&(edge.to_owned(), boot.to_owned())) {
-            Some(base) => Ok(Some(*base)),
-            None => Ok(self.store.read(|tx| tx.log_clock(edge, boot))?),
+    /// When the monotonic clock of that start of the device was at 0: by this request where it is of
+    /// the same, else by what a contact then told.
+    fn base(&self, delivery: &Delivery, boot: Option<Id>) -> Result<Option<i64>, Failed> {
+        match boot {
+            None => Ok(None),
+            Some(boot) if boot == delivery.contact.boot => Ok(Some(delivery.contact.base_ms())),
+            Some(boot) => {
+                Ok(self.store.read(|tx| tx.edge_boot(&delivery.edge, &boot.to_string()))?)
+            }
         }
     }
 }

@@ -7,11 +7,8 @@
 mod access;
 mod audit;
 mod edges;
-<<<<<<< HEAD
-mod logs;
-=======
 mod fleet;
->>>>>>> main
+mod logs;
 mod models;
 mod pipelines;
 mod publishes;
@@ -23,14 +20,11 @@ mod uploads;
 pub(in crate::ops) use access::{User, Workspace};
 pub(in crate::ops) use audit::{Change, Wanted};
 pub(in crate::ops) use edges::{Edge, EdgesAsked, NewEdge};
-<<<<<<< HEAD
+pub(in crate::ops) use fleet::{Faring, InstanceRecord, SessionRecord};
 pub(in crate::ops) use logs::{
     JournalPlace, LogEdge, LogFrame, LogLoss, LogOrder, LogSegment, LogsAsked, NewLogFrame,
     log_file,
 };
-=======
-pub(in crate::ops) use fleet::{Faring, InstanceRecord, SessionRecord};
->>>>>>> main
 pub(in crate::ops) use models::{ModelConfig, ModelStatus, ModelVersion, NewModelVersion};
 pub(in crate::ops) use pipelines::{NewPipelineVersion, Pipeline, PipelineVersion};
 pub(in crate::ops) use publishes::{

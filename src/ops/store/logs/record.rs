@@ -127,36 +127,6 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// When the monotonic clock of that start of an edge's device was at 0.
-    pub(in crate::ops) fn log_clock(
-        &self,
-        edge: &str,
-        boot: &str,
-    ) -> Result<Option<i64>, StoreError> {
-        let mut look = self
-            .0
-            .prepare_cached("SELECT base_ms FROM log_clocks WHERE edge_id = ? AND boot = ?")?;
-        Ok(look.query_row(params![edge, boot], |row| row.get(0)).optional()?)
-    }
-
-    /// Records what a contact told about a device's monotonic clock.
-    pub(in crate::ops) fn learn_log_clock(
-        &self,
-        edge: &str,
-        boot: &str,
-        base_ms: i64,
-        now_ms: i64,
-    ) -> Result<(), StoreError> {
-        self.0
-            .prepare_cached(
-                "INSERT INTO log_clocks (edge_id, boot, base_ms, learned_ms) VALUES (?, ?, ?, ?)
-                 ON CONFLICT (edge_id, boot)
-                 DO UPDATE SET base_ms = excluded.base_ms, learned_ms = excluded.learned_ms",
-            )?
-            .execute(params![edge, boot, base_ms, now_ms])?;
-        Ok(())
-    }
-
     /// Begins a segment.
     pub(in crate::ops) fn add_log_segment(
         &self,

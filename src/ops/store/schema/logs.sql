@@ -58,12 +58,3 @@ CREATE TABLE log_losses (
     UNIQUE (journal_id, first_seq, reason, at_ms)
 ) STRICT;
 CREATE INDEX log_losses_by_pipeline ON log_losses (pipeline_id, at_ms);
-
--- When the monotonic clock of a device's start was at 0, as the last contact showed it.
-CREATE TABLE log_clocks (
-    edge_id       TEXT NOT NULL REFERENCES edges (id),
-    boot          TEXT NOT NULL,
-    base_ms       INTEGER NOT NULL,
-    learned_ms    INTEGER NOT NULL,
-    PRIMARY KEY (edge_id, boot)
-) STRICT, WITHOUT ROWID;
