@@ -2,6 +2,7 @@
 
 use super::access::Guard;
 use super::address::Address;
+use super::dashboard::Streams;
 use super::distribution::Repositories;
 use super::home::Home;
 use super::logs::Logs;
@@ -32,6 +33,8 @@ pub(in crate::ops) struct Center {
     pub repositories: Repositories,
     /// Where its publish worker is told of work.
     pub desk: Desk,
+    /// Browsers that listen to what happens.
+    pub streams: Arc<Streams>,
     /// Its clock.
     pub clock: Arc<dyn Clock>,
 }

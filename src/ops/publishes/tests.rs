@@ -57,6 +57,7 @@ fn center(settings: Settings) -> Arc<Center> {
     let models = Models::open(&home, "no checker here".into()).unwrap();
     let (desk, clock) = (Desk::default(), Arc::new(DeviceClock));
     let guard = Guard::new().unwrap();
+    let streams = Arc::default();
     Arc::new(Center {
         settings,
         home,
@@ -67,6 +68,7 @@ fn center(settings: Settings) -> Arc<Center> {
         address,
         repositories,
         desk,
+        streams,
         clock,
     })
 }

@@ -8,6 +8,7 @@ mod access;
 mod audit;
 mod edges;
 mod fleet;
+mod glances;
 mod logs;
 mod models;
 mod pipelines;
@@ -21,11 +22,12 @@ pub(in crate::ops) use access::{User, Workspace};
 pub(in crate::ops) use audit::{Change, Wanted};
 pub(in crate::ops) use edges::{Edge, EdgesAsked, NewEdge};
 pub(in crate::ops) use fleet::{Faring, InstanceRecord, SessionRecord};
+pub(in crate::ops) use glances::{Deployable, ModelGlance, PipelineGlance, VersionGlance};
 pub(in crate::ops) use logs::{
     JournalPlace, LogEdge, LogFrame, LogLoss, LogOrder, LogSegment, LogsAsked, NewLogFrame,
     log_file,
 };
-pub(in crate::ops) use models::{ModelConfig, ModelStatus, ModelVersion, NewModelVersion};
+pub(in crate::ops) use models::{Model, ModelConfig, ModelStatus, ModelVersion, NewModelVersion};
 pub(in crate::ops) use pipelines::{NewPipelineVersion, Pipeline, PipelineVersion};
 pub(in crate::ops) use publishes::{
     NewPublish, Publish, PublishPlace, PublishStatus, PublishesAsked, VersionToPublish,

@@ -142,18 +142,6 @@ impl Tx<'_> {
         )?;
         Ok(look.query_row(params![pipeline, day], segment_of).optional()?)
     }
-
-    /// What is here of a pipeline, or of all.
-    pub(in crate::ops) fn log_totals(
-        &self,
-        pipeline: Option<i64>,
-    ) -> Result<LogTotals, StoreError> {
-        let mut look = self.0.prepare_cached(
-            "SELECT COUNT(*), COALESCE(SUM(count), 0), COALESCE(SUM(bytes), 0)
-             FROM log_frames WHERE ?1 IS NULL OR pipeline_id = ?1",
-        )?;
-        Ok(look.query_row([pipeline], totals_of)?)
-    }
 }
 
 fn frame_of(row: &Row<'_>) -> rusqlite::Result<LogFrame> {
