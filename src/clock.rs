@@ -1,4 +1,7 @@
-//! The wall clock, behind a trait because devices have wrong ones and tests have their own.
+//! The wall clock, behind a trait because devices have wrong ones, and the time since the boot, which is right.
+
+use crate::fleet::Id;
+use rustix::time::{ClockId, clock_gettime};
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -29,6 +32,21 @@ pub fn unix_ms(clock: &dyn Clock) -> u64 {
     u64::try_from(clock.since_epoch().as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Milliseconds since the device was booted, asleep or awake: no wrong wall clock moves it.
+pub fn since_boot_ms() -> u64 {
+    let time = clock_gettime(ClockId::Boottime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    let ms = u64::try_from(time.tv_nsec / 1_000_000).unwrap_or_default();
+    seconds.saturating_mul(1000).saturating_add(ms)
+}
+
+/// The kernel's id of this boot (random(4)): times since two boots do not compare. None where
+/// `/proc` is not mounted.
+pub fn boot_id() -> Option<Id> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    text.trim().parse().ok()
+}
+
 /// RFC 3339 in UTC with milliseconds: `2026-11-23T03:54:04.123Z`.
 pub fn rfc3339(since_epoch: Duration) -> String {
     let seconds = since_epoch.as_secs();
@@ -57,6 +75,14 @@ fn civil(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_since_the_boot_goes_on_and_the_boot_stays_the_same() {
+        let (before, boot) = (since_boot_ms(), boot_id());
+        assert!(before > 0 && boot.is_some());
+        assert!(since_boot_ms() >= before);
+        assert_eq!(boot_id(), boot);
+    }
 
     #[test]
     fn instants_have_their_dates() {

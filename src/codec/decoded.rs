@@ -13,6 +13,9 @@ pub struct Decoded {
     columns: Vec<Held>,
 }
 
+/// Bytes of a body that are kept unused rather than copied from: a schema and a footer.
+const SLACK_BYTES: usize = 16 << 10;
+
 /// One column with its bytes.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -54,6 +57,35 @@ impl Decoded {
         }
     }
 
+    /// The same for one who keeps it long: without the columns whose rows take more than
+    /// `value_bytes_max` bytes each, whose names come beside it, and without the rest of a body of
+    /// which little is used.
+    pub fn kept(mut self, value_bytes_max: usize) -> (Decoded, Vec<String>) {
+        let rows = self.rows.max(1);
+        let mut dropped = Vec::new();
+        self.columns.retain(|held| {
+            let is_wide = value_bytes_max < held.values.lend().bytes() / rows;
+            if is_wide {
+                dropped.push(held.name.clone());
+            }
+            !is_wide
+        });
+        let used: usize = self.columns.iter().map(|held| held.values.lend().bytes()).sum();
+        for held in &mut self.columns {
+            let behind = held.values.bytes_behind();
+            if used.saturating_mul(2).saturating_add(SLACK_BYTES) < behind {
+                let values = std::mem::replace(&mut held.values, Values::nothing());
+                held.values = Values::Owned(values.into_owned());
+            }
+        }
+        (self, dropped)
+    }
+
+    /// Bytes that the values take.
+    pub fn bytes(&self) -> usize {
+        self.columns.iter().map(|held| held.values.lend().bytes()).sum()
+    }
+
     /// The rows as a table, without a copy of any value.
     #[expect(clippy::expect_used, reason = "`new` made the same table, and nothing changes it")]
     pub fn table(&self) -> Table<'_> {
@@ -73,6 +105,28 @@ impl Held {
 }
 
 impl Values {
+    fn nothing() -> Values {
+        Values::Owned(Data::U8(Cow::Owned(Vec::new())))
+    }
+
+    /// Bytes of the body that a window keeps in memory; none of values that have their own.
+    fn bytes_behind(&self) -> usize {
+        match self {
+            Values::Owned(_) => 0,
+            Values::F16(values) => values.inner().capacity(),
+            Values::F32(values) => values.inner().capacity(),
+            Values::F64(values) => values.inner().capacity(),
+            Values::I8(values) => values.inner().capacity(),
+            Values::I16(values) => values.inner().capacity(),
+            Values::I32(values) => values.inner().capacity(),
+            Values::I64(values) => values.inner().capacity(),
+            Values::U8(values) => values.inner().capacity(),
+            Values::U16(values) => values.inner().capacity(),
+            Values::U32(values) => values.inner().capacity(),
+            Values::U64(values) => values.inner().capacity(),
+        }
+    }
+
     /// The values without a copy.
     pub(super) fn lend(&self) -> Data<'_> {
         match self {

@@ -6,6 +6,7 @@ mod arrow;
 mod base64;
 mod decoded;
 mod format;
+pub mod journal;
 mod limits;
 mod literal;
 pub mod open_inference;

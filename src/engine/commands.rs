@@ -28,13 +28,13 @@ pub fn pull(variables: Variables) -> Result<(), Failure> {
     let config: Arc<Config> = Arc::new(config_of(variables)?);
     let store = Store::open(&config.persist, Arc::new(DeviceClock))?;
     let pool = Pool::start(1).map_err(|error| Failure::new(Exit::Failed, error))?;
-    let keeper = Keeper { config, store, pool: Arc::new(pool) };
+    let keeper = Keeper::new(config, store, Arc::new(pool));
     // A person who asks for it by name wants it, whatever was wrong with it before.
     keeper.store.pardon()?;
     let Fetched { digest, verification, .. } = keeper.fetch(Voice::Contract)?;
     verification.wait()?;
     keeper.adopt(digest)?;
-    let place = match &keeper.config.source {
+    let place = match &keeper.aim().source {
         Source::Registry(_) => format!("in {}", keeper.store.directory().display()),
         Source::Layout { path, .. } => format!("where it was, in {}", path.display()),
     };

@@ -1,5 +1,6 @@
 //! Fetches the pipeline: from a registry into the store, in place from an image layout, or from the store itself.
 
+use super::aim::Aim;
 use super::artifact::Artifact;
 use super::config::Config;
 use super::store::Store;
@@ -31,10 +32,11 @@ pub(super) struct Fetched {
     pub(super) beside: HashMap<ModelKey, SideFiles>,
 }
 
-/// The manifest that `PIPELINE_URL` leads to at this moment, and where it was found.
+/// The manifest that an aim leads to at this moment, and where it was found.
 pub(super) struct Found<'a> {
     config: &'a Config,
     store: &'a Store,
+    aim: Aim,
     voice: Voice,
     origin: Origin,
     manifest: registry::Fetched,
@@ -50,51 +52,53 @@ enum Origin {
     Store,
 }
 
-/// Asks the registry or the layout what `PIPELINE_URL` leads to, as often as `retry` says.
+/// Asks the registry or the layout what `aim` leads to, as often as `retry` says.
 ///
 /// # Errors
 /// Each cause with an exit code of its own: see [`Exit`](crate::exit::Exit).
 pub(super) fn find<'a>(
     config: &'a Config,
     store: &'a Store,
+    aim: Aim,
     voice: Voice,
     retry: Retry,
 ) -> Result<Found<'a>, Failure> {
-    let (origin, manifest) = match &config.source {
+    let (origin, manifest) = match &aim.source {
         Source::Registry(reference) => {
             let transport = config.transport(Timeouts::EDGE);
             let (registry, repository) = (reference.registry.clone(), reference.repository.clone());
-            let remote = Remote::new(transport, registry, repository, config.credentials.clone());
+            let remote = Remote::new(transport, registry, repository, aim.credentials.clone());
             remote.login(Action::Pull)?;
-            if config.credentials.is_some() {
+            if aim.credentials.is_some() {
                 voice.logged_in();
             }
-            voice.manifest(&config.pipeline_url);
+            voice.manifest(&aim.url);
             let manifest = retry.run(|| remote.manifest(&reference.version))?;
-            voice.found(&config.source, &manifest.digest);
+            voice.found(&aim.source, &manifest.digest);
             (Origin::Remote(Box::new(remote)), manifest)
         }
         Source::Layout { path, version } => {
-            voice.manifest(&config.pipeline_url);
+            voice.manifest(&aim.url);
             let shelf = Shelf::open(path)?;
             let manifest = shelf.manifest(version.as_ref())?;
             (Origin::Shelf(shelf), manifest)
         }
     };
-    Ok(Found { config, store, voice, origin, manifest })
+    Ok(Found { config, store, aim, voice, origin, manifest })
 }
 
-/// What is in the store under this digest, as a pipeline of `config`; nothing is asked of a network.
+/// What is in the store under this digest, as a pipeline of `aim`; nothing is asked of a network.
 ///
 /// # Errors
 /// When a part of it is missing or damaged.
 pub(super) fn stored<'a>(
     config: &'a Config,
     store: &'a Store,
+    aim: Aim,
     digest: Digest,
 ) -> Result<Found<'a>, Failure> {
     let manifest = store.layout().manifest(&Version::Digest(digest))?;
-    Ok(Found { config, store, voice: Voice::Log, origin: Origin::Store, manifest })
+    Ok(Found { config, store, aim, voice: Voice::Log, origin: Origin::Store, manifest })
 }
 
 impl Found<'_> {
@@ -114,7 +118,7 @@ impl Found<'_> {
         let shelf = match &self.origin {
             Origin::Remote(remote) => {
                 self.pull(remote, &layers, &mut |layer| told.whole(layer))?;
-                self.store.put_manifest(&self.manifest, self.config.source.tag())?;
+                self.store.put_manifest(&self.manifest, self.aim.source.tag())?;
                 &own
             }
             Origin::Shelf(shelf) => {
@@ -153,7 +157,13 @@ impl Found<'_> {
             Origin::Shelf(shelf) => Some(shelf.place()),
             Origin::Store => None,
         };
-        trust::accept(self.config, self.store.layout(), &self.manifest.digest, place)?;
+        trust::accept(
+            self.config,
+            &self.aim.source,
+            self.store.layout(),
+            &self.manifest.digest,
+            place,
+        )?;
         let config = &self.manifest.manifest.config;
         let bytes = match &self.origin {
             Origin::Remote(remote) => {
@@ -163,7 +173,7 @@ impl Found<'_> {
             Origin::Shelf(shelf) => shelf.read_blob(config, CONFIG_BYTES_MAX)?,
             Origin::Store => self.store.layout().read_blob(config, CONFIG_BYTES_MAX)?,
         };
-        Artifact::read(&self.config.source, &self.manifest.manifest, &bytes)
+        Artifact::read(&self.aim.source, &self.manifest.manifest, &bytes)
     }
 
     /// Brings blobs into the store, those left out that are there and right.

@@ -5,6 +5,7 @@ use super::metrics::{Metrics, Stage};
 use super::refusal::Problem;
 use super::slot::Slot;
 use super::turn::{Computed, Turn};
+use super::watch::Tally;
 use crate::clock::{Clock, unix_ms};
 use crate::codec::{self, Dataset, InputFormat, OutputFormat};
 use crate::exit;
@@ -25,6 +26,8 @@ pub(super) struct Inferences {
     /// Whether rows that wait compute together.
     pub(super) batches: bool,
     pub(super) metrics: Arc<Metrics>,
+    /// What the requests to this pipeline came to.
+    pub(super) tally: Arc<Tally>,
     /// How long a request may wait and compute, from the moment when its rows are read.
     pub(super) request_max: Duration,
     /// The edge's name, as later answers carry it.
@@ -107,6 +110,7 @@ impl Inferences {
             gate: self.gate.clone(),
             batches: self.batches,
             metrics: self.metrics.clone(),
+            tally: Arc::default(),
             request_max: self.request_max,
             partition: self.partition.clone(),
         }
@@ -181,7 +185,8 @@ impl Inferences {
         let Computed { outcome, waited, ran } = turn.compute(table, deadline, client_left)?;
         self.metrics.stage(Stage::Wait, waited);
         self.metrics.stage(Stage::Run, ran);
-        self.metrics.inferred(table.rows(), &outcome.outputs);
+        let not_finite = self.metrics.inferred(table.rows(), &outcome.outputs);
+        self.tally.computed(not_finite, &outcome.findings);
         elapsed.extend(&outcome.elapsed);
         let Outcome { model, outputs, shadows, chosen, findings, .. } = outcome;
         self.metrics.verdicts.found(&findings);

@@ -1,23 +1,26 @@
-//! The keeper: looks what `PIPELINE_URL` leads to, fetches and loads it, and remembers how that went.
+//! The keeper: looks what is asked for, fetches and loads it, and remembers how that went.
 
-use super::config::Config;
+use super::aim::Aim;
+use super::config::{Config, Proving};
 use super::fetch::{self, Fetched, Found};
 use super::slot::Slot;
 use super::store::{Kept, Refused, Store};
 use super::voice::Voice;
 use crate::exit::{self, Exit, Failure};
-use crate::logging::AT_LOAD;
+use crate::logging::{AT_LOAD, quoted};
 use crate::oci::{Digest, Source};
 use crate::registry::Retry;
 use crate::runtime::Pool;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a start and every update need.
 pub(super) struct Keeper {
     pub(super) config: Arc<Config>,
     pub(super) store: Store,
     pub(super) pool: Arc<Pool>,
+    /// Where pipelines are asked for: at `PIPELINE_URL`, unless the ops center said another place.
+    aim: Mutex<Aim>,
 }
 
 /// The pipeline is known not to load.
@@ -29,20 +32,50 @@ struct RefusedBefore {
 }
 
 impl Keeper {
-    /// The pipelines that answered under this `PIPELINE_URL` before, the last one first.
-    pub(super) fn kept(&self) -> Vec<Kept> {
-        self.store.kept(&self.config.source)
+    /// The keeper of a store, which follows what the ops center last said, if anything.
+    pub(super) fn new(config: Arc<Config>, store: Store, pool: Arc<Pool>) -> Keeper {
+        let home = config.source.to_string();
+        let followed = store.followed().filter(|it| it.instead_of == home);
+        let aim = followed.map(|it| Aim::assigned(&config, &it.url)).and_then(|aim| {
+            let told = |failure: Failure| log::warn!(target: AT_LOAD, "{}", quoted("msg", &failure.report()));
+            aim.map_err(told).ok()
+        });
+        let aim = Mutex::new(aim.unwrap_or_else(|| Aim::of_settings(&config)));
+        Keeper { config, store, pool, aim }
     }
 
-    /// What `PIPELINE_URL` is pinned to by its digest, if it is here, whole and right.
+    /// Where pipelines are asked for now.
+    pub(super) fn aim(&self) -> Aim {
+        self.aim.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on pipelines are asked for there.
+    pub(super) fn set_aim(&self, aim: Aim) {
+        *self.aim.lock().unwrap_or_else(PoisonError::into_inner) = aim;
+    }
+
+    /// The pipelines that answered before, the last one first: those of this `PIPELINE_URL`, and
+    /// while the ops center had another one run, also what it took the place of.
+    pub(super) fn kept(&self) -> Vec<Kept> {
+        let source = self.aim().source;
+        if source == self.config.source {
+            return self.store.kept(&source);
+        }
+        let (current, previous) = self.store.current_and_previous();
+        [current, previous].into_iter().flatten().collect()
+    }
+
+    /// What the aim is pinned to by its digest, if it is here, whole and right.
     pub(super) fn pinned(&self) -> Option<Fetched> {
-        let digest = *self.config.source.digest()?;
+        let source = self.aim().source;
+        let digest = *source.digest()?;
+        let url = source.to_string();
         // Of an image index, what was chosen for this device is another manifest.
         let chosen = self.kept().into_iter().map(|kept| kept.digest);
-        [digest].into_iter().chain(chosen).find_map(|digest| self.stored(digest).ok())
+        [digest].into_iter().chain(chosen).find_map(|digest| self.stored(&url, digest).ok())
     }
 
-    /// Asks what `PIPELINE_URL` leads to, and fetches it.
+    /// Asks what the aim leads to, and fetches it.
     ///
     /// What is known not to load is not fetched again, unless nothing else could answer.
     ///
@@ -51,7 +84,7 @@ impl Keeper {
     pub(super) fn fetch(&self, voice: Voice) -> Result<Fetched, Failure> {
         // Where another can answer, it does at once, and the registry is asked again later.
         let retry = if self.kept().is_empty() { Retry::EDGE } else { Retry::NEVER };
-        self.bring(fetch::find(&self.config, &self.store, voice, retry)?)
+        self.bring(fetch::find(&self.config, &self.store, self.aim(), voice, retry)?)
     }
 
     /// The same, unless it is the pipeline that `answers` already: then `None`.
@@ -59,11 +92,12 @@ impl Keeper {
     /// # Errors
     /// As [`fetch::find`].
     pub(super) fn look(&self, answers: Digest, voice: Voice) -> Result<Option<Fetched>, Failure> {
-        if self.config.source.digest().is_some() {
+        let aim = self.aim();
+        if aim.source.digest().is_some() {
             // What answers under a digest is what it will always name.
             return Ok(None);
         }
-        let found = fetch::find(&self.config, &self.store, voice, Retry::NEVER)?;
+        let found = fetch::find(&self.config, &self.store, aim, voice, Retry::NEVER)?;
         if found.digest() == answers {
             return Ok(None);
         }
@@ -84,12 +118,16 @@ impl Keeper {
         }
     }
 
-    /// What is in the store under this digest, verified.
+    /// What is in the store under this digest and was asked for by this URL, verified.
     ///
     /// # Errors
     /// When a part of it is missing or damaged.
-    pub(super) fn stored(&self, digest: Digest) -> Result<Fetched, Failure> {
-        fetch::stored(&self.config, &self.store, digest)?.bring()
+    pub(super) fn stored(&self, url: &str, digest: Digest) -> Result<Fetched, Failure> {
+        let aim = match url == self.config.source.to_string() {
+            true => Aim::of_settings(&self.config),
+            false => Aim::assigned(&self.config, url)?,
+        };
+        fetch::stored(&self.config, &self.store, aim, digest)?.bring()
     }
 
     /// Loads a pipeline and warms it up; one that does not load is remembered.
@@ -102,22 +140,49 @@ impl Keeper {
         if is_new {
             self.store.try_out(digest)?;
         }
-        // Whatever the loading of a new pipeline does, the one that answers must not mind.
-        let Config { fitting, proving, .. } = *self.config;
-        let graphs = Some(self.store.graphs());
-        let load = || Slot::load(fetched, &self.pool, fitting, proving, graphs);
-        let loaded = catch_unwind(AssertUnwindSafe(load));
-        let loaded = loaded.unwrap_or_else(|_| {
-            Err(Failure::new(Exit::ModelRefused, "the loading of the pipeline broke"))
-        });
+        let loaded = self.loaded(fetched, self.config.proving);
         if let Err(failure) = &loaded
             && is_new
             && failure.exit != Exit::Corrupt // the disk is to blame, and the pipeline may be right
             && let Err(unwritten) = self.store.refuse(digest, &exit::chain(&*failure.error))
         {
-            log::warn!(target: AT_LOAD, "{}", crate::logging::quoted("msg", &unwritten.report()));
+            log::warn!(target: AT_LOAD, "{}", quoted("msg", &unwritten.report()));
         }
         loaded
+    }
+
+    /// What an assignment is asked for by, before it is the aim.
+    ///
+    /// # Errors
+    /// As [`fetch::find`].
+    pub(super) fn find(&self, aim: Aim) -> Result<Found<'_>, Failure> {
+        let found = fetch::find(&self.config, &self.store, aim, Voice::Log, Retry::NEVER)?;
+        // What was right on the disk when the engine started need not be so today.
+        self.store.forget_proofs();
+        Ok(found)
+    }
+
+    /// Loads the pipeline of an assignment. Nobody stands beside it, so its known answers must hold,
+    /// unless a person on the device does not want them looked at.
+    ///
+    /// # Errors
+    /// When it does not load.
+    pub(super) fn load_assigned(&self, fetched: Fetched) -> Result<Slot, Failure> {
+        let proving = match self.config.proving {
+            Proving::Off => Proving::Off,
+            Proving::Warn | Proving::Require => Proving::Require,
+        };
+        self.loaded(fetched, proving)
+    }
+
+    /// Whatever the loading of a pipeline does, the one that answers must not mind.
+    fn loaded(&self, fetched: Fetched, proving: Proving) -> Result<Slot, Failure> {
+        let (fitting, graphs) = (self.config.fitting, Some(self.store.graphs()));
+        let load = || Slot::load(fetched, &self.pool, fitting, proving, graphs);
+        let loaded = catch_unwind(AssertUnwindSafe(load));
+        loaded.unwrap_or_else(|_| {
+            Err(Failure::new(Exit::ModelRefused, "the loading of the pipeline broke"))
+        })
     }
 
     /// Writes down that this pipeline answers from now on.
@@ -125,8 +190,9 @@ impl Keeper {
     /// # Errors
     /// When that cannot be written.
     pub(super) fn adopt(&self, digest: Digest) -> Result<(), Failure> {
-        match &self.config.source {
-            Source::Registry(_) => self.store.adopt(digest, &self.config.source),
+        let source = self.aim().source;
+        match &source {
+            Source::Registry(_) => self.store.adopt(digest, &source),
             // Its files are not ours to keep.
             Source::Layout { .. } => Ok(()),
         }

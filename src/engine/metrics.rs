@@ -148,11 +148,12 @@ impl Metrics {
         self.updates[outcome as usize].fetch_add(1, Relaxed);
     }
 
-    /// So many rows were inferred, with these outputs.
-    pub(super) fn inferred(&self, rows: usize, outputs: &[NamedTensor<'_>]) {
+    /// So many rows were inferred, with these outputs; gives how many values are no finite numbers.
+    pub(super) fn inferred(&self, rows: usize, outputs: &[NamedTensor<'_>]) -> usize {
         self.rows.fetch_add(rows as u64, Relaxed);
         let not_finite: usize = outputs.iter().map(|out| not_finite(out.tensor.data())).sum();
         self.not_finite.fetch_add(not_finite as u64, Relaxed);
+        not_finite
     }
 
     /// All of it as text, with how full the gate is and what the slot holds.

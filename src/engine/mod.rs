@@ -12,15 +12,19 @@ pub mod config;
 mod persist;
 mod store;
 
+mod aim;
 mod artifact;
 mod fetch;
+mod follow;
 mod foreign;
 mod keeper;
+mod orders;
 mod progress;
 mod start;
 mod updates;
 mod verification;
 mod voice;
+mod watch;
 
 mod live;
 mod proof;
@@ -31,6 +35,7 @@ mod batch;
 mod gate;
 mod healthcheck;
 mod infer;
+mod journal;
 mod metrics;
 mod open_inference;
 mod page;
@@ -53,6 +58,7 @@ use crate::logging::{self, AT_START, Verbosity, announce, quoted};
 use crate::runtime::Pool;
 use config::Config;
 use keeper::Keeper;
+use orders::Orders;
 use std::sync::Arc;
 use store::Store;
 
@@ -77,15 +83,19 @@ pub fn run(variables: Variables) -> Result<(), Failure> {
         );
     }
     // From now on SIGHUP asks for an update and ends nothing.
-    let hangups = updates::on_hangup().map_err(|error| Failure::new(Exit::Failed, error))?;
+    let (bell, wishes) = updates::wishes().map_err(|error| Failure::new(Exit::Failed, error))?;
     let tls = config.tls.take();
     let config = Arc::new(config);
     let pool = Arc::new(Pool::start(config.cpus).map_err(|error| {
         Failure::new(Exit::Failed, error).hint("lower CONFIG_CPUS, or raise the process limit")
     })?);
     let store = Store::open(&config.persist, Arc::new(DeviceClock))?;
-    let keeper = Arc::new(Keeper { config: config.clone(), store, pool: pool.clone() });
-    let (slot, updates) = start::start(&keeper, hangups)?;
+    if let Err(failure) = store.started(&config.source) {
+        log::error!(target: AT_START, "{}", quoted("msg", &failure.report()));
+    }
+    let orders = Arc::new(Orders::new(bell, store.assigned().map(|it| it.report())));
+    let keeper = Arc::new(Keeper::new(config.clone(), store, pool.clone()));
+    let (slot, updates) = start::start(&keeper, &orders, wishes)?;
     serve::serve(&config, tls, slot, updates, pool, Arc::new(DeviceClock))
 }
 

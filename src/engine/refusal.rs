@@ -101,6 +101,13 @@ impl Problem {
         self
     }
 
+    /// Whether another pipeline might have answered: the rows do not fit this one, it is not called
+    /// so, or it could not compute them.
+    pub(super) fn is_of_the_pipeline(&self) -> bool {
+        let does_not_fit = self.place.is_some() && self.code != 413;
+        does_not_fit || matches!(self.code, 422 | 500) || self.kind == "deadline"
+    }
+
     /// The stable name of the fault.
     pub(super) fn kind(&self) -> &'static str {
         self.kind

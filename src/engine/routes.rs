@@ -41,6 +41,9 @@ impl Service for Routes {
             Ok(response) => response,
             Err(problem) => {
                 self.metrics.refused(problem.kind());
+                if problem.is_of_the_pipeline() {
+                    serving.inferences.tally.failed();
+                }
                 problem.log(&id);
                 problem.response()
             }

@@ -99,8 +99,9 @@ pub(super) fn serve(
     );
     let metrics = Arc::new(Metrics::new(Instant::now()));
     let gate = Arc::new(Gate::new(cpus));
+    let tally = Arc::default();
     let inferences =
-        Inferences { slot, pool, clock, gate, batches, metrics, request_max, partition };
+        Inferences { slot, pool, clock, gate, batches, metrics, tally, request_max, partition };
     let live = Arc::new(Live::new(inferences, scheme));
     updates.begin(live.clone());
     server.run(Routes::new(live, readiness, api_key));

@@ -2,9 +2,10 @@
 
 use super::fetch::Fetched;
 use super::keeper::Keeper;
+use super::orders::Orders;
 use super::slot::Slot;
 use super::store::Kept;
-use super::updates::{Outcome, Updates};
+use super::updates::{Outcome, Updates, Wish};
 use crate::exit::{self, Exit, Failure};
 use crate::logging::{AT_START, announce, quoted};
 use crate::oci::Digest;
@@ -32,7 +33,8 @@ enum Cause {
 /// What keeps this device from serving: nothing kept on it can, and the registry gave nothing.
 pub(super) fn start(
     keeper: &Arc<Keeper>,
-    hangups: Receiver<()>,
+    orders: &Arc<Orders>,
+    wishes: Receiver<Wish>,
 ) -> Result<(Slot, Updates), Failure> {
     if let Some(fetched) = keeper.pinned() {
         // No network has a say in what a digest names.
@@ -42,13 +44,13 @@ pub(super) fn start(
                 // As if it were not there: what is damaged is fetched again.
                 log::warn!(target: AT_START, "{}", quoted("msg", &failure.report()));
             }
-            adopted => return Ok((adopted?, Updates::spawn(keeper, hangups, None)?)),
+            adopted => return Ok((adopted?, Updates::spawn(keeper, orders, wishes, None)?)),
         }
     }
     let kept = keeper.kept();
     // Of no room: who sends learns whether this start still waits for it.
     let (sender, first) = sync_channel(0);
-    let updates = Updates::spawn(keeper, hangups, Some(sender))?;
+    let updates = Updates::spawn(keeper, orders, wishes, Some(sender))?;
     let answer = if kept.is_empty() {
         Some(Ok(first.recv().map_err(|_| lost())??))
     } else {
@@ -81,8 +83,8 @@ pub(super) fn start(
 
 /// The first of the pipelines that answered before which still does.
 fn last_good(keeper: &Keeper, kept: &[Kept], cause: &Cause) -> Option<Slot> {
-    for Kept { digest, since, .. } in kept.iter().filter(|kept| !cause.is_of(kept.digest)) {
-        match keeper.stored(*digest).and_then(|fetched| keeper.load(fetched)) {
+    for Kept { digest, url, since } in kept.iter().filter(|kept| !cause.is_of(kept.digest)) {
+        match keeper.stored(url, *digest).and_then(|fetched| keeper.load(fetched)) {
             Ok(slot) => {
                 log::warn!(
                     target: AT_START,

@@ -1,14 +1,18 @@
 //! The store: the pipelines in the persistent directory, which of them answers, and which did before.
 
+mod assigned;
 mod lock;
 mod state;
 
+pub(super) use assigned::{Assigned, Before, Followed};
 pub(super) use lock::FILE as LOCK;
 pub(super) use state::{Kept, Refused};
 
+use super::watch::Rates;
 use crate::clock::{Clock, rfc3339};
 use crate::disk;
 use crate::exit::{Exit, Failure};
+use crate::fleet::Assignment;
 use crate::logging::AT_START;
 use crate::oci::{Descriptor, Digest, Source, Tag};
 use crate::registry::{self, Layout, Swept};
@@ -28,6 +32,18 @@ pub(super) const GRAPHS: &str = "graphs";
 /// How often a new pipeline may end the engine while it is loaded, before the one that did answer
 /// is served instead: once and twice may be a power cut, three times is the pipeline.
 const TRIES_MAX: u32 = 3;
+
+/// The pipeline of an assignment, which answers.
+#[derive(Debug)]
+pub(super) struct Adopted<'a> {
+    pub(super) digest: Digest,
+    pub(super) source: &'a Source,
+    pub(super) assignment: &'a Assignment,
+    /// `PIPELINE_URL`.
+    pub(super) home: &'a Source,
+    /// What the pipeline before it came to.
+    pub(super) usual: Rates,
+}
 
 /// The persistent directory, held by one engine at a time.
 pub(super) struct Store {
@@ -199,9 +215,97 @@ impl Store {
     /// # Errors
     /// When that cannot be written; then nothing has changed.
     pub(super) fn adopt(&self, digest: Digest, source: &Source) -> Result<(), Failure> {
-        let kept =
-            Kept { digest, url: source.to_string(), since: rfc3339(self.clock.since_epoch()) };
+        let kept = self.kept_now(digest, source);
         self.change(|state| state.adopt(kept))
+    }
+
+    fn kept_now(&self, digest: Digest, source: &Source) -> Kept {
+        Kept { digest, url: source.to_string(), since: rfc3339(self.clock.since_epoch()) }
+    }
+
+    /// Where pipelines are asked for, if not at `PIPELINE_URL`.
+    pub(super) fn followed(&self) -> Option<Followed> {
+        self.state().followed.clone()
+    }
+
+    /// The newest assignment, and how it stands.
+    pub(super) fn assigned(&self) -> Option<Assigned> {
+        self.state().assigned.clone()
+    }
+
+    /// Writes down what the start with this `PIPELINE_URL` means for what was assigned before.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub(super) fn started(&self, home: &Source) -> Result<(), Failure> {
+        self.change(|state| state.started(&home.to_string()))
+    }
+
+    /// Writes down that an assignment is about to be loaded, or that it ended the engine too often;
+    /// gives how it stands.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub(super) fn attempt(
+        &self,
+        assignment: &Assignment,
+        home: &Source,
+    ) -> Result<Option<Assigned>, Failure> {
+        self.change(|state| state.attempt(assignment, &home.to_string()))?;
+        Ok(self.assigned())
+    }
+
+    /// Writes down, in one, that the pipeline of an assignment answers from now on, and the way back
+    /// to the one that did until now; where that is one of the store.
+    ///
+    /// # Errors
+    /// When that cannot be written; then nothing has changed.
+    pub(super) fn switch(&self, new: Adopted<'_>, live: Digest) -> Result<(), Failure> {
+        let Adopted { digest, source, assignment, home, usual } = new;
+        let kept = self.kept_now(digest, source);
+        self.change(|state| {
+            let live = state.current.clone().filter(|it| it.digest == live);
+            state.switch(kept, live, assignment, &home.to_string(), usual);
+        })
+    }
+
+    /// Writes down that the pipeline of an assignment is the one that answers already.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub(super) fn unchanged(&self, new: Adopted<'_>) -> Result<(), Failure> {
+        let Adopted { digest, source, assignment, home, .. } = new;
+        let kept = self.kept_now(digest, source);
+        self.change(|state| state.unchanged(kept, assignment, &home.to_string()))
+    }
+
+    /// Writes down why an assignment came to nothing.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub(super) fn fail(
+        &self,
+        assignment: &Assignment,
+        home: &Source,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        self.change(|state| state.fail(assignment, &home.to_string(), reason))
+    }
+
+    /// Writes down that what was watched works.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub(super) fn settle(&self) -> Result<(), Failure> {
+        self.change(State::settle)
+    }
+
+    /// Writes down that what was before an assignment answers again, and why.
+    ///
+    /// # Errors
+    /// When that cannot be written; then nothing has changed.
+    pub(super) fn revert(&self, reason: &str) -> Result<(), Failure> {
+        self.change(|state| state.revert(reason))
     }
 
     /// What is known against a pipeline: this engine could not load it before.
@@ -269,6 +373,12 @@ impl Store {
                     self.change(State::forget_previous)?;
                 }
             }
+        }
+        let assigned = self.assigned();
+        let before = assigned.as_ref().and_then(Assigned::before).and_then(|it| it.kept.as_ref());
+        if let Some(before) = before {
+            // Where what is watched may have to go back to.
+            needed.extend(self.layout.needed_by(&[before.digest])?);
         }
         let mut swept = self.layout.sweep(&needed)?;
         let (files, bytes) = self.graphs.sweep(&needed).map_err(disk_failure)?;

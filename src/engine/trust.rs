@@ -23,12 +23,13 @@ const SIGNATURES: &str = "signatures";
 /// With the policy `require`, when no signature by a key of the ring is found.
 pub(super) fn accept(
     config: &Config,
+    source: &Source,
     store: &Layout,
     digest: &Digest,
     place: Option<&dyn Place>,
 ) -> Result<(), Failure> {
     let Trust::Keys { policy, keys } = &config.trust else { return Ok(()) };
-    match vouched(config, store, keys, digest, place) {
+    match vouched(config, source, store, keys, digest, place) {
         Ok(Vouched { key, form }) => {
             log::info!(target: AT_PULL, "digest={digest} signature={form} key={key}");
             Ok(())
@@ -46,13 +47,14 @@ pub(super) fn accept(
 
 fn vouched(
     config: &Config,
+    source: &Source,
     store: &Layout,
     keys: &Keyring,
     digest: &Digest,
     place: Option<&dyn Place>,
 ) -> Result<Vouched, Failure> {
-    let (vouched, found) = looked_for(&config.source, &config.persist, keys, digest, place)?;
-    let is_fetched = matches!(config.source, Source::Registry(_));
+    let (vouched, found) = looked_for(source, &config.persist, keys, digest, place)?;
+    let is_fetched = matches!(source, Source::Registry(_));
     if let (true, Some(found)) = (is_fetched, found) {
         let kept = Kept::below(config.persist.join(SIGNATURES));
         kept.keep(digest, &found)?;

@@ -1,8 +1,10 @@
-//! Updates: another look at what `PIPELINE_URL` leads to, and the switch to it without losing a request.
+//! Updates: another look at what is asked for, or what the ops center assigns, and the switch without losing a request.
 
 use super::fetch::Fetched;
+use super::follow::Follower;
 use super::keeper::Keeper;
 use super::live::{Live, Serving};
+use super::orders::Orders;
 use super::voice::Voice;
 use crate::exit::{self, Exit, Failure};
 use crate::logging::{AT_UPDATE, quoted};
@@ -16,7 +18,7 @@ use std::time::{Duration, Instant};
 
 /// When a registry that did not answer is asked again: soon at first, since a router comes up
 /// later than the board, then ever less, and every ten minutes for as long as it takes.
-const RETRY: Retry =
+pub(super) const RETRY: Retry =
     Retry { wait: Duration::from_secs(2), wait_max: Duration::from_secs(600), ..Retry::EDGE };
 
 /// How often it is seen whether the last request of the old pipeline is answered.
@@ -33,11 +35,27 @@ pub(super) enum Outcome {
     Refused,
     /// The registry did not give it, or the disk did not keep it.
     Failed,
+    /// The one before answers again, since another did not do well.
+    Reverted,
+}
+
+/// What the thread of updates is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// A person wants another look, by SIGHUP.
+    Look,
+    /// The ops center wants something.
+    Assigned,
 }
 
 impl Outcome {
-    pub(super) const ALL: [Outcome; 4] =
-        [Outcome::Unchanged, Outcome::Switched, Outcome::Refused, Outcome::Failed];
+    pub(super) const ALL: [Outcome; 5] = [
+        Outcome::Unchanged,
+        Outcome::Switched,
+        Outcome::Refused,
+        Outcome::Failed,
+        Outcome::Reverted,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -45,6 +63,7 @@ impl Outcome {
             Outcome::Switched => "switched",
             Outcome::Refused => "refused",
             Outcome::Failed => "failed",
+            Outcome::Reverted => "reverted",
         }
     }
 
@@ -68,28 +87,29 @@ impl Outcome {
     /// Whether there is nothing to ask again before someone wishes it.
     fn is_settled(self) -> bool {
         match self {
-            Outcome::Unchanged | Outcome::Switched | Outcome::Refused => true,
+            Outcome::Unchanged | Outcome::Switched | Outcome::Refused | Outcome::Reverted => true,
             Outcome::Failed => false,
         }
     }
 }
 
-/// Hears SIGHUP from now on, once for each.
+/// Hears SIGHUP from now on, once for each; what is sent beside it is heard as well.
 ///
 /// # Errors
 /// When the system does not let us.
-pub(super) fn on_hangup() -> std::io::Result<Receiver<()>> {
+pub(super) fn wishes() -> std::io::Result<(Sender<Wish>, Receiver<Wish>)> {
     let mut signals = Signals::new([SIGHUP])?;
-    let (sender, hangups) = mpsc::channel();
+    let (sender, wishes) = mpsc::channel();
+    let hangups = sender.clone();
     let hear = move || {
         for _ in signals.forever() {
-            if sender.send(()).is_err() {
+            if hangups.send(Wish::Look).is_err() {
                 return;
             }
         }
     };
     std::thread::Builder::new().name("hangups".to_owned()).spawn(hear)?;
-    Ok(hangups)
+    Ok((sender, wishes))
 }
 
 /// The thread that looks for updates, until it is told what answers.
@@ -118,11 +138,12 @@ impl Updates {
     /// When there is no thread to be had.
     pub(super) fn spawn(
         keeper: &Arc<Keeper>,
-        hangups: Receiver<()>,
+        orders: &Arc<Orders>,
+        wishes: Receiver<Wish>,
         first: Option<SyncSender<Result<Fetched, Failure>>>,
     ) -> Result<Updates, Failure> {
         let (begin, begun) = mpsc::channel();
-        let keeper = keeper.clone();
+        let (keeper, orders) = (keeper.clone(), orders.clone());
         let run = move || {
             let late = first.and_then(|first| {
                 let fetched = caught(|| keeper.fetch(Voice::Contract));
@@ -133,8 +154,9 @@ impl Updates {
             let (last, why) =
                 first.map_or((Outcome::Unchanged, String::new()), |it| (it.outcome, it.why));
             // The start has told why; it is not told again.
-            let mut updater = Updater { keeper: &keeper, live, last_failure: why };
-            updater.run(&hangups, last, late);
+            let follower = Follower::begin(&keeper, live.clone(), orders);
+            let mut updater = Updater { keeper: &keeper, live, follower, last_failure: why };
+            updater.run(&wishes, last, late);
         };
         let thread = std::thread::Builder::new().name("updates".to_owned()).spawn(run);
         thread.map_err(|error| Failure::new(Exit::Failed, error))?;
@@ -161,6 +183,7 @@ impl Updates {
 struct Updater<'a> {
     keeper: &'a Keeper,
     live: Arc<Live>,
+    follower: Follower<'a>,
     /// What was said last of a failure: a registry that is away for a week is told once.
     last_failure: String,
 }
@@ -168,7 +191,7 @@ struct Updater<'a> {
 impl Updater<'_> {
     fn run(
         &mut self,
-        hangups: &Receiver<()>,
+        wishes: &Receiver<Wish>,
         mut last: Outcome,
         late: Option<Result<Fetched, Failure>>,
     ) {
@@ -176,19 +199,29 @@ impl Updater<'_> {
             last = self.take(|_| late.map(Some));
         }
         let mut failures = 0;
+        let mut next = None;
+        // A person asked, while what the ops center assigned was watched.
+        let mut is_put_off = false;
         loop {
-            let asked = if last.is_settled() {
-                failures = 0;
-                self.collect();
-                hangups.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
+            self.follower.turn();
+            if last.is_settled() {
+                (failures, next) = (0, None);
+                if self.follower.is_idle() {
+                    self.collect();
+                }
+            } else if next.is_none() {
                 failures += 1;
-                hangups.recv_timeout(RETRY.wait_after(failures, None))
+                next = Some(Instant::now() + RETRY.wait_after(failures, None));
+            }
+            let look = next.map(|next| next.saturating_duration_since(Instant::now()));
+            let put_off = (is_put_off && !self.follower.watches()).then_some(Duration::ZERO);
+            let wait = [look, put_off, self.follower.wait()].into_iter().flatten().min();
+            let wish = match wait {
+                None => wishes.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(wait) => wishes.recv_timeout(wait),
             };
-            match asked {
-                Ok(()) => {
-                    // Several in a row are one wish.
-                    while hangups.try_recv().is_ok() {}
+            match wish {
+                Ok(Wish::Look) => {
                     failures = 0;
                     self.last_failure.clear();
                     log::info!(target: AT_UPDATE, "msg=\"asked by SIGHUP to look for an update\"");
@@ -196,9 +229,23 @@ impl Updater<'_> {
                         self.complain(&failure);
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Wish::Assigned) => continue,
+                Err(RecvTimeoutError::Timeout) if put_off.is_some() => {}
+                Err(RecvTimeoutError::Timeout) if next.is_some_and(|it| it <= Instant::now()) => {}
+                Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            if self.follower.watches() {
+                // Another pipeline now would take the way back away.
+                is_put_off = true;
+                next = None;
+                log::info!(
+                    target: AT_UPDATE,
+                    "msg=\"what the ops center assigned is watched: the look is taken after that\""
+                );
+                continue;
+            }
+            (is_put_off, next) = (false, None);
             last = self.take(|updater| {
                 let answers = updater.live.now().inferences.slot.digest;
                 updater.keeper.look(answers, Voice::Log)
@@ -288,7 +335,7 @@ impl Updater<'_> {
 
 /// Waits for the last request of the old pipeline, and lets it go here: to give back a large
 /// model's memory takes a while, and no client should wait for that.
-fn let_go(old: Arc<Serving>) {
+pub(super) fn let_go(old: Arc<Serving>) {
     let request_max = old.inferences.request_max;
     let end = Instant::now() + request_max;
     while Arc::strong_count(&old) > 1 && Instant::now() < end {
@@ -297,7 +344,7 @@ fn let_go(old: Arc<Serving>) {
 }
 
 /// What broke is a failure like any other: the thread goes on.
-fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+pub(super) fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(Failure::new(Exit::Failed, "the look for an update broke")))
 }

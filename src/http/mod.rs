@@ -3,5 +3,6 @@
 pub mod client;
 pub mod date;
 pub mod percent;
+pub mod query;
 #[cfg(any(feature = "engine", feature = "ops"))]
 pub mod server;

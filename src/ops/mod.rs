@@ -7,6 +7,7 @@ mod center;
 mod client;
 mod dashboard;
 mod edges;
+mod fleet;
 mod home;
 mod login;
 mod models;

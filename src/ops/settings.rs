@@ -30,6 +30,8 @@ pub struct Settings {
     pub engine_url: Option<String>,
     /// With which key publishes are signed, if they are.
     pub signing: Option<Signing>,
+    /// How often edges report, seconds.
+    pub report_seconds: u64,
     /// The first administrator, who is made where there is no user yet; nobody is asked then.
     pub admin: Option<Admin>,
 }

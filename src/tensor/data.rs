@@ -105,6 +105,14 @@ impl<'a> Data<'a> {
         with_values!(self, values => values.len())
     }
 
+    /// Bytes that the elements take: of text those of its letters, with four for each length.
+    pub fn bytes(&self) -> usize {
+        if let Data::String(values) = self {
+            return values.iter().map(|text| text.len() + size_of::<u32>()).sum();
+        }
+        with_values!(self, values => size_of_val(&**values))
+    }
+
     /// Whether there is no element.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -286,7 +286,7 @@ fn an_ops_center_stops_at_once_though_browsers_listen() {
     let mut listening = center.client().open("GET", "/events?edges=1");
     let first = std::io::Read::read(&mut listening, &mut [0; 1024]).unwrap();
     assert!(first > 0);
-    center.process.signal("TERM");
+    center.process.send("TERM");
     let line = center.process.line_with("msg=stopped");
     assert!(line.contains("drained=true"), "{line}");
 }

@@ -15,9 +15,10 @@ mod sources;
 // The contract's story, end to end.
 mod story;
 
-// The same by the ops center, and what a kill leaves of publishes.
+// The same by the ops center, and what a kill leaves of publishes and uploads.
 mod publish_kills;
 mod story_center;
+mod upload_kills;
 
 // What we push to a real registry is what we pull, whoever we have to be.
 mod registry_roundtrip;

@@ -12,13 +12,14 @@ mod lz4;
 pub(super) mod made;
 mod message;
 mod schema;
-mod shape;
+pub(super) mod shape;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod write;
 mod xxh32;
 
+pub(super) use write::{batch, lists, values};
 pub use write::{write_arrow, write_rows_arrow};
 
 use super::decoded::Decoded;
@@ -26,7 +27,7 @@ use super::wanted;
 use crate::tensor::{ElementType, Misfit, MisfitKind, Port};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_buffer::Buffer;
-use arrow_schema::Schema;
+use arrow_schema::{DataType, Schema};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Record batches, and as many dictionary batches: writers cut at thousands of rows.
@@ -118,6 +119,37 @@ fn read(
     });
     let held = held.collect::<Result<Vec<_>, Misfit>>()?;
     Decoded::new(batches.iter().map(RecordBatch::num_rows).sum(), held)
+}
+
+/// Reads all columns of a stream that holds but the types that a journal has.
+pub(super) fn read_journal(body: Vec<u8>) -> Result<(Schema, Vec<RecordBatch>), Misfit> {
+    let body = aligned(body);
+    let read = || {
+        let found = stream::open(&body)?;
+        let schema = schema::taken_over(found.schema)?;
+        if !schema.fields().iter().all(|field| is_of_a_journal(field.data_type())) {
+            return Err(unreadable("it has columns of a type that no journal has"));
+        }
+        let places: Vec<usize> = (0..schema.fields().len()).collect();
+        let batches = batches::read(&body, &found, &schema, &places)?;
+        Ok((schema, batches))
+    };
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(read) => read,
+        Err(_) => Err(unreadable("its metadata contradict each other")),
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "most of Arrow's forty types are refused")]
+fn is_of_a_journal(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Boolean | DataType::Utf8 => true,
+        DataType::List(child) => is_of_a_journal(child.data_type()),
+        DataType::Struct(children) => {
+            children.iter().all(|child| is_of_a_journal(child.data_type()))
+        }
+        other => other.is_integer() || other.is_floating(),
+    }
 }
 
 /// The places of the wanted columns, in the body's order, each with its input's element type.

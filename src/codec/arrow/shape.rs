@@ -6,7 +6,7 @@ use arrow_schema::Field;
 use serde::Deserialize;
 
 /// The key under which the original's clients put `{"shape": [3, 224, 224]}`, without the batch.
-pub(super) const TENSOR_TYPE: &str = "tensor_type";
+pub(in crate::codec) const TENSOR_TYPE: &str = "tensor_type";
 
 /// Arrow's own way, "Canonical Extension Types: Fixed shape tensor".
 const EXTENSION_NAME: &str = "ARROW:extension:name";

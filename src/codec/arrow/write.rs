@@ -51,13 +51,21 @@ pub fn write_rows_arrow(
 }
 
 fn file(members: &[Member<'_>], rows: usize) -> Result<Vec<u8>, AnswerError> {
+    let batch = batch(members, rows)?;
+    let mut writer = FileWriter::try_new(Vec::new(), batch.schema_ref())?;
+    writer.write(&batch)?;
+    Ok(writer.into_inner()?)
+}
+
+/// Members as the columns of one batch.
+pub(in crate::codec) fn batch(
+    members: &[Member<'_>],
+    rows: usize,
+) -> Result<RecordBatch, AnswerError> {
     let (fields, arrays) = columns(members, rows)?;
     let schema = Arc::new(Schema::new(fields));
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    let batch = RecordBatch::try_new_with_options(schema.clone(), arrays, &options)?;
-    let mut writer = FileWriter::try_new(Vec::new(), &schema)?;
-    writer.write(&batch)?;
-    Ok(writer.into_inner()?)
+    Ok(RecordBatch::try_new_with_options(schema, arrays, &options)?)
 }
 
 fn columns(
@@ -89,6 +97,12 @@ fn column(member: &Member<'_>, rows: usize) -> Result<(Field, ArrayRef), AnswerE
             lists("steps", false, values, elapsed.len(), rows)?
         }
         Value::Failures(findings) => failed_checks(name, findings, rows)?,
+        Value::Stored(stored) => {
+            let field = Field::new(name, stored.array.data_type().clone(), false);
+            let told = |shape| HashMap::from([(TENSOR_TYPE.to_owned(), shape)]);
+            let metadata = stored.shape.clone().map(told).unwrap_or_default();
+            return Ok((field.with_metadata(metadata), stored.array.clone()));
+        }
         Value::Text(text) => {
             refuse_above_offsets(name, text.len(), rows)?;
             Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows)))
@@ -140,7 +154,7 @@ fn refuse_above_offsets(column: &str, per_row: usize, rows: usize) -> Result<(),
 }
 
 /// `rows` lists of `length` values each; the caller has checked that they fit `i32`.
-fn lists(
+pub(in crate::codec) fn lists(
     item: &str,
     nullable: bool,
     values: ArrayRef,
@@ -153,7 +167,7 @@ fn lists(
 }
 
 /// The values as an Arrow array, copied.
-fn values(column: &str, data: &Data<'_>) -> Result<ArrayRef, AnswerError> {
+pub(in crate::codec) fn values(column: &str, data: &Data<'_>) -> Result<ArrayRef, AnswerError> {
     let too_large = || AnswerError::TooLarge { column: column.to_owned() };
     if COLUMN_MAX < data.len() {
         return Err(too_large());

@@ -3,6 +3,7 @@
 
 mod dataset;
 mod error;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -10,15 +11,19 @@ mod tree;
 pub use dataset::{DATASET_PATHS_MAX, DATASET_QUERY_BYTES_MAX, Dataset, DatasetError};
 pub use error::AnswerError;
 pub(super) use error::COLUMN_MAX;
-pub(super) use tree::{Cells, Generation, Member, Source, Value, answer};
+pub(super) use tree::{Cells, Generation, Member, Source, Stored, Value, answer};
 
 use super::literal;
 use crate::pipeline::{Finding, Record};
 use crate::tensor::Table;
+use arrow_array::ArrayRef;
 
 /// Bytes of an element without its cells, and of one cell with its comma: what to reserve.
 const FRAME_BYTES: usize = 384;
 const VALUE_BYTES: usize = 12;
+
+/// Bytes about all elements.
+const BRACKETS: usize = 2;
 
 /// Writes a record as JSON: a list with one element for each row of `input`, the table that the
 /// record answers. Without white space; keys are `time`, `in`, `out`, `anomaly` and `metadata` in
@@ -38,30 +43,40 @@ pub fn write_rows(
     dataset: &Dataset,
 ) -> Result<Vec<u8>, AnswerError> {
     let members = answer(record, input, partition, Generation::Anomaly)?;
-    let members = dataset.select(members)?;
+    let mut out = vec![b'['];
+    write_elements(&mut out, &dataset.select(members)?, input.rows(), b",");
+    out.push(b']');
+    Ok(out)
+}
+
+/// The elements of a list, one for each row, with a comma or a line's end between them.
+pub(super) fn write_elements(
+    out: &mut Vec<u8>,
+    members: &[Member<'_>],
+    rows: usize,
+    between: &[u8],
+) {
     let mut pieces = Pieces { done: Vec::new(), fixed: Vec::new() };
-    pieces.group(&members);
+    pieces.group(members);
     let Pieces { done, fixed: last } = pieces;
     let fixed = done.iter().map(|(fixed, _)| fixed.len()).sum::<usize>() + last.len();
     let values: usize = done.iter().map(|(_, varying)| varying.row_elements()).sum();
     let row_bytes = values.saturating_mul(VALUE_BYTES).saturating_add(fixed.max(FRAME_BYTES));
-    let mut out = Vec::with_capacity(row_bytes.saturating_mul(input.rows()));
-    out.push(b'[');
-    for row in 0..input.rows() {
+    out.reserve(row_bytes.saturating_mul(rows).saturating_add(BRACKETS));
+    for row in 0..rows {
         if 0 < row {
-            out.push(b',');
+            out.extend_from_slice(between);
         }
         for (fixed, varying) in &done {
             out.extend_from_slice(fixed);
             match varying {
-                Varying::Cells(cells) => write_cell(&mut out, cells, row),
-                Varying::Failures(findings) => write_failures(&mut out, findings, row),
+                Varying::Cells(cells) => write_cell(out, cells, row),
+                Varying::Failures(findings) => write_failures(out, findings, row),
+                Varying::Stored(array) => stored::write(out, array, row),
             }
         }
         out.extend_from_slice(&last);
     }
-    out.push(b']');
-    Ok(out)
 }
 
 fn write_cell(out: &mut Vec<u8>, cells: &Cells<'_>, row: usize) {
@@ -85,6 +100,7 @@ fn write_failures(out: &mut Vec<u8>, findings: &[Finding], row: usize) {
 enum Varying<'m> {
     Cells(&'m Cells<'m>),
     Failures(&'m [Finding]),
+    Stored(&'m ArrayRef),
 }
 
 impl Varying<'_> {
@@ -92,6 +108,8 @@ impl Varying<'_> {
         match self {
             Varying::Cells(cells) => cells.row_elements(),
             Varying::Failures(findings) => findings.len(),
+            // Of what size each list is, is not worth a look.
+            Varying::Stored(_) => 1,
         }
     }
 }
@@ -127,6 +145,9 @@ impl<'m> Pieces<'m> {
             Value::Elapsed(elapsed) => literal::list(out, elapsed, literal::json),
             Value::Failures(findings) => {
                 self.done.push((std::mem::take(out), Varying::Failures(findings)));
+            }
+            Value::Stored(stored) => {
+                self.done.push((std::mem::take(out), Varying::Stored(&stored.array)));
             }
             Value::Text(text) => literal::json(out, text),
             Value::Time(time) => literal::json(out, time),

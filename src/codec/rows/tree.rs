@@ -4,6 +4,7 @@ use super::error::AnswerError;
 use crate::codec::literal;
 use crate::pipeline::{Finding, ModelKey, Record};
 use crate::tensor::{Column, Data, NamedTensor, RowShape, Table};
+use arrow_array::ArrayRef;
 use std::borrow::Cow;
 
 /// A value under a name.
@@ -27,6 +28,16 @@ pub(in crate::codec) enum Value<'a> {
     Text(Cow<'a, str>),
     /// Milliseconds since the Unix epoch.
     Time(i64),
+    /// A column of a journal, of as many rows as there are.
+    Stored(Stored),
+}
+
+/// A column as it was written into a journal.
+#[derive(Debug)]
+pub(in crate::codec) struct Stored {
+    pub(in crate::codec) array: ArrayRef,
+    /// What its field tells of the shape of a row.
+    pub(in crate::codec) shape: Option<String>,
 }
 
 /// One column of a table, with as many rows as the answer.

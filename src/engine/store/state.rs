@@ -1,5 +1,6 @@
 //! The state file: which pipeline answers, which did before, and what does not load, in durable JSON.
 
+use super::assigned::{Assigned, Followed};
 use crate::disk;
 use crate::oci::Digest;
 use serde::{Deserialize, Serialize};
@@ -55,18 +56,31 @@ pub(super) struct Trying {
 }
 
 /// What the file says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
     version: u32,
     pub(super) current: Option<Kept>,
     pub(super) previous: Option<Kept>,
     pub(super) refused: Option<Refused>,
     pub(super) trying: Option<Trying>,
+    /// Where pipelines are asked for, if not at `PIPELINE_URL`.
+    #[serde(default)]
+    pub(super) followed: Option<Followed>,
+    #[serde(default)]
+    pub(super) assigned: Option<Assigned>,
 }
 
 impl Default for State {
     fn default() -> State {
-        State { version: VERSION, current: None, previous: None, refused: None, trying: None }
+        State {
+            version: VERSION,
+            current: None,
+            previous: None,
+            refused: None,
+            trying: None,
+            followed: None,
+            assigned: None,
+        }
     }
 }
 

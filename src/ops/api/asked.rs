@@ -2,7 +2,7 @@
 
 use super::uploads::PAGE_PATH;
 use super::{Parameters, Problem};
-use crate::http::percent;
+use crate::http::query;
 use crate::http::server::Request;
 use crate::ops::access::{By, Caller, Role, hashed};
 use crate::ops::center::Center;
@@ -83,10 +83,9 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
         found.map_or("", |(_, value)| value)
     }
 
-    /// The value of that name in the query, decoded; `None` where it is missing or broken.
+    /// The first value of that name in the query, decoded; `None` where it is missing or broken.
     pub(in crate::ops) fn query(&self, name: &str) -> Option<String> {
-        let fields = fields(self.request.query()?.as_bytes())?;
-        fields.into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
+        query::value(self.request.query(), name)
     }
 
     /// The value of that name in the query as a number.
@@ -217,7 +216,7 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
     }
 
     /// The whole body, of so many bytes at most, whether or not it says how long it is.
-    fn body(&mut self, bytes_max: u64, what: &str) -> Result<Vec<u8>, Problem> {
+    pub(super) fn body(&mut self, bytes_max: u64, what: &str) -> Result<Vec<u8>, Problem> {
         let too_large = || {
             let sentence = format!("{what} may have {bytes_max} bytes: send less at once");
             Problem::new(413, "too_large", sentence)
@@ -300,15 +299,7 @@ pub(super) fn is_csrf(shown: &str, csrf: Option<&Secret>) -> bool {
     csrf.is_some_and(|csrf| hashed(shown) == hashed(csrf.reveal()))
 }
 
-/// The fields of a form's body or of a query; `None` when an escape is broken or no UTF-8.
+/// The fields of a form's body; `None` when an escape is broken or no UTF-8.
 fn fields(text: &[u8]) -> Option<Fields> {
-    let text = std::str::from_utf8(text).ok()?;
-    let decoded = |text: &str| String::from_utf8(percent::form_decoded(text)?).ok();
-    let pairs = text.split('&').filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Some((decoded(name)?, decoded(value)?))
-        })
-        .collect()
+    query::pairs(std::str::from_utf8(text).ok()?).collect()
 }

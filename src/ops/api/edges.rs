@@ -7,6 +7,7 @@ use crate::http::server::Response;
 use crate::ops::access::{Role, fresh_secret, fresh_uuid, hashed};
 use crate::ops::center::Center;
 use crate::ops::edges::{JOIN_TOKEN_LIFE_MS, State, Tags, bundle, checked_name};
+use crate::ops::fleet::{FleetView, gone_after_ms};
 use crate::ops::publishes::Needs;
 use crate::ops::store::{Edge, EdgesAsked, NewEdge, Publish, StoreError, Tx};
 use crate::registry::Secret;
@@ -68,12 +69,17 @@ pub(super) struct EdgeView<'a> {
     created_on_version: &'static str,
     workspace_id: i64,
     state: &'static str,
+    state_reason: &'static str,
     last_seen: Option<Moment>,
+    joined_at: Option<Moment>,
+    #[serde(flatten)]
+    fleet: FleetView,
 }
 
 impl<'a> EdgeView<'a> {
     /// The view of an edge at that time.
-    pub(super) fn of(edge: &'a Edge, now_ms: i64) -> EdgeView<'a> {
+    pub(super) fn of(center: &Center, edge: &'a Edge, now_ms: i64) -> EdgeView<'a> {
+        let state = State::of(edge, now_ms, gone_after_ms(&center.settings));
         EdgeView {
             id: &edge.id,
             name: &edge.name,
@@ -86,8 +92,11 @@ impl<'a> EdgeView<'a> {
             created_at: Moment { ms: edge.created_ms },
             created_on_version: env!("CARGO_PKG_VERSION"),
             workspace_id: edge.workspace_id,
-            state: State::of(edge, now_ms).name(),
+            state: state.name(),
+            state_reason: state.reason(),
             last_seen: edge.seen_ms.map(|ms| Moment { ms }),
+            joined_at: edge.faring.as_ref().map(|it| Moment { ms: it.joined_ms }),
+            fleet: FleetView::of(edge.faring.as_ref(), now_ms),
         }
     }
 }
@@ -260,7 +269,7 @@ fn list_by_publish(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Res
         };
         Ok::<_, Problem>(tx.edges(&of_this)?)
     })?;
-    let edges = edges.iter().map(|edge| EdgeView::of(edge, asked.now_ms)).collect();
+    let edges = edges.iter().map(|edge| EdgeView::of(center, edge, asked.now_ms)).collect();
     Ok(answer(200, &ListView { edges, next_after: None }))
 }
 
@@ -315,8 +324,10 @@ fn list(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Prob
     let has_more = edges.len() > count;
     edges.truncate(count);
     let next_after = edges.last().filter(|_| has_more).map(|last| last.name.as_str());
-    let is_wanted =
-        |edge: &&Edge| wanted.is_none_or(|state| State::of(edge, asked.now_ms) == state);
-    let views = edges.iter().filter(is_wanted).map(|edge| EdgeView::of(edge, asked.now_ms));
+    let gone_after_ms = gone_after_ms(&center.settings);
+    let is_wanted = |edge: &&Edge| {
+        wanted.is_none_or(|state| State::of(edge, asked.now_ms, gone_after_ms) == state)
+    };
+    let views = edges.iter().filter(is_wanted).map(|edge| EdgeView::of(center, edge, asked.now_ms));
     Ok(answer(200, &ListView { edges: views.collect(), next_after }))
 }

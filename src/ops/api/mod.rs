@@ -9,6 +9,7 @@ pub(in crate::ops) mod audit;
 mod auth;
 pub(in crate::ops) mod edges;
 pub(in crate::ops) mod handouts;
+mod link;
 pub(in crate::ops) mod models;
 mod moment;
 mod multipart;
@@ -72,6 +73,7 @@ const TABLES: &[&[Route]] = &[
     publishes::ROUTES,
     edges::ROUTES,
     handouts::ROUTES,
+    link::ROUTES,
 ];
 
 /// The routes of the API and of the dashboard's pages.

@@ -302,7 +302,7 @@ fn status(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
             let bundle = edges::bundle(
                 &center.address,
                 &edge.name,
-                edges::KEPT_TOKEN,
+                crate::fleet::KEPT_TOKEN,
                 place,
                 publish.workspace_id,
             )?;
@@ -388,6 +388,6 @@ fn list(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Prob
             Ok(PublishView { replaces, ..view })
         })
         .collect();
-    let edges = edges.iter().map(|edge| EdgeView::of(edge, asked.now_ms)).collect();
+    let edges = edges.iter().map(|edge| EdgeView::of(center, edge, asked.now_ms)).collect();
     Ok(answer(200, &ListView { publishes: views?, edges, next_before }))
 }

@@ -6,7 +6,6 @@ use super::moment::moment;
 use super::multipart::{Multipart, MultipartError, PartHead};
 use super::{Asked, Need, Problem, Route, answer};
 use crate::exit;
-use crate::http::percent::form_decoded;
 use crate::http::server::{BodyError, Response};
 use crate::ops::access::{Role, fresh_uuid};
 use crate::ops::center::Center;
@@ -161,20 +160,14 @@ pub(in crate::ops) fn take_parts(
 }
 
 fn upload_stream(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
-    let query = asked.request.query().unwrap_or_default().to_owned();
-    let value = |wanted: &str| {
-        let pair = query.split('&').filter_map(|pair| pair.split_once('='));
-        let (_, value) = pair.into_iter().find(|(name, _)| *name == wanted)?;
-        String::from_utf8(form_decoded(value)?).ok()
-    };
     let missing = |key: &str| {
         let sentence = format!("`{key}` is missing: the query needs `name` and `workspace_id`");
         Problem::bad("query", sentence)
     };
-    let name = value("name").ok_or_else(|| missing("name"))?;
-    let workspace = number(&value("workspace_id").ok_or_else(|| missing("workspace_id"))?)?;
-    let (file_name, visibility) = (value("filename"), value("visibility"));
-    Wanted::framework(value("framework").as_deref())?;
+    let name = asked.query("name").ok_or_else(|| missing("name"))?;
+    let workspace = number(&asked.query("workspace_id").ok_or_else(|| missing("workspace_id"))?)?;
+    let (file_name, visibility) = (asked.query("filename"), asked.query("visibility"));
+    Wanted::framework(asked.query("framework").as_deref())?;
     let wanted = Wanted::checked(workspace, &name, file_name.as_deref(), visibility.as_deref())?;
     center.store.read(|tx| asked.may(tx, workspace, Role::Publisher))?;
     let told = asked.request.content_length();

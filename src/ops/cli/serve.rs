@@ -4,6 +4,7 @@ use super::password::password_of;
 use super::registry::{LoginArguments, external};
 use super::signing::SigningArguments;
 use crate::exit::Failure;
+use crate::ops::fleet::REPORT_SECONDS_DEFAULT;
 use crate::ops::settings::{Admin, LISTEN_DEFAULT, Settings};
 use crate::registry::Secret;
 use clap::Args;
@@ -40,6 +41,14 @@ pub(super) struct ServeArguments {
     engine_url: Option<String>,
     #[command(flatten)]
     signing: SigningArguments,
+    /// How often edges report, seconds: one that stays silent for five times as long counts as gone.
+    #[arg(
+        long,
+        env = "POTOROO_OPS_REPORT_SECONDS",
+        default_value_t = REPORT_SECONDS_DEFAULT,
+        value_parser = clap::value_parser!(u64).range(1..=3600)
+    )]
+    report_seconds: u64,
     /// Make this first administrator where there is no user yet, instead of printing a link.
     #[arg(
         long,
@@ -64,7 +73,7 @@ impl ServeArguments {
         let registry = self.registry.as_deref().filter(|registry| !registry.is_empty());
         let registry = registry.map(|registry| external(registry, &self.login)).transpose()?;
         let signing = self.signing.signing()?;
-        let ServeArguments { data, listen, url, engine_url, .. } = self;
+        let ServeArguments { data, listen, url, engine_url, report_seconds, .. } = self;
         let tls = self.tls_cert.zip(self.tls_key);
         let plain_http = self.listen_plain_http;
         let admin = self.admin_email.zip(self.admin_password_file);
@@ -73,6 +82,17 @@ impl ServeArguments {
             Ok(Admin { email, password })
         });
         let admin = admin.transpose()?;
-        Ok(Settings { data, listen, url, tls, plain_http, registry, engine_url, signing, admin })
+        Ok(Settings {
+            data,
+            listen,
+            url,
+            tls,
+            plain_http,
+            registry,
+            engine_url,
+            signing,
+            report_seconds,
+            admin,
+        })
     }
 }

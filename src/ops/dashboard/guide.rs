@@ -13,6 +13,7 @@ use crate::ops::api::uploads::take_bytes;
 use crate::ops::api::{Asked, Problem, Route};
 use crate::ops::center::Center;
 use crate::ops::edges::State;
+use crate::ops::fleet::gone_after_ms;
 use crate::ops::models::Wanted;
 use crate::ops::store::{Edge, EdgesAsked, Publish, PublishStatus, Tx};
 use maud::{Markup, html};
@@ -75,7 +76,7 @@ fn shown(
         ol.guide {
             li.card.done[way.is_published()] { (first(center, asked, workspace, &way)) }
             li.card.done[way.edge.is_some()] { (second(asked, &way)) }
-            li.card.done[way.edge.as_ref().is_some_and(|edge| edge.joined_ms.is_some())] { (third(asked, &way)) }
+            li.card.done[way.edge.as_ref().is_some_and(|edge| edge.joined_ms.is_some())] { (third(center, asked, &way)) }
             li.card { (fourth()) }
         }
     };
@@ -120,14 +121,14 @@ fn second(asked: &Asked<'_, '_, '_>, way: &Way) -> Markup {
     }
 }
 
-fn third(asked: &Asked<'_, '_, '_>, way: &Way) -> Markup {
+fn third(center: &Center, asked: &Asked<'_, '_, '_>, way: &Way) -> Markup {
     html! {
         h2 { "Run the engine" }
         p { "The page that shows the bundle has the commands for Docker, Docker Compose, Helm, systemd, and for a shell without any of them. Paste one on the device; here, if you like: the engine runs on this machine as well." }
         @match &way.edge {
             None => p.hint { "As soon as there is an edge." },
             Some(edge) => p {
-                "The edge is " (edge_state(State::of(edge, asked.now_ms))) ". "
+                "The edge is " (edge_state(State::of(edge, asked.now_ms, gone_after_ms(&center.settings)))) ". "
                 @if edge.joined_ms.is_none() { "If its bundle is lost, " a href={ "/edges/" (edge.name) } { "its page" } " makes a new one." }
             },
         }

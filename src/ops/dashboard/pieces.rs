@@ -69,12 +69,12 @@ pub(super) fn model_state(status: ModelStatus) -> Markup {
 /// The word about an edge.
 pub(super) fn edge_state(state: State) -> Markup {
     let class = match state {
-        State::Waiting => "state idle",
+        State::Waiting | State::Stopped => "state idle",
         State::Joined => "state good",
-        State::Expired => "state warn",
-        State::Lost => "state wrong",
+        State::Expired | State::Copied => "state warn",
+        State::Vanished | State::Lost => "state wrong",
     };
-    html! { span class=(class) { (state.name()) } }
+    html! { span class=(class) title=(state.reason()) { (state.name()) } }
 }
 
 /// A text in one line with a button that copies it; `id` is the only one on its page.

@@ -6,9 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::fault::Fault;
 use super::holdings::{Stock, kind};
-use super::query;
-use crate::http::percent;
 use crate::http::server::{Request, Response};
+use crate::http::{percent, query};
 use crate::logging::AT_SERVE;
 use crate::oci::{Digest, Repository, media_type};
 

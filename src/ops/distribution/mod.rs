@@ -23,7 +23,6 @@ mod pull;
 mod range;
 
 mod fault;
-mod query;
 
 pub use access::{Admission, Realm, TokenKey, Verdict};
 pub use repositories::Repositories;

@@ -9,9 +9,6 @@ use crate::registry::Secret;
 /// How long a join token holds, as the contract says: 24 hours.
 pub(in crate::ops) const JOIN_TOKEN_LIFE_MS: i64 = 24 * 3600 * 1000;
 
-/// What stands for the token where a device keeps the identity that it has.
-pub(in crate::ops) const KEPT_TOKEN: &str = "omitted_for_replace";
-
 /// The bundle of this edge, base64.
 ///
 /// # Errors

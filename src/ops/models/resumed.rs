@@ -85,9 +85,10 @@ pub(in crate::ops) fn append(
     range: ContentRange,
     body: &mut dyn Read,
 ) -> Result<u64, ResumedError> {
-    let Held::Open(mut file, upload) = held(center, id)? else {
+    let Held::Open(mut alone, upload) = held(center, id)? else {
         return Err(UploadError::Finished.into());
     };
+    let file = &mut alone.0;
     let ContentRange { first, length, total } = range;
     if let (Some(expected), Some(found)) = (upload.size_bytes, total)
         && expected != found
@@ -110,7 +111,7 @@ pub(in crate::ops) fn append(
     // What lies behind the recorded bytes came with a request that was never answered.
     let ready = file.set_len(received).and_then(|()| file.seek(SeekFrom::Start(received)));
     ready.map_err(UploadError::write)?;
-    let (count, broken) = taken(&mut file, body, length);
+    let (count, broken) = taken(file, body, length);
     if let Some(error @ (UploadError::Full(_) | UploadError::Disk(_))) = broken {
         let _ = file.set_len(received); // gives the room back; the record holds in any case
         return Err(error.into());
@@ -161,8 +162,8 @@ pub(in crate::ops) fn finish<T, E: From<ResumedError> + From<UploadError>>(
     again: impl FnOnce(i64) -> Result<T, E>,
     record: impl FnOnce(&Upload, Digest, u64) -> Result<T, E>,
 ) -> Result<T, E> {
-    let (mut file, upload) = match held(center, id)? {
-        Held::Open(file, upload) => (file, upload),
+    let (mut alone, upload) = match held(center, id)? {
+        Held::Open(alone, upload) => (alone, upload),
         Held::Finished(version) => return again(version),
     };
     let (received, expected) = (upload.received_bytes, upload.size_bytes);
@@ -177,7 +178,7 @@ pub(in crate::ops) fn finish<T, E: From<ResumedError> + From<UploadError>>(
     let now_ms = center.now_ms();
     let freeze = |tx: &Tx<'_>| tx.set_received(id, Some(received), received, now_ms);
     center.store.write(freeze).map_err(ResumedError::Store)?;
-    let found = digest_of(&mut file, received).map_err(UploadError::write)?;
+    let found = digest_of(&mut alone.0, received).map_err(UploadError::write)?;
     if let Some(expected) = sha.filter(|sha| *sha != found.hex()) {
         let (expected, found) = (expected.to_owned(), found.hex());
         forget(center, &upload)?;
@@ -243,9 +244,19 @@ pub(super) fn sweep_strays(center: &Center) {
 /// An upload that nobody else writes to meanwhile.
 enum Held {
     /// Its file, and the record as it is now.
-    Open(File, Upload),
+    Open(Alone, Upload),
     /// The number of the model version that it became.
     Finished(i64),
+}
+
+/// The file of an upload, locked. The lock is given back by name: a model's trial that is being started
+/// has all our files open for a moment, and a lock that only ends with the file would outlive us there.
+struct Alone(File);
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        let _ = self.0.unlock(); // closing it follows in any case
+    }
 }
 
 fn held(center: &Center, id: &str) -> Result<Held, ResumedError> {
@@ -261,10 +272,11 @@ fn held(center: &Center, id: &str) -> Result<Held, ResumedError> {
         Err(TryLockError::WouldBlock) => return Err(UploadError::Busy.into()),
         Err(TryLockError::Error(error)) => return Err(UploadError::write(error).into()),
     }
+    let alone = Alone(file);
     let upload = look()?.ok_or_else(gone)?;
     match upload.model_version {
         Some(version) => Ok(Held::Finished(version)),
-        None => Ok(Held::Open(file, upload)),
+        None => Ok(Held::Open(alone, upload)),
     }
 }
 

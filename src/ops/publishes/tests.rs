@@ -40,6 +40,7 @@ fn settings(directory: &TempDir, registry: Option<&str>) -> Settings {
         plain_http: false,
         registry,
         engine_url: None,
+        report_seconds: 60,
         signing: None,
         admin: None,
     }

@@ -1,6 +1,6 @@
 //! Edges as records, with the tokens they join by and the credentials they pull with.
 
-use super::{StoreError, Tx};
+use super::{Faring, StoreError, Tx};
 use rusqlite::{OptionalExtension, Row, params};
 
 /// A named place where a publish runs.
@@ -32,6 +32,8 @@ pub(in crate::ops) struct Edge {
     pub joined_ms: Option<i64>,
     /// Until when its newest join token holds.
     pub token_expires_ms: Option<i64>,
+    /// What is known of it since it has joined.
+    pub faring: Option<Faring>,
 }
 
 /// An edge that is added.
@@ -85,8 +87,11 @@ pub(in crate::ops) struct PullGrant {
 }
 
 const COLUMNS: &str = "e.id, e.name, e.tags, e.cpus, e.memory, e.publish_id, e.came_from,
-    p.pipeline_version_id, l.workspace_id, e.created_ms, e.seen_ms, t.used_ms, t.expires_ms
-    FROM edges e JOIN publishes p ON p.id = e.publish_id
+    p.pipeline_version_id, l.workspace_id, e.created_ms, e.seen_ms, t.used_ms, t.expires_ms,
+    s.joined_ms, s.seen_ms, s.copied_ms, coalesce(i.has_left, 0), r.clock_ms, r.report
+    FROM edges e LEFT JOIN edge_sessions s ON s.edge_id = e.id
+    LEFT JOIN edge_instances i ON i.session_id = s.id AND i.instance = s.instance
+    LEFT JOIN edge_reports r ON r.edge_id = e.id JOIN publishes p ON p.id = e.publish_id
     JOIN pipeline_versions v ON v.id = p.pipeline_version_id JOIN pipelines l ON l.id = v.pipeline_id
     LEFT JOIN join_tokens t ON t.hash = (SELECT hash FROM join_tokens
         WHERE edge_id = e.id AND revoked_ms IS NULL ORDER BY created_ms DESC LIMIT 1)";
@@ -235,5 +240,19 @@ fn edge_of(row: &Row<'_>) -> Result<Edge, StoreError> {
         seen_ms: row.get(10)?,
         joined_ms: row.get(11)?,
         token_expires_ms: row.get(12)?,
+        faring: faring_of(row)?,
     })
+}
+
+/// What is known of an edge since it has joined: the columns after its own.
+fn faring_of(row: &Row<'_>) -> Result<Option<Faring>, StoreError> {
+    let Some(joined_ms) = row.get(13)? else { return Ok(None) };
+    Ok(Some(Faring {
+        joined_ms,
+        seen_ms: row.get(14)?,
+        copied_ms: row.get(15)?,
+        has_left: row.get(16)?,
+        clock_ms: row.get(17)?,
+        report: row.get(18)?,
+    }))
 }

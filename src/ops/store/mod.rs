@@ -7,6 +7,7 @@
 mod access;
 mod audit;
 mod edges;
+mod fleet;
 mod glances;
 mod models;
 mod pipelines;
@@ -19,6 +20,7 @@ mod uploads;
 pub(in crate::ops) use access::{User, Workspace};
 pub(in crate::ops) use audit::{Change, Wanted};
 pub(in crate::ops) use edges::{Edge, EdgesAsked, NewEdge};
+pub(in crate::ops) use fleet::{Faring, InstanceRecord, SessionRecord};
 pub(in crate::ops) use glances::{Deployable, ModelGlance, PipelineGlance, VersionGlance};
 pub(in crate::ops) use models::{Model, ModelConfig, ModelStatus, ModelVersion, NewModelVersion};
 pub(in crate::ops) use pipelines::{NewPipelineVersion, Pipeline, PipelineVersion};

@@ -29,8 +29,8 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::fault::Fault;
-use super::query;
 use crate::clock::{DeviceClock, rfc3339};
+use crate::http::query;
 use crate::http::server::{Request, Response};
 use crate::logging::AT_SERVE;
 use crate::oci::Repository;

@@ -1,0 +1,24 @@
+//! A journal's frames: inferences gathered into Arrow batches between checksums, and read back.
+//!
+//! ```text
+//! Entry ─Gathered─▶ Arrow stream (zstd) ─frame─▶ bytes ─frames─▶ Frame ─Rows─▶ JSON or Arrow file
+//! ```
+//! The engine writes them, the ops center keeps them as they came, and both read them here.
+
+mod column;
+mod frame;
+mod gathered;
+mod header;
+mod log;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+pub use frame::{
+    CHECKSUM_BYTES, FRAME_BYTES_MAX, Frame, FrameError, Frames, HEADER_BYTES_MAX, MAGIC,
+    PAYLOAD_BYTES_MAX, PREFIX_BYTES, encode, first, frame_bytes, frames,
+};
+pub use gathered::{Entry, GatherError, Gathered, Origin, Stamp};
+pub use header::{Batch, Header, Loss, LossReason, SEQUENCE_MAX};
+pub use log::{ArrowLog, JsonLog, Shown};
+pub use rows::Rows;

@@ -1,0 +1,190 @@
+//! Inferences on their way from the requests to the disk: bounded, and without a wait.
+
+use super::lock;
+use crate::codec::Decoded;
+use crate::codec::journal::Origin;
+use crate::pipeline::Record;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Bytes of inferences in memory: some seconds of a busy sensor's images, and little of a small
+/// board's memory.
+const QUEUE_BYTES_MAX: usize = 16 << 20;
+
+/// Inferences in memory, however small: what ten thousand a second bring in some seconds.
+const QUEUE_RECORDS_MAX: usize = 1 << 16;
+
+/// What wakes the writer before its time: a wake costs the request a system call, so that not
+/// each does it.
+const WAKE_BYTES: usize = 1 << 20;
+const WAKE_RECORDS: usize = 4096;
+
+/// An inference that was answered, with what it was made of.
+#[derive(Debug)]
+pub(in crate::engine) struct Inference {
+    /// The pipeline that answered.
+    pub(in crate::engine) origin: Arc<Origin>,
+    pub(in crate::engine) record: Record<'static>,
+    pub(in crate::engine) input: Decoded,
+    /// Names of the columns that were left out.
+    pub(in crate::engine) dropped: Vec<String>,
+    /// Milliseconds since the boot.
+    pub(in crate::engine) mono_ms: u64,
+    /// Bytes that it takes in memory.
+    pub(in crate::engine) bytes: usize,
+}
+
+/// What the writer takes at once.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub(super) inferences: VecDeque<Inference>,
+    /// Inferences that found no room, and came after these.
+    pub(super) lost: u64,
+    /// Whether all shall be on the disk now.
+    pub(super) sync: bool,
+    /// Whether nothing comes after this.
+    pub(super) closed: bool,
+    /// The number of this taking, for those who wait for it.
+    turn: u64,
+}
+
+/// The queue.
+pub(super) struct Queue {
+    inner: Mutex<Inner>,
+    /// Wakes the writer.
+    filled: Condvar,
+    /// Wakes those who wait for the disk.
+    synced: Condvar,
+    sync_every: Duration,
+}
+
+#[derive(Default)]
+struct Inner {
+    inferences: VecDeque<Inference>,
+    bytes: usize,
+    lost: u64,
+    /// How often the writer has taken; the next taking has this number.
+    turn: u64,
+    /// All before this turn is on the disk.
+    done: u64,
+    wants_sync: bool,
+    closed: bool,
+    /// The writer has gone.
+    ended: bool,
+    /// Since when the oldest that is not on the disk waits.
+    since: Option<Instant>,
+}
+
+impl Queue {
+    pub(super) fn new(sync_every: Duration) -> Queue {
+        let (filled, synced) = (Condvar::new(), Condvar::new());
+        Queue { inner: Mutex::default(), filled, synced, sync_every }
+    }
+
+    /// Takes one more, or counts it as lost and tells so.
+    pub(super) fn push(&self, inference: Inference) -> bool {
+        let mut inner = lock(&self.inner);
+        let bytes = inner.bytes.saturating_add(inference.bytes);
+        if QUEUE_BYTES_MAX < bytes || inner.inferences.len() == QUEUE_RECORDS_MAX || inner.closed {
+            inner.lost += 1;
+            return false;
+        }
+        let woke = |bytes: usize, records: usize| WAKE_BYTES <= bytes || WAKE_RECORDS <= records;
+        let was = woke(inner.bytes, inner.inferences.len());
+        inner.bytes = bytes;
+        inner.inferences.push_back(inference);
+        let wakes = !was && woke(bytes, inner.inferences.len());
+        let begins = inner.since.is_none();
+        if begins {
+            inner.since = Some(Instant::now());
+        }
+        drop(inner);
+        // The first after a silence starts the writer's clock.
+        if wakes || begins {
+            self.filled.notify_one();
+        }
+        true
+    }
+
+    /// Waits until there is something to do, and takes it.
+    pub(super) fn take(&self) -> Taken {
+        let mut inner = lock(&self.inner);
+        loop {
+            let full = WAKE_BYTES <= inner.bytes || WAKE_RECORDS <= inner.inferences.len();
+            let left = inner.since.map(|since| self.sync_every.saturating_sub(since.elapsed()));
+            let is_due = left.is_some_and(|left| left.is_zero());
+            if full || is_due || inner.wants_sync || inner.closed {
+                let sync = is_due || inner.wants_sync || inner.closed;
+                let turn = inner.turn;
+                inner.turn += 1;
+                inner.bytes = 0;
+                inner.wants_sync = false;
+                if sync {
+                    inner.since = None;
+                }
+                let (inferences, lost) =
+                    (std::mem::take(&mut inner.inferences), std::mem::take(&mut inner.lost));
+                return Taken { inferences, lost, sync, closed: inner.closed, turn };
+            }
+            inner = match left {
+                Some(left) => {
+                    let waited = self.filled.wait_timeout(inner, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.filled.wait(inner).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    /// What was taken is on the disk, or counted as lost.
+    pub(super) fn done(&self, taken: &Taken) {
+        if taken.sync {
+            lock(&self.inner).done = taken.turn + 1;
+            self.synced.notify_all();
+        }
+    }
+
+    /// The writer ends, for good or because it broke.
+    pub(super) fn ended(&self) {
+        let mut inner = lock(&self.inner);
+        inner.closed = true;
+        inner.ended = true;
+        drop(inner);
+        self.synced.notify_all();
+    }
+
+    /// Waits until all that is here is on the disk; `false` when that takes too long.
+    pub(super) fn flush(&self, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
+        let mut inner = lock(&self.inner);
+        let is_all_done = inner.done == inner.turn && inner.since.is_none() && inner.lost == 0;
+        if is_all_done && inner.inferences.is_empty() {
+            return true;
+        }
+        let wanted = inner.turn + 1;
+        inner.wants_sync = true;
+        self.filled.notify_one();
+        while inner.done < wanted && !inner.ended {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.synced.wait_timeout(inner, left);
+            inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    /// Inferences and bytes in memory.
+    pub(super) fn load(&self) -> (u64, u64) {
+        let inner = lock(&self.inner);
+        (inner.inferences.len() as u64, inner.bytes as u64)
+    }
+
+    /// Takes nothing more; the writer writes what is left and ends.
+    pub(super) fn close(&self) {
+        lock(&self.inner).closed = true;
+        self.filled.notify_one();
+    }
+}

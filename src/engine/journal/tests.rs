@@ -1,0 +1,1 @@
+//! A journal with real files: written, read, cut and full.

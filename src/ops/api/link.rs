@@ -1,0 +1,85 @@
+//! The edge service below `/edge/v1/`: what engines ask, each request signed by the edge's key.
+
+use super::{Asked, Need, Problem, Route, answer};
+use crate::fleet::{
+    Code, Contact, JOIN_PATH, MESSAGE_BYTES_MAX, REPORT_PATH, Report, ReportAnswer, Signature,
+};
+use crate::http::server::Response;
+use crate::logging::AT_SERVE;
+use crate::ops::center::Center;
+use crate::ops::fleet::{self, Accepted, Heard, LinkError, accept};
+
+pub(super) const ROUTES: &[Route] = &[
+    Route { method: "POST", path: JOIN_PATH, need: Need::Nobody, answer: join },
+    Route { method: "POST", path: REPORT_PATH, need: Need::Nobody, answer: report },
+];
+
+/// How long an edge waits that is to say something again, seconds.
+const AGAIN_SECONDS: u64 = 1;
+
+fn join(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
+    let body = asked.body(MESSAGE_BYTES_MAX, "a request to join")?;
+    let joined = contact(asked)
+        .and_then(|(contact, signature)| fleet::join(center, &contact, &signature, &body));
+    Ok(match joined {
+        Ok(joined) => answer(200, &joined),
+        Err(error) => refused(center, JOIN_PATH, &error),
+    })
+}
+
+fn report(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
+    let body = asked.body(MESSAGE_BYTES_MAX, "a report")?;
+    let answered = contact(asked).and_then(|(contact, signature)| {
+        let report: Report = serde_json::from_slice(&body)
+            .map_err(|error| LinkError::Malformed(error.to_string()))?;
+        let heard = Heard {
+            contact: &contact,
+            signature: &signature,
+            path: REPORT_PATH,
+            body: &body,
+            report: Some(&report),
+        };
+        let Accepted { facts, .. } = accept(center, &heard)?;
+        Ok(ReportAnswer { facts, wanted: None, interval_s: center.settings.report_seconds })
+    });
+    Ok(match answered {
+        Ok(told) => answer(200, &told),
+        Err(error) => refused(center, REPORT_PATH, &error),
+    })
+}
+
+/// Who speaks, by the headers of the request; nothing of it is verified yet.
+pub(super) fn contact(asked: &Asked<'_, '_, '_>) -> Result<(Contact, Signature), LinkError> {
+    Contact::read(|name| asked.request.header(name))
+        .map_err(|error| LinkError::Malformed(crate::exit::chain(&error)))
+}
+
+/// The answer to an edge that is not answered as it asked.
+pub(super) fn refused(center: &Center, path: &str, error: &LinkError) -> Response {
+    let (code, cause) = (error.code(), crate::exit::chain(error));
+    match code {
+        Code::Unavailable => {
+            log::error!(target: AT_SERVE, "path={path} code={} msg={cause:?}", code.name());
+        }
+        Code::TokenUnknown
+        | Code::TokenUsed
+        | Code::TokenExpired
+        | Code::TokenRevoked
+        | Code::SessionUnknown
+        | Code::SessionExpired
+        | Code::SessionCopied
+        | Code::EdgeRemoved
+        | Code::Signature
+        | Code::SayAgain
+        | Code::ReportFirst
+        | Code::Malformed
+        | Code::Busy => {
+            log::debug!(target: AT_SERVE, "path={path} code={} msg={cause:?}", code.name());
+        }
+    }
+    let response = answer(code.status(), &error.refusal(center.now_ms()));
+    match code.is_final() {
+        true => response,
+        false => response.with_header("Retry-After", AGAIN_SECONDS.to_string()),
+    }
+}

@@ -1,0 +1,59 @@
+//! Edges as they speak: joining, sessions that renew themselves, reports, and copies told apart.
+
+mod accept;
+mod faring;
+mod join;
+mod turn;
+mod verify;
+
+pub(in crate::ops) use accept::{Accepted, Heard, accept};
+pub(in crate::ops) use faring::{FleetView, gone_after_ms};
+pub(in crate::ops) use join::join;
+
+use crate::fleet::{Code, Refusal};
+use crate::ops::access::NoRandomness;
+use crate::ops::store::StoreError;
+
+/// How often an edge reports where nothing else is said, seconds: what a person who looks at a
+/// dashboard takes for now, and 2 MB a day of a metered link.
+pub(in crate::ops) const REPORT_SECONDS_DEFAULT: u64 = 60;
+
+/// Why an edge is not answered as it asked.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::ops) enum LinkError {
+    /// The edge has to do something about it.
+    #[error("{}", .0.sentence())]
+    Refused(Code),
+    /// What it sent cannot be read.
+    #[error("the request cannot be read: {0}")]
+    Malformed(String),
+    /// The records cannot be read or changed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There are no random numbers.
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
+}
+
+impl LinkError {
+    /// The code of the answer.
+    pub(in crate::ops) fn code(&self) -> Code {
+        match self {
+            LinkError::Refused(code) => *code,
+            LinkError::Malformed(_) => Code::Malformed,
+            LinkError::Store(_) | LinkError::Randomness(_) => Code::Unavailable,
+        }
+    }
+
+    /// The answer.
+    pub(in crate::ops) fn refusal(&self, now_ms: i64) -> Refusal {
+        let mut refusal = Refusal::new(self.code(), u64::try_from(now_ms).unwrap_or_default());
+        if let LinkError::Malformed(why) = self {
+            refusal.msg = format!("{}: {why}", Code::Malformed.sentence());
+        }
+        refusal
+    }
+}
+
+#[cfg(test)]
+mod tests;
