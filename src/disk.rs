@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 mod hold;
@@ -106,12 +107,24 @@ impl DurableFile {
     /// # Errors
     /// When the directory is missing, is not writable, or the disk is full.
     pub fn create(directory: &Path) -> Result<Self, Error> {
+        Self::create_with_mode(directory, 0o666)
+    }
+
+    /// The same, and nobody but its owner may ever read it.
+    ///
+    /// # Errors
+    /// Those of [`create`](Self::create).
+    pub fn create_private(directory: &Path) -> Result<Self, Error> {
+        Self::create_with_mode(directory, 0o600)
+    }
+
+    fn create_with_mode(directory: &Path, mode: u32) -> Result<Self, Error> {
         let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
         for _ in 0..NAMES_MAX {
             // Each `RandomState` has fresh random keys, so this is a random number without a crate.
             let name = format!(".{:016x}{UNFINISHED}", RandomState::new().build_hasher().finish());
             let path = directory.join(name);
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
+            match OpenOptions::new().write(true).create_new(true).mode(mode).open(&path) {
                 Ok(file) if hold::hold_new(&file, &path) => {
                     return Ok(Self { file, path, is_persisted: false });
                 }

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod environment;
+mod link;
 mod network;
 mod partial;
 mod settings;
@@ -19,6 +20,7 @@ mod trust;
 pub use super::proof::Proving;
 pub use super::slot::Fitting;
 use environment::{Environment, malformed};
+pub use link::LinkConfig;
 pub(super) use partial::Partial;
 pub use settings::{SETTINGS, Setting};
 pub use trust::{Policy, Trust};
@@ -77,6 +79,8 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// What the ops center gave this edge.
     pub bundle: Option<Bundle>,
+    /// The ops center that this edge reports to; none where the bundle names none.
+    pub link: Option<LinkConfig>,
     /// The edge's name in answers: that of its bundle, else the host's as the container tells it.
     pub partition: String,
 }
@@ -123,6 +127,7 @@ impl Config {
         let proving = environment.proving();
         let fitting = environment.fitting();
         let persist = environment.persist();
+        let link = environment.link(bundle.as_ref(), &plain_http, &tls_only);
         let _checked = debug_wanted(&environment.variables).map_err(|problem| {
             environment.problems.push(problem);
         });
@@ -151,6 +156,7 @@ impl Config {
                 network,
                 warnings: environment.warnings,
                 bundle,
+                link,
                 partition,
             }),
             (_, _, problems) => Err(ConfigError(problems)),

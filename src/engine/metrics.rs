@@ -1,9 +1,11 @@
 //! What the engine counts about itself, in Prometheus' text form (exposition format 0.0.4).
 
 use super::gate::Load;
+use super::link::Status;
 use super::slot::Slot;
 use super::updates::Outcome;
 use super::verdicts::Verdicts;
+use crate::fleet::Counters;
 use crate::tensor::{Data, NamedTensor};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -156,8 +158,16 @@ impl Metrics {
         not_finite
     }
 
+    /// Inferences that were answered, and requests that were refused or failed.
+    pub(super) fn counters(&self) -> Counters {
+        let whole = &self.stages[Stage::Whole as usize];
+        let inferences = whole.counts.iter().map(|count| count.load(Relaxed)).sum();
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        Counters { inferences, failures: refused.values().sum() }
+    }
+
     /// All of it as text, with how full the gate is and what the slot holds.
-    pub(super) fn text(&self, slot: &Slot, load: Load) -> String {
+    pub(super) fn text(&self, slot: &Slot, load: Load, link: Option<&Status>) -> String {
         let mut page = Page(String::new());
         let pipeline = label("pipeline_name", &slot.definition.name);
         page.info(
@@ -196,6 +206,9 @@ impl Metrics {
             slot.proof.failures(),
         );
         self.verdicts.write(&mut page);
+        if let Some(link) = link {
+            link.write(&mut page);
+        }
         self.latencies(&mut page, &pipeline);
         page.gauge("potoroo_running", "Requests that compute.", load.running as u64);
         page.gauge(
@@ -280,7 +293,7 @@ impl Page {
         };
     }
 
-    fn info(&mut self, name: &str, help: &str, labels: &str) {
+    pub(super) fn info(&mut self, name: &str, help: &str, labels: &str) {
         self.head(name, "gauge", help);
         self.line(name, labels, 1);
     }
@@ -290,7 +303,7 @@ impl Page {
         self.line(name, "", value);
     }
 
-    fn counter(&mut self, name: &str, help: &str, labels: &str, value: u64) {
+    pub(super) fn counter(&mut self, name: &str, help: &str, labels: &str, value: u64) {
         self.head(name, "counter", help);
         self.line(name, labels, value);
     }

@@ -26,6 +26,7 @@ mod verification;
 mod voice;
 mod watch;
 
+mod link;
 mod live;
 mod proof;
 mod slot;
@@ -58,6 +59,7 @@ use crate::logging::{self, AT_START, Verbosity, announce, quoted};
 use crate::runtime::Pool;
 use config::Config;
 use keeper::Keeper;
+use link::Link;
 use orders::Orders;
 use std::sync::Arc;
 use store::Store;
@@ -76,12 +78,6 @@ pub fn run(variables: Variables) -> Result<(), Failure> {
     start_logging(&variables);
     announce(GREETING);
     let mut config = config_of(variables)?;
-    if config.bundle.is_some() {
-        log::warn!(
-            target: AT_START,
-            "msg=\"EDGE_BUNDLE is read, but this version does not report to the ops center yet\""
-        );
-    }
     // From now on SIGHUP asks for an update and ends nothing.
     let (bell, wishes) = updates::wishes().map_err(|error| Failure::new(Exit::Failed, error))?;
     let tls = config.tls.take();
@@ -94,9 +90,10 @@ pub fn run(variables: Variables) -> Result<(), Failure> {
         log::error!(target: AT_START, "{}", quoted("msg", &failure.report()));
     }
     let orders = Arc::new(Orders::new(bell, store.assigned().map(|it| it.report())));
+    let link = Link::start(&config, Arc::new(DeviceClock), orders.clone())?;
     let keeper = Arc::new(Keeper::new(config.clone(), store, pool.clone()));
     let (slot, updates) = start::start(&keeper, &orders, wishes)?;
-    serve::serve(&config, tls, slot, updates, pool, Arc::new(DeviceClock))
+    serve::serve(&config, tls, slot, updates, pool, Arc::new(DeviceClock), link)
 }
 
 fn start_logging(variables: &Variables) {

@@ -9,6 +9,7 @@ mod sample;
 pub(super) use form::FormError;
 
 use super::infer::{Form, Inferences};
+use super::link::{Phase, Status};
 use super::metrics::Stage;
 use super::proof::Proof;
 use super::refusal::Problem;
@@ -63,6 +64,8 @@ struct View<'a> {
     /// What the form holds.
     rows: &'a str,
     answer: Html,
+    /// How the link to the ops center stands, where there is one.
+    link: Option<&'a Status>,
 }
 
 impl Page {
@@ -107,11 +110,12 @@ impl Page {
         request: &mut Request<'_, '_>,
         inferences: &Inferences,
         ready: bool,
+        link: Option<Status>,
     ) -> Result<Response, Problem> {
         let host = sample::host(request.header("host")).to_owned();
         let sample = self.sample.as_deref().unwrap_or_default();
         let show = |status, rows: &str, answer| {
-            self.response(status, &View { host: &host, ready, rows, answer })
+            self.response(status, &View { host: &host, ready, rows, answer, link: link.as_ref() })
         };
         match request.method() {
             "GET" | "HEAD" => Ok(show(200, sample, Html::default())),
@@ -174,6 +178,7 @@ impl Page {
                 ("models", self.models.clone()),
                 ("proof", self.proof.clone()),
                 ("differs", self.differs.clone()),
+                ("link", view.link.map_or_else(Html::default, linked)),
             ],
         )
     }
@@ -205,6 +210,20 @@ fn differs(proof: &Proof) -> Html {
         .markup("<div><dt>Known answers</dt><dd><a class=\"status stopping\" href=\"#known\">")
         .text(&said)
         .markup("</a></dd></div>\n")
+}
+
+/// How the link to the ops center stands.
+fn linked(status: &Status) -> Html {
+    let class = match status.phase {
+        Phase::Joined => "<div><dt>Ops center</dt><dd><span class=\"status\">",
+        Phase::Joining
+        | Phase::Unreached
+        | Phase::Clock
+        | Phase::Refused(_)
+        | Phase::Disk
+        | Phase::NoIdentity => "<div><dt>Ops center</dt><dd><span class=\"status stopping\">",
+    };
+    Html::default().markup(class).text(&status.told()).markup("</span></dd></div>\n")
 }
 
 fn answered(record: &[u8]) -> Html {

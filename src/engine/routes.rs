@@ -1,6 +1,7 @@
 //! The engine's endpoints: what is asked, by method and path, and what is answered.
 
 use super::infer::{Generation, Inferences};
+use super::link::{Link, Status};
 use super::live::{Live, Serving};
 use super::metrics::{self, Metrics};
 use super::open_inference;
@@ -29,6 +30,7 @@ pub(super) struct Routes {
     readiness: Readiness,
     ids: RequestIds,
     api_key: Option<ApiKey>,
+    link: Option<Link>,
 }
 
 impl Service for Routes {
@@ -121,9 +123,14 @@ const HEALTH: [&str; 3] = ["/healthz", "/v2/health/live", "/v2/health/ready"];
 const RUNNING: &str = "Running";
 
 impl Routes {
-    pub(super) fn new(live: Arc<Live>, readiness: Readiness, api_key: Option<ApiKey>) -> Routes {
+    pub(super) fn new(
+        live: Arc<Live>,
+        readiness: Readiness,
+        api_key: Option<ApiKey>,
+        link: Option<Link>,
+    ) -> Routes {
         let metrics = live.now().inferences.metrics.clone();
-        Routes { live, metrics, readiness, ids: RequestIds::new(), api_key }
+        Routes { live, metrics, readiness, ids: RequestIds::new(), api_key, link }
     }
 
     fn route(&self, request: &mut Request<'_, '_>, serving: &Serving) -> Result<Response, Problem> {
@@ -136,11 +143,11 @@ impl Routes {
             return Err(Problem::no_key());
         }
         match path.as_str() {
-            "/" => page.answer(request, inferences, self.readiness.is_ready()),
+            "/" => page.answer(request, inferences, self.readiness.is_ready(), self.link()),
             "/pipelines" => get(request, || Response::new(200, JSON, pipelines(inferences))),
             "/models" => get(request, || Response::new(200, JSON, models(inferences))),
             "/healthz" => get(request, || self.health()),
-            "/metrics" => get(request, || metrics(inferences)),
+            "/metrics" => get(request, || metrics(inferences, self.link().as_ref())),
             "/infer" => infer(request, inferences, Generation::Rows),
             path if path == "/v2" || path.starts_with("/v2/") => {
                 let readiness = self.readiness.open_inference();
@@ -157,6 +164,11 @@ impl Routes {
                 None => Err(Problem::path(path)),
             },
         }
+    }
+
+    /// How the link to the ops center stands, which is told and never keeps an answer back.
+    fn link(&self) -> Option<Status> {
+        self.link.as_ref().map(Link::status)
     }
 
     fn health(&self) -> Response {
@@ -197,9 +209,9 @@ fn models(inferences: &Inferences) -> Vec<u8> {
     json(&ModelList { models: models.into_iter().collect() })
 }
 
-fn metrics(inferences: &Inferences) -> Response {
+fn metrics(inferences: &Inferences, link: Option<&Status>) -> Response {
     let Inferences { metrics, slot, gate, .. } = inferences;
-    Response::new(200, metrics::CONTENT_TYPE, metrics.text(slot, gate.load()).into_bytes())
+    Response::new(200, metrics::CONTENT_TYPE, metrics.text(slot, gate.load(), link).into_bytes())
 }
 
 pub(super) fn get(

@@ -3,6 +3,7 @@
 use super::config::Config;
 use super::gate::Gate;
 use super::infer::Inferences;
+use super::link::Link;
 use super::live::Live;
 use super::metrics::Metrics;
 use super::routes::Routes;
@@ -70,6 +71,7 @@ pub(super) fn serve(
     updates: Updates,
     pool: Arc<Pool>,
     clock: Arc<dyn Clock>,
+    link: Option<Link>,
 ) -> Result<(), Failure> {
     let Config { listen, cpus, batches, grace, request_max, .. } = *config;
     let (api_key, partition) = (config.api_key.clone(), config.partition.clone());
@@ -90,7 +92,7 @@ pub(super) fn serve(
     }
     let handle = server.handle().map_err(|error| Failure::new(Exit::Failed, error))?;
     let readiness = Readiness::ready();
-    let stopped = stop_on_signal(handle, readiness.clone(), grace)
+    let stopped = stop_on_signal(handle, readiness.clone(), grace, link.clone())
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     log::info!(
         target: AT_SERVE,
@@ -104,8 +106,14 @@ pub(super) fn serve(
         Inferences { slot, pool, clock, gate, batches, metrics, tally, request_max, partition };
     let live = Arc::new(Live::new(inferences, scheme));
     updates.begin(live.clone());
-    server.run(Routes::new(live, readiness, api_key));
+    if let Some(link) = &link {
+        link.serving(live.clone());
+    }
+    server.run(Routes::new(live, readiness, api_key, link.clone()));
     let drained = stopped.join().unwrap_or(false);
+    if let Some(link) = link {
+        link.wait_for_leave();
+    }
     log::info!(target: AT_SERVE, "msg=stopped drained={drained}");
     Ok(())
 }
@@ -116,6 +124,7 @@ fn stop_on_signal(
     handle: Handle,
     readiness: Readiness,
     grace: Duration,
+    link: Option<Link>,
 ) -> std::io::Result<std::thread::JoinHandle<bool>> {
     // Conditional first: at the first signal the flag is still down, at the second it is up.
     let seen = Arc::new(AtomicBool::new(false));
@@ -128,6 +137,10 @@ fn stop_on_signal(
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         let signal = signals.forever().next().unwrap_or_default();
         readiness.end();
+        // At once: the last report has the time of the drain for its way.
+        if let Some(link) = link {
+            link.leave();
+        }
         log::info!(target: AT_SERVE, "msg=stopping signal={signal} grace_ms={}", grace.as_millis());
         // Nobody sends on it: the wait is the grace, and a second signal ends the process.
         let (_silent, until) = mpsc::channel::<()>();

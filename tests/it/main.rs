@@ -76,6 +76,9 @@ mod kills;
 mod offline_start;
 mod switch;
 
+// Edges that are told to run another publish, in waves, and go back by themselves.
+mod rollouts;
+
 // The store in an operator's hands.
 mod store_commands;
 
@@ -86,6 +89,10 @@ mod faults;
 mod access;
 mod center_backup;
 mod center_kills;
+
+// Edges that join an ops center, and what kills and lost answers leave of it.
+mod link;
+mod link_kills;
 
 // Who published it, and who may say so; and the way over an air gap.
 mod air_gap;

@@ -177,6 +177,12 @@ pub const SETTINGS: &[Setting] = &[
                   if wanted, or `*`.",
     },
     Setting {
+        name: "POTOROO_SEND_KIB",
+        default: "as much as there is",
+        meaning: "How much of the network the journal may take on its way to the ops center, KiB a \
+                  second, 1 to 1048576.",
+    },
+    Setting {
         name: "REGISTRY_AUTH_FILE",
         default: "(none)",
         meaning: "A file of logins as podman keeps it. The first login for the registry is used \

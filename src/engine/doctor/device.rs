@@ -39,9 +39,8 @@ pub(super) fn examine(cpus: usize, found: Found<'_>) {
 /// Whether models of so many bytes fit into what is free, as far as the system tells.
 pub(super) fn memory(models: u64, found: Found<'_>) -> bool {
     let needed = PROGRAM_BYTES + models.saturating_mul(FILE_TIMES);
-    let device = meminfo(&fs::read_to_string("/proc/meminfo").unwrap_or_default());
-    let group = group_room(Path::new("/sys/fs/cgroup"));
-    let Some(free) = [device, group].into_iter().flatten().min() else { return true };
+    let (free, group) = free();
+    let Some(free) = free else { return true };
     let whose = if group == Some(free) { "the cgroup" } else { "the device" };
     found(Finding::new(
         "memory",
@@ -55,6 +54,18 @@ pub(super) fn memory(models: u64, found: Found<'_>) -> bool {
         "raise the limit, stop other programs, or publish a smaller model",
     ));
     needed <= free
+}
+
+/// The memory that the engine may still have, in bytes, as far as the system tells.
+pub(in crate::engine) fn memory_free() -> Option<u64> {
+    free().0
+}
+
+/// What is free, and what of it the cgroup allows.
+fn free() -> (Option<u64>, Option<u64>) {
+    let device = meminfo(&fs::read_to_string("/proc/meminfo").unwrap_or_default());
+    let group = group_room(Path::new("/sys/fs/cgroup"));
+    ([device, group].into_iter().flatten().min(), group)
 }
 
 /// What the processor can do of that which makes models fast.

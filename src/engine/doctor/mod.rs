@@ -12,6 +12,8 @@ mod network;
 mod port;
 mod shown;
 
+pub(super) use device::memory_free;
+
 use super::config::Partial;
 use crate::clock::{Clock, DeviceClock};
 use crate::exit::{Exit, Failure};

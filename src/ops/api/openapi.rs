@@ -15,11 +15,12 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 /// What is said of the routes, a file for each group.
-const GROUPS: [(&str, &str); 4] = [
+const GROUPS: [(&str, &str); 5] = [
     ("access", include_str!("openapi/access.json")),
     ("models", include_str!("openapi/models.json")),
     ("pipelines", include_str!("openapi/pipelines.json")),
     ("publishes", include_str!("openapi/publishes.json")),
+    ("rollouts", include_str!("openapi/rollouts.json")),
 ];
 
 /// The words that they share.

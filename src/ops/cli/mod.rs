@@ -15,6 +15,7 @@ mod progress;
 mod publish;
 mod publishes;
 mod registry;
+mod rollout;
 mod serve;
 mod signing;
 mod table;
@@ -64,8 +65,10 @@ enum Verb {
     Model(AtCenter<model::ModelVerb>),
     /// Pipelines: save versions, list, show.
     Pipeline(AtCenter<pipeline::PipelineVerb>),
-    /// Edges: add with a bundle, list, remove.
+    /// Edges: add with a bundle, list, assign another publish, remove.
     Edge(AtCenter<edge::EdgeVerb>),
+    /// Rollouts: bring a publish to many edges in waves.
+    Rollout(AtCenter<rollout::RolloutVerb>),
     /// Make a key pair to sign with, in the form of cosign's.
     Keygen(carry::KeygenArguments),
     /// Write a published pipeline and its signatures into one tar file, an OCI image layout.
@@ -128,6 +131,7 @@ impl Command {
             Verb::Model(AtCenter { verb, center }) => verb.run(&center),
             Verb::Pipeline(AtCenter { verb, center }) => verb.run(&center),
             Verb::Edge(AtCenter { verb, center }) => verb.run(&center),
+            Verb::Rollout(AtCenter { verb, center }) => verb.run(&center),
             Verb::Backup(arguments) => arguments.run(),
             Verb::Restore(arguments) => arguments.run(),
             Verb::Keygen(arguments) => arguments.run(),
