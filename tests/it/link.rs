@@ -192,13 +192,11 @@ fn an_ops_center_that_is_away_delays_no_start_and_is_found_again() {
 
 #[test]
 fn an_engine_with_a_clock_of_1970_or_a_day_ahead_joins_and_its_clock_is_shown() {
-    let Some(faketime) = ["x86_64", "aarch64"]
+    let faketime = ["x86_64", "aarch64"]
         .map(|arch| format!("/usr/lib/{arch}-linux-gnu/faketime/libfaketime.so.1"))
         .into_iter()
         .find(|path| Path::new(path).exists())
-    else {
-        return;
-    };
+        .expect("tests/setup.sh brings faketime");
     let fleet = Fleet::start();
     for (name, clock, ahead) in
         [("past", "@1970-01-02 00:00:00", f64::MIN), ("ahead", "+86400", 8e4)]
