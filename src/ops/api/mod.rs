@@ -18,7 +18,7 @@ mod openapi;
 pub(in crate::ops) mod pipelines;
 mod problem;
 pub(in crate::ops) mod publishes;
-mod rollouts;
+pub(in crate::ops) mod rollouts;
 pub(in crate::ops) mod tokens;
 pub(in crate::ops) mod uploads;
 pub(in crate::ops) mod users;

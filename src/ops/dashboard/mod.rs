@@ -22,6 +22,8 @@ mod picture;
 mod pieces;
 mod pipelines;
 mod publish;
+mod rollout;
+mod rollouts;
 mod settings;
 mod sign_in;
 mod steps;
@@ -51,6 +53,8 @@ pub(in crate::ops) const TABLES: &[&[Route]] = &[
     model::ROUTES,
     edges::ROUTES,
     edge::ROUTES,
+    rollouts::ROUTES,
+    rollout::ROUTES,
     users::ROUTES,
     account::ROUTES,
     audit::ROUTES,
