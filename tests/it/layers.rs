@@ -27,6 +27,7 @@ const DOORS: [(&str, &[&str]); 20] = [
     ("ureq", &["src/http/client", "src/registry"]),
     ("rusqlite", &["src/ops/store"]),
     ("arrow", &["src/codec"]),
+    ("parquet", &["src/codec/logs"]),
     ("flatbuffers", &["src/codec"]),
     ("httparse", &["src/http/server"]),
     (

@@ -93,6 +93,7 @@ mod center_kills;
 // Edges that join an ops center, and what kills and lost answers leave of it.
 mod link;
 mod link_kills;
+mod logs_center;
 
 // Who published it, and who may say so; and the way over an air gap.
 mod air_gap;
