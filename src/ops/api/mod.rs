@@ -11,7 +11,7 @@ mod auth;
 pub(in crate::ops) mod edges;
 pub(in crate::ops) mod handouts;
 mod link;
-mod logs;
+pub(in crate::ops) mod logs;
 pub(in crate::ops) mod models;
 mod moment;
 mod multipart;

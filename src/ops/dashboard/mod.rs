@@ -15,6 +15,7 @@ mod first_run;
 mod guide;
 mod history;
 mod home;
+mod logs;
 mod model;
 mod models;
 mod page;
@@ -47,6 +48,7 @@ pub(in crate::ops) const TABLES: &[&[Route]] = &[
     pipelines::ROUTES,
     history::ROUTES,
     steps::ROUTES,
+    logs::ROUTES,
     publish::ROUTES,
     events::ROUTES,
     models::ROUTES,
