@@ -196,8 +196,8 @@ fn table(rows: &[Map<String, Value>]) -> Markup {
                         tr {
                             td { (moment(part(row, "time").as_i64().unwrap_or_default())) }
                             td { (metadata["partition"].as_str().unwrap_or_default()) }
-                            td { code { (cell(&part(row, "in"))) } }
-                            td { code { (cell(&part(row, "out"))) } }
+                            td.long { code { (cell(&part(row, "in"))) } }
+                            td.long { code { (cell(&part(row, "out"))) } }
                             td.number { (failed(&part(row, "anomaly"))) }
                             td { code title=(version) { (version.get(..8).unwrap_or(version)) } }
                         }
