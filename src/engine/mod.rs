@@ -90,25 +90,14 @@ pub fn run(variables: Variables) -> Result<(), Failure> {
         log::error!(target: AT_START, "{}", quoted("msg", &failure.report()));
     }
     let orders = Arc::new(Orders::new(bell, store.assigned().map(|it| it.report())));
-    let link = link_of(&config, &orders)?;
+    let link = Link::start(&config, Arc::new(DeviceClock), orders.clone())?;
+    if let Some(link) = link.clone() {
+        // How an assignment goes on is told at once, and not when the next report is due.
+        orders.listen(Box::new(move || link.report_soon()));
+    }
     let keeper = Arc::new(Keeper::new(config.clone(), store, pool.clone()));
     let (slot, updates) = start::start(&keeper, &orders, wishes)?;
     serve::serve(&config, tls, slot, updates, pool, Arc::new(DeviceClock), link)
-}
-
-/// The link to the ops center, if there is one; what it brings goes to `orders`, and how that goes on
-/// is reported at once.
-fn link_of(config: &Arc<Config>, orders: &Arc<Orders>) -> Result<Option<Link>, Failure> {
-    let (wanting, telling) = (orders.clone(), orders.clone());
-    let desk = link::Orders {
-        want: Box::new(move |assignment| wanting.want(assignment)),
-        report: Box::new(move || telling.report()),
-    };
-    let link = Link::start(config, Arc::new(DeviceClock), desk)?;
-    if let Some(link) = link.clone() {
-        orders.listen(Box::new(move || link.report_soon()));
-    }
-    Ok(link)
 }
 
 fn start_logging(variables: &Variables) {

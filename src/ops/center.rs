@@ -2,6 +2,7 @@
 
 use super::access::Guard;
 use super::address::Address;
+use super::dashboard::Streams;
 use super::distribution::Repositories;
 use super::home::Home;
 use super::models::Models;
@@ -29,6 +30,8 @@ pub(in crate::ops) struct Center {
     pub repositories: Repositories,
     /// Where its publish worker is told of work.
     pub desk: Desk,
+    /// Browsers that listen to what happens.
+    pub streams: Arc<Streams>,
     /// Its clock.
     pub clock: Arc<dyn Clock>,
 }

@@ -5,6 +5,7 @@ mod address;
 mod api;
 mod center;
 mod client;
+mod dashboard;
 mod edges;
 mod fleet;
 mod home;

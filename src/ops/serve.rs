@@ -4,6 +4,7 @@ use super::access::{Email, Founder, Guard, NewPassword, NoEmail, found, link};
 use super::address::Address;
 use super::api::{Api, Problem};
 use super::center::Center;
+use super::dashboard::Streams;
 use super::distribution::{Distribution, Realm, Repositories, TokenKey};
 use super::edges::Pullers;
 use super::home::Home;
@@ -56,13 +57,25 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
         server = server.with_tls(tls);
     }
     let handle = server.handle().map_err(|error| Failure::new(Exit::Failed, error))?;
-    let stopping = stop_on_signal(handle).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let streams = Arc::new(Streams::default());
+    let stopping = stop_on_signal(handle, Arc::clone(&streams))
+        .map_err(|error| Failure::new(Exit::Failed, error))?;
     let guard = Guard::new().map_err(|error| Failure::new(Exit::Failed, error))?;
     let address = Address::of(&settings, server.address())?;
     let repositories = Repositories::create(&home.blobs())?;
     let (desk, clock) = (Desk::default(), Arc::new(DeviceClock));
-    let center =
-        Center { settings, home, store, guard, models, address, repositories, desk, clock };
+    let center = Center {
+        settings,
+        home,
+        store,
+        guard,
+        models,
+        address,
+        repositories,
+        desk,
+        streams,
+        clock,
+    };
     prepare_first_run(&center)?;
     let center = Arc::new(center);
     let registry = registry(&center)?;
@@ -122,11 +135,15 @@ fn registry(center: &Arc<Center>) -> Result<Option<Distribution>, Failure> {
 }
 
 /// On SIGTERM or SIGINT: no new connections, and the end of running requests.
-fn stop_on_signal(handle: Handle) -> std::io::Result<std::thread::JoinHandle<bool>> {
+fn stop_on_signal(
+    handle: Handle,
+    streams: Arc<Streams>,
+) -> std::io::Result<std::thread::JoinHandle<bool>> {
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         let signal = signals.forever().next().unwrap_or_default();
         log::info!(target: AT_SERVE, "msg=stopping signal={signal}");
+        streams.stop();
         handle.shutdown(DRAIN)
     })
 }

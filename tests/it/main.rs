@@ -89,6 +89,10 @@ mod access;
 mod center_backup;
 mod center_kills;
 
+// Edges that join an ops center, and what kills and lost answers leave of it.
+mod link;
+mod link_kills;
+
 // Who published it, and who may say so; and the way over an air gap.
 mod air_gap;
 mod referrers;

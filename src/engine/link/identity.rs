@@ -7,6 +7,7 @@ use crate::oci::Digest;
 use serde::{Deserialize, Serialize};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Where identities are, in the persistent directory.
 pub(in crate::engine) const DIRECTORY: &str = "edge";
@@ -40,7 +41,7 @@ pub(super) struct Session {
 #[derive(Debug)]
 pub(super) struct Identity {
     directory: PathBuf,
-    pub(super) keys: Keys,
+    pub(super) keys: Arc<Keys>,
     pub(super) session: Option<Session>,
 }
 
@@ -114,7 +115,7 @@ impl Identity {
                     .map_err(|source| IdentityError::Session { path, source })?,
             ),
         };
-        Ok(Identity { directory, keys, session })
+        Ok(Identity { directory, keys: Arc::new(keys), session })
     }
 
     /// Writes a session down; it counts from then on.

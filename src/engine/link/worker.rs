@@ -3,14 +3,16 @@
 use super::identity::{Identity, IdentityError, Session, directory_of_edge};
 use super::keys::{KeysError, fresh_id};
 use super::line::{Line, LineError, Of, Sent};
+use super::sending::Speaker;
 use super::status::Phase;
 use super::{Call, Shared, device};
 use crate::clock::Clock;
 use crate::engine::config::{Config, LinkConfig};
+use crate::engine::journal;
 use crate::exit;
 use crate::fleet::{
-    Code, Counters, Device, JOIN_PATH, JoinRequest, Joined, KEPT_TOKEN, REPORT_PATH, Report,
-    ReportAnswer, Running, SessionFacts,
+    Code, Counters, Device, JOIN_PATH, JoinRequest, Joined, JournalState, KEPT_TOKEN, REPORT_PATH,
+    Report, ReportAnswer, Running, SessionFacts,
 };
 use crate::http::client::Patience;
 use crate::logging::{AT_LINK, quoted};
@@ -24,7 +26,7 @@ use std::time::{Duration, Instant};
 
 /// When an ops center that did not answer is asked again: soon at first, since a router comes up
 /// later than the board, then ever less, and every five minutes for as long as it takes.
-const RETRY: Retry =
+pub(super) const RETRY: Retry =
     Retry { wait: Duration::from_secs(1), wait_max: Duration::from_secs(300), ..Retry::EDGE };
 
 /// When an ops center is asked again that has refused for good: a person may have helped meanwhile.
@@ -33,6 +35,9 @@ const REFUSED_WAIT: Duration = Duration::from_secs(120);
 /// The least and the most that an ops center may set as the pace of reports.
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
 const INTERVAL_MAX: Duration = Duration::from_secs(3600);
+
+/// How often is told how an assignment goes that is on its way: a rollout waits for it.
+const ASSIGNED_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Where the kernel's and the board's own files are.
 const ROOT: &str = "/";
@@ -46,7 +51,7 @@ pub(super) struct Worker {
     device: Device,
     /// Who this device may be, the likeliest first; empty before it was looked.
     identities: VecDeque<Identity>,
-    line: Option<Line>,
+    line: Option<Arc<Line>>,
     interval: Duration,
     failures: u32,
     /// Whether the line was said by which a user knows that it works.
@@ -102,8 +107,7 @@ impl Worker {
             let wait = match contact {
                 Ok(()) => {
                     self.failures = 0;
-                    self.interval * 4 / 5
-                        + Retry { wait: self.interval / 5, ..RETRY }.wait_after(1, None)
+                    self.until_next()
                 }
                 Err(error) => self.failed(&error),
             };
@@ -119,12 +123,23 @@ impl Worker {
         }
     }
 
+    /// How long until the next report: devices that joined together do not stay together.
+    fn until_next(&self) -> Duration {
+        let is_on_its_way = self.shared.orders.report().is_some_and(|it| !it.state.is_ended());
+        let whole = match is_on_its_way {
+            true => self.interval.min(ASSIGNED_INTERVAL),
+            false => self.interval,
+        };
+        whole * 4 / 5 + Retry { wait: whole / 5, ..RETRY }.wait_after(1, None)
+    }
+
     /// Joins where that is to do yet, and reports.
     fn contact(&mut self, is_leaving: bool) -> Result<(), WorkerError> {
         if self.line.is_none() {
             let boot = device::boot(fresh_id()?);
             let who = (fresh_id()?, boot);
-            self.line = Some(Line::new(&self.link, &self.config.network, who, self.clock.clone()));
+            let line = Line::new(&self.link, &self.config.network, who, self.clock.clone());
+            self.line = Some(Arc::new(line));
         }
         if self.identities.is_empty() {
             self.identities = self.look()?;
@@ -139,7 +154,7 @@ impl Worker {
         let answer = self.report(is_leaving)?;
         self.interval = Duration::from_secs(answer.interval_s).clamp(INTERVAL_MIN, INTERVAL_MAX);
         if let Some(wanted) = answer.wanted {
-            (self.shared.orders.want)(wanted);
+            self.shared.orders.want(wanted);
         }
         Ok(())
     }
@@ -198,8 +213,15 @@ impl Worker {
         let of = Of { session: Some(session.session), serial: session.serial };
         let answer: ReportAnswer = ask(line, identity, of, REPORT_PATH, &report)?;
         if answer.facts.serial > session.serial {
-            identity.keep(Session { serial: answer.facts.serial, ..session })?;
+            identity.keep(Session { serial: answer.facts.serial, ..session.clone() })?;
         }
+        let serial = answer.facts.serial.max(session.serial);
+        let speaker = Speaker {
+            line: line.clone(),
+            keys: identity.keys.clone(),
+            of: Of { session: of.session, serial },
+        };
+        self.shared.set_speaker(Some(speaker));
         self.heard(answer.facts);
         Ok(answer)
     }
@@ -222,11 +244,11 @@ impl Worker {
             uptime_s: self.started.elapsed().as_secs(),
             running,
             counters,
-            journal: None,
+            journal: self.shared.journal.get().map(|journal| journal_state(&journal.state())),
             disk: device::disk(&self.config.persist),
             memory: device::memory(),
             temperature_c: device::temperature(Path::new(ROOT)),
-            assignment: (self.shared.orders.report)(),
+            assignment: self.shared.orders.report(),
             leaving,
         }
     }
@@ -268,6 +290,7 @@ impl Worker {
             log::debug!(target: AT_LINK, "{}", quoted("msg", &sentence));
             return asked.unwrap_or(RETRY.wait);
         }
+        self.shared.set_speaker(None);
         let mut status = self.shared.status();
         let is_news = status.sentence != sentence;
         status.phase = phase;
@@ -294,6 +317,17 @@ impl Worker {
             | Phase::Disk
             | Phase::NoIdentity => RETRY.wait_after(self.failures, asked),
         }
+    }
+}
+
+/// The journal's state as reports have it.
+fn journal_state(state: &journal::State) -> JournalState {
+    JournalState {
+        journal: state.journal,
+        waiting_records: state.waiting_records,
+        waiting_bytes: state.waiting_bytes,
+        lost: state.lost_records(),
+        oldest_ms: state.oldest_ms,
     }
 }
 

@@ -1,12 +1,16 @@
 //! What is asked: the request with who asks and what its path names.
 
+use super::uploads::PAGE_PATH;
 use super::{Parameters, Problem};
 use crate::http::query;
 use crate::http::server::Request;
 use crate::ops::access::{By, Caller, Role, hashed};
+use crate::ops::center::Center;
 use crate::ops::store::{Change, StoreError, Tx, User};
+use crate::registry::Secret;
 use serde::de::DeserializeOwned;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// A JSON body of the API; the largest are pipeline definitions and schemas.
 const JSON_BYTES_MAX: u64 = 4 << 20;
@@ -33,6 +37,7 @@ pub(in crate::ops) struct Asked<'a, 'r, 'w> {
     pub request: &'a mut Request<'r, 'w>,
     /// When it came, in milliseconds since the epoch.
     pub now_ms: i64,
+    center: Arc<Center>,
     caller: Option<Caller>,
     parameters: Parameters,
     form: Option<Fields>,
@@ -41,11 +46,17 @@ pub(in crate::ops) struct Asked<'a, 'r, 'w> {
 impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
     pub(super) fn new(
         request: &'a mut Request<'r, 'w>,
+        center: Arc<Center>,
         caller: Option<Caller>,
         parameters: Parameters,
         now_ms: i64,
     ) -> Self {
-        Asked { request, now_ms, caller, parameters, form: None }
+        Asked { request, now_ms, center, caller, parameters, form: None }
+    }
+
+    /// The center, for an answer that is still being made when its handler has ended.
+    pub(in crate::ops) fn shared_center(&self) -> Arc<Center> {
+        Arc::clone(&self.center)
     }
 
     /// Who asks.
@@ -54,6 +65,16 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
     /// On a route that anyone may ask, when nobody is signed in.
     pub(in crate::ops) fn caller(&self) -> Result<&Caller, Problem> {
         self.caller.as_ref().ok_or_else(Problem::unauthorized)
+    }
+
+    /// All values of that name in a form, decoded, in their order.
+    ///
+    /// # Errors
+    /// Those of [`field`](Self::field).
+    pub(in crate::ops) fn fields(&mut self, name: &str) -> Result<Vec<String>, Problem> {
+        self.field(name)?; // reads the form
+        let form = self.form.iter().flatten();
+        Ok(form.filter(|(known, _)| known == name).map(|(_, value)| value.clone()).collect())
     }
 
     /// What the path has for the name in braces; empty for a name that the route has not.
@@ -119,6 +140,19 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
         essence.trim().eq_ignore_ascii_case(FORM)
     }
 
+    /// The session's token against forged changes, where a session asks.
+    pub(in crate::ops) fn csrf(&self) -> Option<Secret> {
+        match &self.caller.as_ref()?.by {
+            By::Session { csrf, .. } => Some(csrf.clone()),
+            By::Bearer { .. } => None,
+        }
+    }
+
+    /// Whether a part of the body has still to show that token, since no header does.
+    pub(super) fn owes_csrf(&self) -> bool {
+        self.csrf().is_some() && self.request.header(CSRF_HEADER).is_none()
+    }
+
     /// A change that comes by a cookie has the session's token beside it: a browser sends the cookie
     /// whoever wrote the page, and the token only who could read ours.
     pub(super) fn not_forged(&mut self) -> Result<(), Problem> {
@@ -130,22 +164,18 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
         let shown = match self.request.header(CSRF_HEADER) {
             Some(shown) => shown.to_owned(),
             None if self.is_form() => self.field(CSRF_FIELD)?,
+            // It has the token in a part, which is read with the others.
+            None if self.request.path() == PAGE_PATH => return Ok(()),
             None => String::new(),
         };
-        // As hashes, so that the time tells nothing of the token.
-        if hashed(&shown) == hashed(csrf.reveal()) {
-            return Ok(());
-        }
-        let sentence = "a change by cookie needs the session's token in the header X-CSRF-Token or the \
-                        form's field csrf_token: load the page again; programs send a bearer token";
-        Err(Problem::new(403, "csrf", sentence))
+        if is_csrf(&shown, Some(&csrf)) { Ok(()) } else { Err(Problem::forged()) }
     }
 
     /// A form that makes a session comes from a page of ours, as far as the browser tells.
     ///
     /// # Errors
     /// 403 when it says that it comes from elsewhere.
-    pub(super) fn is_of_our_page(&self) -> Result<(), Problem> {
+    pub(in crate::ops) fn is_of_our_page(&self) -> Result<(), Problem> {
         let is_foreign =
             match (self.request.header("Sec-Fetch-Site"), self.request.header("Origin")) {
                 (Some(site), _) => !["same-origin", "none"].contains(&site),
@@ -243,7 +273,7 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
     }
 
     /// The same for what somebody did who has only just shown who they are.
-    pub(super) fn note_by(
+    pub(in crate::ops) fn note_by(
         &self,
         tx: &Tx<'_>,
         user: Option<&User>,
@@ -262,6 +292,11 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
             peer: &self.peer().to_string(),
         })
     }
+}
+
+/// Whether this is the session's token; compared as hashes, so that the time tells nothing of it.
+pub(super) fn is_csrf(shown: &str, csrf: Option<&Secret>) -> bool {
+    csrf.is_some_and(|csrf| hashed(shown) == hashed(csrf.reveal()))
 }
 
 /// The fields of a form's body; `None` when an escape is broken or no UTF-8.

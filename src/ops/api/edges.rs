@@ -10,7 +10,8 @@ use crate::ops::edges::{JOIN_TOKEN_LIFE_MS, State, Tags, bundle, checked_name};
 use crate::ops::fleet::{FleetView, gone_after_ms};
 use crate::ops::publishes::Needs;
 use crate::ops::rollouts::advance;
-use crate::ops::store::{Edge, EdgesAsked, NewEdge, StoreError};
+use crate::ops::store::{Edge, EdgesAsked, NewEdge, Publish, StoreError, Tx};
+use crate::registry::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -101,19 +102,50 @@ impl<'a> EdgeView<'a> {
     }
 }
 
-#[derive(Deserialize)]
-struct AddAsked {
+/// An edge as it is asked for.
+#[derive(Debug, Deserialize)]
+pub(in crate::ops) struct AddAsked {
+    /// The publish that it is to run.
     #[serde(alias = "publish_id", alias = "id")]
-    pipeline_publish_id: i64,
-    name: String,
+    pub pipeline_publish_id: i64,
+    /// Its name.
+    pub name: String,
+    /// Words to find it by.
     #[serde(default)]
-    tags: Option<Vec<String>>,
+    pub tags: Option<Vec<String>>,
+}
+
+/// An edge that was added, with what is told this once.
+#[derive(Debug)]
+pub(in crate::ops) struct Added {
+    /// What it runs.
+    pub publish: Publish,
+    /// Its bundle.
+    pub bundle: Secret,
+    /// What it pulls with from the built-in registry: user name and password.
+    pub pull: Option<(String, Secret)>,
 }
 
 fn add(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
-    let AddAsked { pipeline_publish_id: publish_id, name, tags } = asked.json()?;
-    let name = checked_name(&name)?;
-    let tags = Tags::checked(&tags.unwrap_or_default())?;
+    let order = asked.json()?;
+    let Added { publish, bundle, pull } = add_edge(center, asked, &order)?;
+    let pull = pull.as_ref().map(|(username, password)| (username.as_str(), password));
+    Ok(answer(201, &PublishView::of(&publish, None)?.with_edge(&bundle, pull)))
+}
+
+/// Adds an edge to a publish that is there.
+///
+/// # Errors
+/// What of it cannot be, and by whom not.
+pub(in crate::ops) fn add_edge(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    order: &AddAsked,
+) -> Result<Added, Problem> {
+    let AddAsked { pipeline_publish_id: publish_id, name, tags } = order;
+    let publish_id = *publish_id;
+    let name = checked_name(name)?;
+    let tags = Tags::checked(tags.as_deref().unwrap_or_default())?;
     let (edge_id, token) = (fresh_uuid()?, fresh_uuid()?);
     // Only the built-in registry has logins of ours; another one's are the operator's to hand out.
     let pull = match center.settings.registry {
@@ -165,8 +197,7 @@ fn add(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Probl
         asked.note(tx, "edge.add", Some(publish.workspace_id), name, detail)?;
         Ok((publish, bundle))
     })?;
-    let pull = pull.as_ref().map(|(username, password)| (username.as_str(), password));
-    Ok(answer(201, &PublishView::of(&publish, None)?.with_edge(&bundle, pull)))
+    Ok(Added { publish, bundle, pull })
 }
 
 #[derive(Deserialize)]
@@ -176,10 +207,21 @@ struct RemoveAsked {
 
 fn remove(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let RemoveAsked { name } = asked.json()?;
+    remove_edge(center, asked, &name)?;
+    Ok(answer(200, &()))
+}
+
+/// Takes an edge away, with its tokens; the edge as it was.
+///
+/// # Errors
+/// Where there is none of that name, or it is not the caller's to remove.
+pub(in crate::ops) fn remove_edge(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    name: &str,
+) -> Result<Edge, Problem> {
     center.store.write(|tx| {
-        let unknown = || Problem::unknown("edge", crate::oci::excerpt(&name));
-        let edge = tx.edge_by_name(&name)?.ok_or_else(unknown)?;
-        seen(asked.may(tx, edge.workspace_id, Role::Publisher), unknown)?;
+        let edge = edge_named(tx, asked, name, Role::Publisher)?;
         let rollouts = tx.open_rollouts_of(&edge.id)?;
         tx.remove_edge(&edge.id, asked.now_ms)?;
         for rollout in rollouts {
@@ -187,10 +229,25 @@ fn remove(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
             advance(tx, rollout, asked.now_ms)?;
         }
         let detail = json!({ "edge": edge.id, "publish": edge.publish_id });
-        asked.note(tx, "edge.remove", Some(edge.workspace_id), &name, detail)?;
-        Ok::<_, Problem>(())
-    })?;
-    Ok(answer(200, &()))
+        asked.note(tx, "edge.remove", Some(edge.workspace_id), name, detail)?;
+        Ok(edge)
+    })
+}
+
+/// The edge of that name, if the caller has at least this role in its workspace.
+///
+/// # Errors
+/// 404 where it is not there or not the caller's to see, 403 for a lesser role.
+pub(in crate::ops) fn edge_named(
+    tx: &Tx<'_>,
+    asked: &Asked<'_, '_, '_>,
+    name: &str,
+    least: Role,
+) -> Result<Edge, Problem> {
+    let unknown = || Problem::unknown("edge", crate::oci::excerpt(name));
+    let edge = tx.edge_by_name(name)?.ok_or_else(unknown)?;
+    seen(asked.may(tx, edge.workspace_id, least), unknown)?;
+    Ok(edge)
 }
 
 #[derive(Serialize)]

@@ -1,6 +1,7 @@
 //! Handouts: how a publish is run on a device, as commands and files ready to paste.
 
-use super::publishes::{seen, visible};
+use super::edges::edge_named;
+use super::publishes::visible;
 use super::{Asked, Need, Problem, Route, answer};
 use crate::fleet::Bundle;
 use crate::http::server::Response;
@@ -10,6 +11,7 @@ use crate::ops::center::Center;
 use crate::ops::chart::Helm;
 use crate::ops::handout::Handout;
 use crate::ops::publishes::Needs;
+use crate::ops::store::Publish;
 use crate::registry::Secret;
 use serde::{Deserialize, Serialize};
 
@@ -36,18 +38,21 @@ struct CommandsAsked {
     publish_id: Option<i64>,
 }
 
+/// All commands and files of one publish; those with observability where there is a bundle.
 #[derive(Serialize)]
-struct CommandsView {
-    docker_run: Option<String>,
-    docker_run_without_observability: String,
-    compose: Option<String>,
-    compose_without_observability: String,
-    helm: Option<String>,
-    helm_values: Option<String>,
-    helm_values_without_observability: Option<String>,
-    systemd_unit: String,
-    systemd_environment: Option<String>,
-    systemd_environment_without_observability: String,
+pub(in crate::ops) struct CommandsView {
+    pub docker_run: Option<String>,
+    pub docker_run_without_observability: String,
+    pub compose: Option<String>,
+    pub compose_without_observability: String,
+    pub helm: Option<String>,
+    pub helm_values: Option<String>,
+    pub helm_values_without_observability: Option<String>,
+    pub systemd_unit: String,
+    pub systemd_environment: Option<String>,
+    pub systemd_environment_without_observability: String,
+    pub process: Option<String>,
+    pub process_without_observability: String,
 }
 
 fn commands(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
@@ -55,9 +60,7 @@ fn commands(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, 
     let (publish, edge) = center.store.read(|tx| {
         let (id, edge) = match (&name, publish_id) {
             (Some(name), _) => {
-                let unknown = || Problem::unknown("edge", crate::oci::excerpt(name));
-                let edge = tx.edge_by_name(name)?.ok_or_else(unknown)?;
-                seen(asked.may(tx, edge.workspace_id, Role::Viewer), unknown)?;
+                let edge = edge_named(tx, asked, name, Role::Viewer)?;
                 (edge.publish_id, Some(edge))
             }
             (None, Some(id)) => (id, None),
@@ -68,14 +71,9 @@ fn commands(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, 
         };
         Ok((visible(tx, asked, id, Role::Viewer)?, edge))
     })?;
-    let Some(place) = &publish.place else {
-        let (id, status) = (publish.id, publish.status.name());
-        let sentence = format!("publish {id} is {status}: wait until it is Published");
-        return Err(Problem::conflict("not_published", sentence));
-    };
     let bundle = match (&edge, edge_bundle) {
         (None, _) => None,
-        (Some(_), None) => Some(Secret::new(BUNDLE_BLANK.to_owned())),
+        (Some(_), None) => Some(blank_bundle()),
         (Some(edge), Some(text)) => {
             let wrong = |sentence: String| Problem::bad("edge_bundle", sentence);
             let bundle = Bundle::parse(&text).map_err(|error| wrong(error.to_string()))?;
@@ -85,6 +83,27 @@ fn commands(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, 
             }
             Some(Secret::new(text.split_ascii_whitespace().collect()))
         }
+    };
+    Ok(answer(200, &commands_of(&publish, bundle.as_ref())?))
+}
+
+/// What stands for the bundle where nobody but who added the edge knows it.
+pub(in crate::ops) fn blank_bundle() -> Secret {
+    Secret::new(BUNDLE_BLANK.to_owned())
+}
+
+/// The commands of a publish, with this bundle where one is given.
+///
+/// # Errors
+/// When the publish is not there yet.
+pub(in crate::ops) fn commands_of(
+    publish: &Publish,
+    bundle: Option<&Secret>,
+) -> Result<CommandsView, Problem> {
+    let Some(place) = &publish.place else {
+        let (id, status) = (publish.id, publish.status.name());
+        let sentence = format!("publish {id} is {status}: wait until it is Published");
+        return Err(Problem::conflict("not_published", sentence));
     };
     let records = |what: String| Problem::new(500, "records", what);
     let needs =
@@ -104,9 +123,9 @@ fn commands(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, 
         edge_bundle: None,
         chart: Some(&chart),
     };
-    let reporting = bundle.as_ref().map(|bundle| Handout { edge_bundle: Some(bundle), ..alone });
+    let reporting = bundle.map(|bundle| Handout { edge_bundle: Some(bundle), ..alone });
     let unit = alone.systemd();
-    let view = CommandsView {
+    Ok(CommandsView {
         docker_run: reporting.as_ref().map(Handout::docker_run),
         docker_run_without_observability: alone.docker_run(),
         compose: reporting.as_ref().map(Handout::compose),
@@ -117,6 +136,7 @@ fn commands(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, 
         systemd_unit: unit.unit,
         systemd_environment: reporting.as_ref().map(|handout| handout.systemd().environment),
         systemd_environment_without_observability: unit.environment,
-    };
-    Ok(answer(200, &view))
+        process: reporting.as_ref().map(Handout::process),
+        process_without_observability: alone.process(),
+    })
 }

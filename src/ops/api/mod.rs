@@ -6,32 +6,30 @@
 mod about;
 mod asked;
 mod assignments;
-mod audit;
+pub(in crate::ops) mod audit;
 mod auth;
-mod edges;
-mod first_run;
-mod handouts;
+pub(in crate::ops) mod edges;
+pub(in crate::ops) mod handouts;
 mod link;
-mod models;
+pub(in crate::ops) mod models;
 mod moment;
 mod multipart;
 mod openapi;
-mod page;
-mod pipelines;
+pub(in crate::ops) mod pipelines;
 mod problem;
-mod publishes;
+pub(in crate::ops) mod publishes;
 mod rollouts;
-mod sign_in;
-mod tokens;
-mod uploads;
-mod users;
-mod workspaces;
+pub(in crate::ops) mod tokens;
+pub(in crate::ops) mod uploads;
+pub(in crate::ops) mod users;
+pub(in crate::ops) mod workspaces;
 
 pub(in crate::ops) use asked::Asked;
 pub(in crate::ops) use problem::Problem;
 
 use super::access::{self, Caller};
 use super::center::Center;
+use super::dashboard;
 use super::distribution::Distribution;
 use crate::http::server::{Head, Refusal, Request, Response, Service};
 use crate::logging::AT_SERVE;
@@ -68,8 +66,6 @@ const TABLES: &[&[Route]] = &[
     about::ROUTES,
     audit::ROUTES,
     auth::ROUTES,
-    first_run::ROUTES,
-    sign_in::ROUTES,
     tokens::ROUTES,
     users::ROUTES,
     workspaces::ROUTES,
@@ -83,6 +79,11 @@ const TABLES: &[&[Route]] = &[
     rollouts::ROUTES,
     link::ROUTES,
 ];
+
+/// The routes of the API and of the dashboard's pages.
+fn routes() -> impl Iterator<Item = &'static Route> {
+    TABLES.iter().chain(dashboard::TABLES).flat_map(|table| table.iter())
+}
 
 /// Answers every request to the ops center.
 pub(in crate::ops) struct Api {
@@ -102,7 +103,8 @@ impl Api {
         let now_ms = self.center.now_ms();
         let caller = access::caller(request, &self.center.store, now_ms)?;
         admitted(route.need, caller.as_ref())?;
-        let mut asked = Asked::new(request, caller, parameters, now_ms);
+        let center = Arc::clone(&self.center);
+        let mut asked = Asked::new(request, center, caller, parameters, now_ms);
         asked.not_forged()?;
         (route.answer)(&self.center, &mut asked)
     }
@@ -144,7 +146,6 @@ type Parameters = Vec<(&'static str, String)>;
 
 /// The route of that method and path, with the values of the names in braces.
 fn found(method: &str, path: &str) -> Result<(&'static Route, Parameters), Problem> {
-    let routes = || TABLES.iter().flat_map(|table| table.iter());
     let mut allowed = Vec::new();
     for route in routes() {
         if let Some(parameters) = matched(route.path, path) {
@@ -201,7 +202,10 @@ impl Service for Api {
             Some(registry) => registry.answer(request),
             None => self.route(request).unwrap_or_else(|problem| {
                 problem.log(request.method(), request.path());
-                problem.response()
+                match dashboard::is_page(request.path()) {
+                    true => dashboard::refused(&problem, request),
+                    false => problem.response(),
+                }
             }),
         };
         log::debug!(

@@ -5,7 +5,7 @@ use super::{Asked, Need, Problem, Route, answer};
 use crate::http::server::Response;
 use crate::ops::access::Role;
 use crate::ops::center::Center;
-use crate::ops::store::{ModelConfig, ModelVersion, Tx};
+use crate::ops::store::{Model, ModelConfig, ModelVersion, Tx};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -59,12 +59,10 @@ struct ListVersions {
 
 fn list_versions(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let ListVersions { models_pk_id, model_id } = asked.json()?;
-    let unknown = || Problem::unknown("model", models_pk_id);
     let versions = center.store.read(|tx| {
-        let model = tx.model(models_pk_id)?.ok_or_else(unknown)?;
-        asked.may(tx, model.workspace, Role::Viewer).map_err(|problem| hidden(problem, unknown))?;
+        let model = readable_model(asked, tx, models_pk_id)?;
         if model_id.is_some_and(|name| name != model.name) {
-            return Err(unknown());
+            return Err(Problem::unknown("model", models_pk_id));
         }
         Ok(tx.model_versions(models_pk_id)?)
     })?;
@@ -174,15 +172,37 @@ fn insert_config(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Respo
 }
 
 /// The version of that number, if the caller may see it.
-fn readable(asked: &Asked<'_, '_, '_>, tx: &Tx<'_>, id: i64) -> Result<ModelVersion, Problem> {
+///
+/// # Errors
+/// 404 where it is not there or not the caller's to see.
+pub(in crate::ops) fn readable(
+    asked: &Asked<'_, '_, '_>,
+    tx: &Tx<'_>,
+    id: i64,
+) -> Result<ModelVersion, Problem> {
     let unknown = || Problem::unknown("model version", id);
     let found = tx.model_version(id)?.ok_or_else(unknown)?;
     asked.may(tx, found.workspace, Role::Viewer).map_err(|problem| hidden(problem, unknown))?;
     Ok(found)
 }
 
+/// The model of that number, if the caller may see it.
+///
+/// # Errors
+/// 404 where it is not there or not the caller's to see.
+pub(in crate::ops) fn readable_model(
+    asked: &Asked<'_, '_, '_>,
+    tx: &Tx<'_>,
+    id: i64,
+) -> Result<Model, Problem> {
+    let unknown = || Problem::unknown("model", id);
+    let model = tx.model(id)?.ok_or_else(unknown)?;
+    asked.may(tx, model.workspace, Role::Viewer).map_err(|problem| hidden(problem, unknown))?;
+    Ok(model)
+}
+
 /// What is in a workspace that the caller does not see is not there: its answer does not tell more.
-pub(super) fn hidden(problem: Problem, unknown: impl FnOnce() -> Problem) -> Problem {
+pub(in crate::ops) fn hidden(problem: Problem, unknown: impl FnOnce() -> Problem) -> Problem {
     if problem.code() == 404 { unknown() } else { problem }
 }
 

@@ -4,7 +4,7 @@
 // `multipart`, `file`, `query`, `header`) and the schema of each answer. Who may ask, the names in
 // braces, and the problems that any route may answer with are known from the tables.
 
-use super::{Asked, Need, Problem, Route, TABLES, answer};
+use super::{Asked, Need, Problem, Route, answer, routes};
 use crate::http::server::Response;
 use crate::ops::center::Center;
 use serde_json::{Map, Value, json};
@@ -133,10 +133,6 @@ fn problem() -> Value {
 
 fn said_as(description: &str, schema: &Value) -> Value {
     json!({ "description": description, "content": { "application/json": { "schema": schema } } })
-}
-
-fn routes() -> impl Iterator<Item = &'static Route> {
-    TABLES.iter().flat_map(|table| table.iter())
 }
 
 /// A file of ours; a test reads each.

@@ -37,18 +37,50 @@ const fn route(
 /// not ask in between.
 const CHECK_WAIT: Duration = Duration::from_secs(30);
 
-#[derive(Deserialize)]
-struct Create {
+/// A pipeline version as it is sent.
+#[derive(Debug, Default, Deserialize)]
+pub(in crate::ops) struct Create {
     /// The original's name for the pipeline's name.
-    pipeline_id: Option<String>,
-    workspace_id: i64,
-    definition: Option<Value>,
-    recipe: Option<Value>,
-    known_answers: Option<Value>,
+    pub pipeline_id: Option<String>,
+    /// Where it is to be.
+    pub workspace_id: i64,
+    /// In the original's form.
+    pub definition: Option<Value>,
+    /// In ours.
+    pub recipe: Option<Value>,
+    /// Rows with their outputs.
+    pub known_answers: Option<Value>,
+}
+
+/// A version that was saved: the number of its pipeline, its own, and its UUID.
+#[derive(Debug)]
+pub(in crate::ops) struct Saved {
+    pub pipeline: i64,
+    pub id: i64,
+    pub version: String,
 }
 
 fn create(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
-    let Create { pipeline_id, workspace_id, definition, recipe, known_answers } = asked.json()?;
+    let order = asked.json()?;
+    let Saved { pipeline, id, version } = save_pipeline(center, asked, order)?;
+    let saved = json!({
+        "pipeline_pk_id": pipeline,
+        "pipeline_variant_pk_id": id,
+        "pipeline_variant_version": version,
+    });
+    Ok(answer(200, &saved))
+}
+
+/// Tries the steps of a pipeline and saves it as a version; waits for models that are being checked.
+///
+/// # Errors
+/// What does not fit, and who may not.
+pub(in crate::ops) fn save_pipeline(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    order: Create,
+) -> Result<Saved, Problem> {
+    let Create { pipeline_id, workspace_id, definition, recipe, known_answers } = order;
     let may = |tx: &Tx<'_>| asked.may(tx, workspace_id, Role::Publisher);
     center.store.read(may)?;
     let form = Form::read(pipeline_id.as_deref(), definition, recipe, known_answers)?;
@@ -67,12 +99,7 @@ fn create(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
         may(tx)?;
         recorded(asked, tx, workspace_id, &name, &fitted, "pipeline.save")
     })?;
-    let saved = json!({
-        "pipeline_pk_id": pipeline,
-        "pipeline_variant_pk_id": id,
-        "pipeline_variant_version": fitted.version,
-    });
-    Ok(answer(200, &saved))
+    Ok(Saved { pipeline, id, version: fitted.version })
 }
 
 /// Writes a version down; the numbers of its pipeline and its own.
@@ -280,7 +307,14 @@ fn no_cluster() -> Problem {
 }
 
 /// The pipeline of that number, if the caller may see it.
-fn readable(asked: &Asked<'_, '_, '_>, tx: &Tx<'_>, id: i64) -> Result<Pipeline, Problem> {
+///
+/// # Errors
+/// 404 where it is not there or not the caller's to see.
+pub(in crate::ops) fn readable(
+    asked: &Asked<'_, '_, '_>,
+    tx: &Tx<'_>,
+    id: i64,
+) -> Result<Pipeline, Problem> {
     let unknown = || Problem::unknown("pipeline", id);
     let found = tx.pipeline(id)?.ok_or_else(unknown)?;
     asked.may(tx, found.workspace, Role::Viewer).map_err(|problem| hidden(problem, unknown))?;

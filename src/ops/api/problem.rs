@@ -59,6 +59,13 @@ impl Problem {
             .with_header("WWW-Authenticate", "Bearer realm=\"potoroo\"".to_owned())
     }
 
+    /// 403, for a change by cookie without the session's token.
+    pub(super) fn forged() -> Problem {
+        let sentence = "a change by cookie needs the session's token in the header X-CSRF-Token or the \
+                        form's field csrf_token: load the page again; programs send a bearer token";
+        Problem::new(403, "csrf", sentence)
+    }
+
     pub(super) fn path(path: &str) -> Problem {
         let sentence =
             format!("there is nothing at {path}: /v1/api/openapi.json lists what there is");
@@ -110,9 +117,13 @@ impl Problem {
 
     pub(super) fn response(self) -> Response {
         let response = Response::new(self.code, "application/json", super::json(&self));
-        self.headers
-            .into_iter()
-            .fold(response, |response, (name, value)| response.with_header(name, value))
+        self.dressed(response)
+    }
+
+    /// Another answer to the same fault, with the header fields of this one.
+    pub(in crate::ops) fn dressed(&self, response: Response) -> Response {
+        let headers = self.headers.iter().cloned();
+        headers.fold(response, |response, (name, value)| response.with_header(name, value))
     }
 }
 

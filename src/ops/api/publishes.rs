@@ -168,17 +168,37 @@ impl<'a> PublishView<'a> {
     }
 }
 
-#[derive(Deserialize)]
-struct PublishAsked {
-    pipeline_version_id: i64,
+/// A publish as it is asked for.
+#[derive(Debug, Default, Deserialize)]
+pub(in crate::ops) struct PublishAsked {
+    /// The number of the pipeline version.
+    pub pipeline_version_id: i64,
+    /// What the engine is to have; the original's defaults without it.
     #[serde(default)]
-    engine_config: Option<Box<RawValue>>,
+    pub engine_config: Option<Box<RawValue>>,
+    /// Publishes whose edges it takes over.
     #[serde(default)]
-    replaces: Option<Vec<i64>>,
+    pub replaces: Option<Vec<i64>>,
 }
 
 fn publish(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
-    let PublishAsked { pipeline_version_id: version_id, engine_config, replaces } = asked.json()?;
+    let order = asked.json()?;
+    let record = order_publish(center, asked, order)?;
+    let replaces = center.store.read(|tx| replaced(tx, &record))?;
+    let view = PublishView { replaces, ..PublishView::of(&record, None)? };
+    Ok(answer(202, &view))
+}
+
+/// Records a publish that the worker then makes.
+///
+/// # Errors
+/// What cannot be published, and by whom not.
+pub(in crate::ops) fn order_publish(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    order: PublishAsked,
+) -> Result<Publish, Problem> {
+    let PublishAsked { pipeline_version_id: version_id, engine_config, replaces } = order;
     let engine_config = engine_config.as_ref().map(|config| config.get());
     let engine_config = engine_config.unwrap_or(ENGINE_CONFIG_DEFAULT);
     if engine_config.len() > ENGINE_CONFIG_BYTES_MAX {
@@ -224,13 +244,11 @@ fn publish(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, P
         tx.publish(id)?.ok_or_else(|| Problem::unknown("publish", id))
     })?;
     center.desk.ring();
-    let replaces = center.store.read(|tx| replaced(tx, &record))?;
-    let view = PublishView { replaces, ..PublishView::of(&record, None)? };
-    Ok(answer(202, &view))
+    Ok(record)
 }
 
 /// What may not be seen is told as what is not there.
-pub(super) fn seen(
+pub(in crate::ops) fn seen(
     may: Result<(), Problem>,
     unknown: impl FnOnce() -> Problem,
 ) -> Result<(), Problem> {
@@ -296,7 +314,7 @@ fn status(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
 }
 
 /// The publish of that number, if the caller has at least this role in its workspace.
-pub(super) fn visible(
+pub(in crate::ops) fn visible(
     tx: &Tx<'_>,
     asked: &Asked<'_, '_, '_>,
     id: i64,

@@ -6,6 +6,7 @@ use crate::http::server::Response;
 use crate::ops::access::issue_api;
 use crate::ops::center::Center;
 use crate::ops::store::TokenFacts;
+use crate::registry::Secret;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -19,10 +20,10 @@ pub(super) const ROUTES: &[Route] = &[
 const NAME_CHARS_MAX: usize = 63;
 
 /// How long a token lives unless told otherwise: a quarter.
-const DAYS_DEFAULT: i64 = 90;
+pub(in crate::ops) const DAYS_DEFAULT: i64 = 90;
 
 /// How long a token may live: what runs for five years without anybody is forgotten.
-const DAYS_MAX: i64 = 5 * 366;
+pub(in crate::ops) const DAYS_MAX: i64 = 5 * 366;
 
 /// Tokens of one user, so that a script that makes one at each run is noticed.
 const TOKENS_MAX: usize = 1000;
@@ -37,6 +38,22 @@ struct Create {
 
 fn create(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let Create { name, expires_in_days } = asked.json()?;
+    let (facts, secret) = make_token(center, asked, &name, expires_in_days)?;
+    let mut shown = told(&facts);
+    shown["token"] = secret.reveal().into();
+    Ok(answer(200, &shown))
+}
+
+/// Makes a token of the caller's; what is known of it, and itself.
+///
+/// # Errors
+/// A name or a life that cannot be, and too many tokens.
+pub(in crate::ops) fn make_token(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    name: &str,
+    expires_in_days: Option<i64>,
+) -> Result<(TokenFacts, Secret), Problem> {
     let name = name.trim();
     if name.is_empty()
         || name.chars().count() > NAME_CHARS_MAX
@@ -72,9 +89,7 @@ fn create(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
         expires_ms: Some(now_ms + life_ms),
         used_ms: None,
     };
-    let mut shown = told(&facts);
-    shown["token"] = secret.reveal().into();
-    Ok(answer(200, &shown))
+    Ok((facts, secret))
 }
 
 #[derive(Deserialize)]
@@ -101,6 +116,19 @@ struct Revoke {
 
 fn revoke(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let Revoke { id } = asked.json()?;
+    revoke_token(center, asked, id)?;
+    Ok(answer(200, &json!({})))
+}
+
+/// Takes back a token of the caller's, or of anyone where an administrator asks.
+///
+/// # Errors
+/// Where there is none.
+pub(in crate::ops) fn revoke_token(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    id: i64,
+) -> Result<(), Problem> {
     let user = asked.caller()?.user.clone();
     center.store.write(|tx| {
         let found = tx.api_token(id)?.filter(|token| token.user == user.id || user.is_admin);
@@ -111,8 +139,7 @@ fn revoke(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
         tx.revoke_token(id, asked.now_ms)?;
         asked.note(tx, "token.revoke", None, &token.name, json!({ "id": id }))?;
         Ok(())
-    })?;
-    Ok(answer(200, &json!({})))
+    })
 }
 
 /// A token as its owner sees it.

@@ -1,5 +1,6 @@
 //! Uploads of models: in one body of parts as the original's, as the body itself, or in parts that go on after a cut.
 
+use super::asked::is_csrf;
 use super::models::hidden;
 use super::moment::moment;
 use super::multipart::{Multipart, MultipartError, PartHead};
@@ -41,11 +42,14 @@ pub(super) const BODY_BYTES_MAX: u64 = MODEL_BYTES_MAX + (4 << 20);
 /// Whether the body of such a request is a model or a part of one, which is read as it comes.
 pub(super) fn takes_a_file(method: &str, path: &str) -> bool {
     match method {
-        "POST" => path.starts_with("/v1/api/models/upload"),
+        "POST" => path.starts_with("/v1/api/models/upload") || path == PAGE_PATH,
         "PUT" => path.starts_with("/v1/api/uploads/"),
         _ => false,
     }
 }
+
+/// Where the dashboard's form sends a model.
+pub(in crate::ops) const PAGE_PATH: &str = "/models";
 
 /// Bytes of the part `metadata`: two schemas, and the names.
 const METADATA_BYTES_MAX: u64 = 1 << 20;
@@ -83,6 +87,21 @@ impl Metadata {
 }
 
 fn upload(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
+    let recorded = take_parts(center, asked)?;
+    Ok(answer(200, &inserted(&recorded)))
+}
+
+/// Takes a model in a body of parts. Where the request shows the session's token in no header, the
+/// part `csrf_token` has it, before the file.
+///
+/// # Errors
+/// What of the parts cannot be, and who may not.
+pub(in crate::ops) fn take_parts(
+    center: &Center,
+    asked: &mut Asked<'_, '_, '_>,
+) -> Result<Recorded, Problem> {
+    let mut is_forged = asked.owes_csrf();
+    let csrf = asked.csrf();
     let content_type = asked.request.header("Content-Type").unwrap_or_default().to_owned();
     let told = asked.request.content_length();
     let mut metadata = Metadata::default();
@@ -91,6 +110,11 @@ fn upload(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
         .map_err(|error| Problem::new(415, "multipart", error.to_string()))?;
     while let Some(PartHead { name, file_name }) = parts.next_part().map_err(unread)? {
         match name.as_str() {
+            "csrf_token" => {
+                let text = parts.text(VALUE_BYTES_MAX).map_err(unread)?;
+                is_forged &= !is_csrf(&String::from_utf8_lossy(&text), csrf.as_ref());
+            }
+            _ if is_forged => return Err(Problem::forged()),
             "file" if file.is_some() => {
                 return Err(Problem::bad(
                     "multipart",
@@ -125,6 +149,9 @@ fn upload(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
             _ => {} // the original passes over what it does not know
         }
     }
+    if is_forged {
+        return Err(Problem::forged());
+    }
     let (weighed, file_name) = file.ok_or_else(|| {
         Problem::bad("multipart", "there is no part `file`: send the ONNX file in one")
     })?;
@@ -145,7 +172,7 @@ fn upload_stream(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Respo
     center.store.read(|tx| asked.may(tx, workspace, Role::Publisher))?;
     let told = asked.request.content_length();
     let weighed = center.models.receive(&mut *asked.request, told)?;
-    place(center, asked, &wanted, weighed)
+    Ok(answer(200, &inserted(&place(center, asked, &wanted, weighed)?)))
 }
 
 fn number(text: &str) -> Result<i64, Problem> {
@@ -159,8 +186,8 @@ fn place(
     asked: &Asked<'_, '_, '_>,
     wanted: &Wanted,
     weighed: Weighed,
-) -> Result<Response, Problem> {
-    let recorded = center.models.place(weighed, |digest, bytes| {
+) -> Result<Recorded, Problem> {
+    center.models.place(weighed, |digest, bytes| {
         center.store.write(|tx| {
             asked.may(tx, wanted.workspace, Role::Publisher)?;
             let by = &asked.caller()?.user.id;
@@ -168,8 +195,22 @@ fn place(
             noted(asked, tx, wanted, &recorded)?;
             Ok::<_, Problem>(recorded)
         })
-    })?;
-    Ok(answer(200, &inserted(&recorded)))
+    })
+}
+
+/// Takes a model that is in memory, as one that was uploaded.
+///
+/// # Errors
+/// Those of an upload.
+pub(in crate::ops) fn take_bytes(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    wanted: &Wanted,
+    mut bytes: &[u8],
+) -> Result<Recorded, Problem> {
+    let told = Some(bytes.len() as u64);
+    let weighed = center.models.receive(&mut bytes, told)?;
+    place(center, asked, wanted, weighed)
 }
 
 fn noted(

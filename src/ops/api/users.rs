@@ -92,20 +92,35 @@ fn facts(tx: &Tx<'_>, user: &User) -> Result<Value, StoreError> {
     }))
 }
 
-#[derive(Deserialize)]
-struct Invite {
-    email: String,
-    password: Option<String>,
+/// Someone who is to come.
+#[derive(Default, Deserialize)]
+pub(in crate::ops) struct Invite {
+    pub email: String,
+    /// A new one is made without it.
+    pub password: Option<String>,
     #[serde(default)]
-    is_admin: bool,
+    pub is_admin: bool,
     #[serde(default, alias = "firstName")]
-    first_name: String,
+    pub first_name: String,
     #[serde(default, alias = "lastName")]
-    last_name: String,
+    pub last_name: String,
 }
 
 fn invite(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let order: Invite = asked.json()?;
+    let (id, password) = invite_user(center, asked, order)?;
+    Ok(answer(200, &json!({ "id": id, "password": password })))
+}
+
+/// Adds a user; their id and their password.
+///
+/// # Errors
+/// What of it cannot be.
+pub(in crate::ops) fn invite_user(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    order: Invite,
+) -> Result<(String, String), Problem> {
     let email: Email = order.email.parse()?;
     for name in [&order.first_name, &order.last_name] {
         if name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
@@ -130,7 +145,7 @@ fn invite(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
         asked.note(tx, "user.invite", None, &user.email, json!({ "is_admin": is_admin }))?;
         Ok(())
     })?;
-    Ok(answer(200, &json!({ "id": user.id, "password": password })))
+    Ok((user.id, password))
 }
 
 /// The password that was given, or a new one, and what is kept of it.
@@ -150,30 +165,54 @@ struct Whom {
 
 fn activate(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let Whom { email } = asked.json()?;
+    let_in(center, asked, &email)?;
+    Ok(answer(200, &json!({})))
+}
+
+/// Lets a user sign in again.
+///
+/// # Errors
+/// Where there is none of that email.
+pub(in crate::ops) fn let_in(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    email: &str,
+) -> Result<(), Problem> {
     center.store.write(|tx| {
-        let user = user_of(tx, &email)?;
+        let user = user_of(tx, email)?;
         if !user.is_enabled {
             tx.set_enabled(&user.id, true)?;
             asked.note(tx, "user.activate", None, &user.email, json!({}))?;
         }
-        Ok::<_, Problem>(())
-    })?;
-    Ok(answer(200, &json!({})))
+        Ok(())
+    })
 }
 
 fn deactivate(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let Whom { email } = asked.json()?;
+    shut_out(center, asked, &email)?;
+    Ok(answer(200, &json!({})))
+}
+
+/// Ends all that a user holds, and lets them in no more.
+///
+/// # Errors
+/// Where there is none of that email, or it is the last administrator.
+pub(in crate::ops) fn shut_out(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    email: &str,
+) -> Result<(), Problem> {
     center.store.write(|tx| {
-        let user = user_of(tx, &email)?;
+        let user = user_of(tx, email)?;
         if user.is_enabled {
             not_the_last(tx, &user)?;
             tx.set_enabled(&user.id, false)?;
             tx.revoke_tokens_of(&user.id, &ALL_TOKENS, None, asked.now_ms)?;
             asked.note(tx, "user.deactivate", None, &user.email, json!({}))?;
         }
-        Ok::<_, Problem>(())
-    })?;
-    Ok(answer(200, &json!({})))
+        Ok(())
+    })
 }
 
 #[derive(Deserialize)]
@@ -184,8 +223,22 @@ struct SetAdmin {
 
 fn set_admin(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let SetAdmin { email, is_admin } = asked.json()?;
+    make_admin(center, asked, &email, is_admin)?;
+    Ok(answer(200, &json!({})))
+}
+
+/// Makes a user an administrator of the ops center, or takes that away.
+///
+/// # Errors
+/// Where there is none of that email, or it is the last administrator.
+pub(in crate::ops) fn make_admin(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    email: &str,
+    is_admin: bool,
+) -> Result<(), Problem> {
     center.store.write(|tx| {
-        let user = user_of(tx, &email)?;
+        let user = user_of(tx, email)?;
         if user.is_admin != is_admin {
             if !is_admin && user.is_enabled {
                 not_the_last(tx, &user)?;
@@ -194,9 +247,8 @@ fn set_admin(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response,
             let detail = json!({ "is_admin": is_admin });
             asked.note(tx, "user.set_admin", None, &user.email, detail)?;
         }
-        Ok::<_, Problem>(())
-    })?;
-    Ok(answer(200, &json!({})))
+        Ok(())
+    })
 }
 
 /// Someone must be left who can let others in.
@@ -219,15 +271,29 @@ struct ResetPassword {
 
 fn reset_password(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let ResetPassword { email, password } = asked.json()?;
+    let (id, password) = give_password(center, asked, &email, password)?;
+    Ok(answer(200, &json!({ "id": id, "password": password })))
+}
+
+/// Gives a user another password, the one that is told or a new one; their id and that password.
+///
+/// # Errors
+/// Where there is none of that email, or the password cannot be one.
+pub(in crate::ops) fn give_password(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    email: &str,
+    password: Option<String>,
+) -> Result<(String, String), Problem> {
     let (password, kept) = password_for(center, password)?;
     let id = center.store.write(|tx| {
-        let user = user_of(tx, &email)?;
+        let user = user_of(tx, email)?;
         tx.set_password(&user.id, &kept)?;
         tx.revoke_tokens_of(&user.id, &SIGN_INS, None, asked.now_ms)?;
         asked.note(tx, "user.reset_password", None, &user.email, json!({}))?;
         Ok::<_, Problem>(user.id)
     })?;
-    Ok(answer(200, &json!({ "id": id, "password": password })))
+    Ok((id, password))
 }
 
 #[derive(Deserialize)]
@@ -238,9 +304,22 @@ struct ChangePassword {
 
 fn change_password(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let ChangePassword { current_password, new_password } = asked.json()?;
+    change_own_password(center, asked, (&current_password, &new_password))?;
+    Ok(answer(200, &json!({})))
+}
+
+/// Gives the caller another password; theirs and the one that they want.
+///
+/// # Errors
+/// When the first is wrong, or the second cannot be one.
+pub(in crate::ops) fn change_own_password(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    (current_password, new_password): (&str, &str),
+) -> Result<(), Problem> {
     let Caller { user, by } = asked.caller()?.clone();
-    let new_password = NewPassword::new(&new_password)?;
-    let shown = (&user, current_password.as_str());
+    let new_password = NewPassword::new(new_password)?;
+    let shown = (&user, current_password);
     if !is_password_of(&center.store, &center.guard, shown, asked.peer(), asked.now_ms)? {
         let sentence = "current_password is not the password: type it again, or ask an administrator for \
                         users/reset_password";
@@ -253,7 +332,7 @@ fn change_password(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Res
         tx.revoke_tokens_of(&user.id, &SIGN_INS, Some(by.token()), asked.now_ms)?;
         asked.note(tx, "user.change_password", None, &user.email, json!({}))
     })?;
-    Ok(answer(200, &json!({})))
+    Ok(())
 }
 
 /// The user of that email.

@@ -42,7 +42,7 @@ pub(super) const ROUTES: &[Route] = &[
 const NAME_CHARS_MAX: usize = 63;
 
 /// Our roles by the original's names, and one more.
-const USER_TYPES: [(Role, &str); 3] =
+pub(in crate::ops) const USER_TYPES: [(Role, &str); 3] =
     [(Role::Admin, "OWNER"), (Role::Publisher, "COLLABORATOR"), (Role::Viewer, "VIEWER")];
 
 #[derive(Deserialize)]
@@ -52,6 +52,19 @@ struct Create {
 
 fn create(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let Create { workspace_name: name } = asked.json()?;
+    let id = make_workspace(center, asked, &name)?;
+    Ok(answer(200, &json!({ "workspace_id": id })))
+}
+
+/// Makes a workspace whose owner is the caller; its number.
+///
+/// # Errors
+/// A name that cannot be, or is another's.
+pub(in crate::ops) fn make_workspace(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    name: &str,
+) -> Result<i64, Problem> {
     let name = name.trim();
     if name.is_empty()
         || name.chars().count() > NAME_CHARS_MAX
@@ -61,7 +74,7 @@ fn create(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
             format!("workspace_name must have 1 to {NAME_CHARS_MAX} characters in one line");
         return Err(Problem::bad("name", sentence));
     }
-    let id = center.store.write(|tx| {
+    center.store.write(|tx| {
         let user = &asked.caller()?.user;
         let id = match tx.add_workspace(name, &user.id, asked.now_ms) {
             Err(StoreError::Taken(_)) => {
@@ -74,8 +87,7 @@ fn create(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
         tx.set_member(id, &user.id, Role::Admin)?;
         asked.note(tx, "workspace.create", Some(id), name, json!({}))?;
         Ok(id)
-    })?;
-    Ok(answer(200, &json!({ "workspace_id": id })))
+    })
 }
 
 /// Nothing is asked for yet; keys are passed over as everywhere.
@@ -122,12 +134,13 @@ fn list_users(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response
     Ok(answer(200, &json!({ "users": users })))
 }
 
-#[derive(Deserialize)]
-struct Member {
-    workspace_id: i64,
-    email: Option<String>,
-    user_id: Option<String>,
-    user_type: Option<String>,
+/// A user in a workspace, named by email or id.
+#[derive(Debug, Default, Deserialize)]
+pub(in crate::ops) struct Member {
+    pub workspace_id: i64,
+    pub email: Option<String>,
+    pub user_id: Option<String>,
+    pub user_type: Option<String>,
 }
 
 impl Member {
@@ -147,6 +160,19 @@ impl Member {
 
 fn add_user(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let member: Member = asked.json()?;
+    add_member(center, asked, &member)?;
+    Ok(answer(200, &json!({})))
+}
+
+/// Makes a user a member, whatever they were before.
+///
+/// # Errors
+/// Who is not there, what nobody can be, and who may not say so.
+pub(in crate::ops) fn add_member(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    member: &Member,
+) -> Result<(), Problem> {
     let wanted = member.user_type.as_deref().unwrap_or("COLLABORATOR");
     let role = USER_TYPES.iter().find(|(_, name)| name.eq_ignore_ascii_case(wanted));
     let Some((role, name)) = role else {
@@ -163,15 +189,27 @@ fn add_user(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, 
         tx.set_member(workspace, &user.id, *role)?;
         let detail = json!({ "user_type": name });
         asked.note(tx, "workspace.add_user", Some(workspace), &user.email, detail)?;
-        Ok::<_, Problem>(())
-    })?;
-    Ok(answer(200, &json!({})))
+        Ok(())
+    })
 }
 
 fn remove_user(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let member: Member = asked.json()?;
+    let is_removed = drop_member(center, asked, &member)?;
+    Ok(answer(200, &json!({ "affected_rows": i64::from(is_removed) })))
+}
+
+/// Takes a member out of a workspace; whether they were one.
+///
+/// # Errors
+/// The last owner, and who may not do so.
+pub(in crate::ops) fn drop_member(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    member: &Member,
+) -> Result<bool, Problem> {
     let workspace = member.workspace_id;
-    let is_removed = center.store.write(|tx| {
+    center.store.write(|tx| {
         asked.may(tx, workspace, Role::Admin)?;
         let user = member.user(tx)?;
         not_the_last(tx, workspace, &user)?;
@@ -179,9 +217,8 @@ fn remove_user(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Respons
         if is_removed {
             asked.note(tx, "workspace.remove_user", Some(workspace), &user.email, json!({}))?;
         }
-        Ok::<_, Problem>(is_removed)
-    })?;
-    Ok(answer(200, &json!({ "affected_rows": i64::from(is_removed) })))
+        Ok(is_removed)
+    })
 }
 
 /// A workspace keeps an owner, so that its members need not ask an administrator of everything.
@@ -198,7 +235,8 @@ fn not_the_last(tx: &Tx<'_>, workspace: i64, user: &User) -> Result<(), Problem>
     Ok(())
 }
 
-fn user_type(role: Role) -> &'static str {
+/// The original's name of a role.
+pub(in crate::ops) fn user_type(role: Role) -> &'static str {
     match role {
         Role::Admin => "OWNER",
         Role::Publisher => "COLLABORATOR",

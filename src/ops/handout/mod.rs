@@ -1,12 +1,14 @@
 //! The handout: how a publish is run, as commands and files in the contract's form, ready to paste.
 //!
 //! Each form is a file: [`docker run`](Handout::docker_run), [`compose.yaml`](Handout::compose),
-//! [`helm`](Handout::helm), and a [unit of systemd](Handout::systemd). With an edge bundle they are
+//! [`helm`](Handout::helm), a [unit of systemd](Handout::systemd), and a
+//! [process](Handout::process) of a shell. With an edge bundle they are
 //! those of an edge that reports to its ops center, and keep its session.
 
 mod compose;
 mod docker;
 mod helm;
+mod process;
 mod systemd;
 
 use crate::oci::RegistryHost;

@@ -49,6 +49,19 @@ fn docker_run_is_the_contracts_with_observability_and_without() {
 }
 
 #[test]
+fn a_process_has_the_same_settings_and_keeps_an_edges_session() {
+    let with = format!(
+        "OCI_REGISTRY=sample-registry.com \\\nEDGE_BUNDLE={BUNDLE} \\\nPOTOROO_PERSIST=./data \\\n\
+         CONFIG_CPUS=4 \\\nOCI_USERNAME=\"$REGISTRYUSERNAME\" \\\nOCI_PASSWORD=\"$REGISTRYPASSWORD\" \\\n\
+         PIPELINE_URL={PIPELINE} \\\npotoroo-engine"
+    );
+    let without =
+        with.replace(&format!("EDGE_BUNDLE={BUNDLE} \\\nPOTOROO_PERSIST=./data \\\n"), "");
+    assert_eq!(texts(Some(BUNDLE), |it| it.process()), with);
+    assert_eq!(texts(None, |it| it.process()), without);
+}
+
+#[test]
 fn compose_is_the_contracts_with_observability_and_without() {
     let without = format!(
         "services:\n  engine:\n    image: {ENGINE}\n    ports:\n      - 8080:8080\n    \

@@ -15,7 +15,7 @@ mod needs;
 mod parcel;
 
 pub(in crate::ops) use desk::{Desk, Progress};
-pub(in crate::ops) use destination::built_in;
+pub(in crate::ops) use destination::{Destination, built_in};
 pub(in crate::ops) use needs::{ENGINE_CONFIG_BYTES_MAX, ENGINE_CONFIG_DEFAULT, Needs};
 
 use super::center::Center;

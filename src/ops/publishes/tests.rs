@@ -54,7 +54,19 @@ fn center(settings: Settings) -> Arc<Center> {
     let models = Models::open(&home, "no checker here".into()).unwrap();
     let (desk, clock) = (Desk::default(), Arc::new(DeviceClock));
     let guard = Guard::new().unwrap();
-    Arc::new(Center { settings, home, store, guard, models, address, repositories, desk, clock })
+    let streams = Arc::default();
+    Arc::new(Center {
+        settings,
+        home,
+        store,
+        guard,
+        models,
+        address,
+        repositories,
+        desk,
+        streams,
+        clock,
+    })
 }
 
 impl Stage {

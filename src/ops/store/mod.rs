@@ -9,6 +9,7 @@ mod assignments;
 mod audit;
 mod edges;
 mod fleet;
+mod glances;
 mod models;
 mod pipelines;
 mod publishes;
@@ -23,7 +24,8 @@ pub(in crate::ops) use assignments::{AssignmentRecord, NewAssignment};
 pub(in crate::ops) use audit::{Change, Wanted};
 pub(in crate::ops) use edges::{Edge, EdgesAsked, NewEdge};
 pub(in crate::ops) use fleet::{Faring, InstanceRecord, SessionRecord};
-pub(in crate::ops) use models::{ModelConfig, ModelStatus, ModelVersion, NewModelVersion};
+pub(in crate::ops) use glances::{Deployable, ModelGlance, PipelineGlance, VersionGlance};
+pub(in crate::ops) use models::{Model, ModelConfig, ModelStatus, ModelVersion, NewModelVersion};
 pub(in crate::ops) use pipelines::{NewPipelineVersion, Pipeline, PipelineVersion};
 pub(in crate::ops) use publishes::{
     NewPublish, Publish, PublishPlace, PublishStatus, PublishesAsked, VersionToPublish,

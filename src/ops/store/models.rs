@@ -31,7 +31,7 @@ impl ModelStatus {
         }
     }
 
-    fn of(name: &str) -> Option<ModelStatus> {
+    pub(super) fn of(name: &str) -> Option<ModelStatus> {
         STATUSES.iter().find(|(_, known)| *known == name).map(|(status, _)| *status)
     }
 }
@@ -315,7 +315,7 @@ impl Tx<'_> {
     }
 }
 
-fn model_of(row: &Row<'_>) -> rusqlite::Result<Model> {
+pub(super) fn model_of(row: &Row<'_>) -> rusqlite::Result<Model> {
     Ok(Model {
         id: row.get(0)?,
         workspace: row.get(1)?,

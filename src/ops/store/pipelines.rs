@@ -209,7 +209,7 @@ impl Tx<'_> {
     }
 }
 
-fn pipeline_of(row: &Row<'_>) -> rusqlite::Result<Pipeline> {
+pub(super) fn pipeline_of(row: &Row<'_>) -> rusqlite::Result<Pipeline> {
     Ok(Pipeline {
         id: row.get(0)?,
         workspace: row.get(1)?,
@@ -220,7 +220,7 @@ fn pipeline_of(row: &Row<'_>) -> rusqlite::Result<Pipeline> {
     })
 }
 
-fn version_of(row: &Row<'_>) -> rusqlite::Result<PipelineVersion> {
+pub(super) fn version_of(row: &Row<'_>) -> rusqlite::Result<PipelineVersion> {
     Ok(PipelineVersion {
         id: row.get(0)?,
         pipeline: row.get(1)?,

@@ -12,7 +12,7 @@ mod facts;
 mod inside;
 mod process;
 
-pub(in crate::ops) use facts::Facts;
+pub(in crate::ops) use facts::{Extent, Facts, PortFact};
 pub(in crate::ops) use inside::answer;
 pub(in crate::ops) use process::{Bounds, TrialError, hold};
 

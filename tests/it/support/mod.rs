@@ -12,6 +12,7 @@ pub mod founded;
 pub mod front;
 pub mod helm;
 pub mod layout;
+pub mod link_proxy;
 pub mod ops;
 pub mod process;
 pub mod proxy;

@@ -1,10 +1,13 @@
 //! Signing in and out with a browser: forms, and a session in a cookie.
 
-use super::page::{escaped, fault, page};
-use super::{Asked, Need, Problem, Route};
+use super::page::plain;
+use super::see_other;
 use crate::http::server::Response;
 use crate::ops::access::{By, Cookie, Refused, open_session, sign_in};
+use crate::ops::api::{Asked, Need, Problem, Route};
 use crate::ops::center::Center;
+use crate::ops::store::StoreError;
+use maud::html;
 use serde_json::json;
 
 pub(super) const ROUTES: &[Route] = &[
@@ -13,7 +16,16 @@ pub(super) const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/sign-out", need: Need::SignedIn, answer: sign_out },
 ];
 
-fn form(_: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
+fn form(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
+    let has_users: Result<bool, StoreError> = center.store.read(|tx| tx.has_users());
+    if !has_users? {
+        let content = html! {
+            p { "This ops center has no user yet. Open the link that it printed when it started: it begins \
+                 with " code { "Set the first password here:" } "." }
+            p.hint { "Started again without a user, it prints a new one." }
+        };
+        return Ok(plain(200, "Not set up yet", None, &content));
+    }
     Ok(form_page(200, &asked.query("next").unwrap_or_default(), "", None))
 }
 
@@ -53,6 +65,24 @@ fn sign_out(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, 
     Ok(see_other("/sign-in").with_header("Set-Cookie", Cookie::unset(center.is_secure())))
 }
 
+fn form_page(status: u16, next: &str, email: &str, sentence: Option<&str>) -> Response {
+    let content = html! {
+        form method="post" action="/sign-in" {
+            input type="hidden" name="next" value=(inside(next));
+            div {
+                label for="email" { "Email" }
+                input id="email" name="email" type="email" autocomplete="username" required value=(email);
+            }
+            div {
+                label for="password" { "Password" }
+                input id="password" name="password" type="password" autocomplete="current-password" required;
+            }
+            button { "Sign in" }
+        }
+    };
+    plain(status, "Sign in", sentence, &content)
+}
+
 /// Where to go on, if it is within this site; its first page otherwise, so that no link to us leads
 /// elsewhere.
 fn inside(next: &str) -> &str {
@@ -60,28 +90,6 @@ fn inside(next: &str) -> &str {
         && !next.starts_with("//")
         && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if is_path { next } else { "/" }
-}
-
-fn see_other(location: &str) -> Response {
-    Response::empty(303)
-        .with_header("Location", location.to_owned())
-        .with_header("Cache-Control", "no-store".to_owned())
-}
-
-fn form_page(status: u16, next: &str, email: &str, sentence: Option<&str>) -> Response {
-    let body = format!(
-        "{}<form method=\"post\" action=\"/sign-in\">\n\
-         <input type=\"hidden\" name=\"next\" value=\"{}\">\n\
-         <label for=\"email\">Email</label>\n\
-         <input id=\"email\" name=\"email\" type=\"email\" autocomplete=\"username\" required value=\"{}\">\n\
-         <label for=\"password\">Password</label>\n\
-         <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" \
-         required>\n<button>Sign in</button>\n</form>",
-        fault(sentence),
-        escaped(inside(next)),
-        escaped(email)
-    );
-    page(status, "Sign in", &body)
 }
 
 #[cfg(test)]

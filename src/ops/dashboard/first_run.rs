@@ -1,13 +1,15 @@
 //! The first run: the link that the start printed, and the first administrator.
 
-use super::page::{escaped, fault, page};
-use super::{Asked, Need, Problem, Route, answer};
+use super::page::plain;
+use super::pieces::copied;
 use crate::http::server::Response;
 use crate::ops::access::{
     Cookie, Email, Founder, NewPassword, PASSWORD_CHARS_MIN, found, hashed, issue_api, open_session,
 };
+use crate::ops::api::{Asked, Need, Problem, Route, answer};
 use crate::ops::center::Center;
 use crate::registry::Secret;
+use maud::html;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -62,14 +64,13 @@ fn posted(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
         }
         Err(problem) => return Err(problem),
     };
-    let body = format!(
-        "<p>{} administers this ops center now.</p>\n\
-         <p>A token for programs, which is shown once:</p>\n<p><code>{}</code></p>\n\
-         <p><a href=\"/\">Go on</a></p>",
-        escaped(&done.email),
-        escaped(done.token.reveal())
-    );
-    Ok(page(200, "Set up", &body).with_header("Set-Cookie", done.cookie.set()))
+    let content = html! {
+        p { (done.email) " administers this ops center now." }
+        p { "A token for programs, which is shown once:" }
+        div.secret { (copied("token", "token", done.token.reveal())) }
+        p { a.button href="/guide" { "Go on to the first steps" } }
+    };
+    Ok(plain(200, "Set up", None, &content).with_header("Set-Cookie", done.cookie.set()))
 }
 
 fn set_up(center: &Center, asked: &Asked<'_, '_, '_>, order: &FirstRun) -> Result<Done, Problem> {
@@ -101,18 +102,21 @@ fn set_up(center: &Center, asked: &Asked<'_, '_, '_>, order: &FirstRun) -> Resul
 }
 
 fn form_page(status: u16, token: &str, email: &str, sentence: Option<&str>) -> Response {
-    let body = format!(
-        "<p>Who sets the first password administers this ops center.</p>\n{}\
-         <form method=\"post\" action=\"/first-run\">\n\
-         <input type=\"hidden\" name=\"token\" value=\"{}\">\n\
-         <label for=\"email\">Email</label>\n\
-         <input id=\"email\" name=\"email\" type=\"email\" autocomplete=\"username\" required value=\"{}\">\n\
-         <label for=\"password\">Password, {PASSWORD_CHARS_MIN} characters or more</label>\n\
-         <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"new-password\" \
-         minlength=\"{PASSWORD_CHARS_MIN}\" required>\n<button>Set up</button>\n</form>",
-        fault(sentence),
-        escaped(token),
-        escaped(email)
-    );
-    page(status, "First run", &body)
+    let content = html! {
+        p { "Who sets the first password administers this ops center." }
+        form method="post" action="/first-run" {
+            input type="hidden" name="token" value=(token);
+            div {
+                label for="email" { "Email" }
+                input id="email" name="email" type="email" autocomplete="username" required value=(email);
+            }
+            div {
+                label for="password" { "Password, " (PASSWORD_CHARS_MIN) " characters or more" }
+                input id="password" name="password" type="password" autocomplete="new-password"
+                    minlength=(PASSWORD_CHARS_MIN) required;
+            }
+            button { "Set up" }
+        }
+    };
+    plain(status, "First run", sentence, &content)
 }

@@ -1,0 +1,287 @@
+//! The edges of a workspace: found by tag and state, page by page, and added with a bundle that is shown once.
+
+use super::page::{Frame, Section, page};
+use super::pieces::{
+    command, copied, count, csrf_field, edge_state, empty, moment_if, state_of, tag,
+};
+use super::publish::commands;
+use super::{again, field_number, get, number, post};
+use crate::http::percent;
+use crate::http::server::Response;
+use crate::ops::access::Role;
+use crate::ops::api::edges::{AddAsked, Added, add_edge};
+use crate::ops::api::handouts::commands_of;
+use crate::ops::api::{Asked, Problem, Route};
+use crate::ops::center::Center;
+use crate::ops::edges::State;
+use crate::ops::store::{Deployable, Edge, EdgesAsked, StoreError, Tx};
+use maud::{Markup, html};
+
+pub(super) const ROUTES: &[Route] =
+    &[get("/workspaces/{workspace}/edges", list), post("/workspaces/{workspace}/edges", added)];
+
+/// Edges on one page: some 50 KB.
+const SHOWN: usize = 100;
+
+/// Edges that are looked at in one go where those of one state are wanted.
+const LOOKED_AT: i64 = 1_000;
+
+/// Publishes that are offered to a new edge, the newest first.
+const OFFERED_MAX: i64 = 100;
+
+/// Which edges are wanted.
+#[derive(Debug, Default)]
+struct Filter {
+    tag: Option<String>,
+    state: Option<State>,
+    after: Option<String>,
+}
+
+impl Filter {
+    fn of(asked: &Asked<'_, '_, '_>) -> Filter {
+        let text = |name: &str| asked.query(name).filter(|text| !text.is_empty());
+        let state = text("state").and_then(|name| State::of_name(&name));
+        Filter { tag: text("tag"), state, after: text("after") }
+    }
+
+    /// The page's address with this filter, after that name.
+    fn place(&self, workspace: i64, after: Option<&str>) -> String {
+        let pairs = [
+            ("tag", self.tag.as_deref()),
+            ("state", self.state.map(State::name)),
+            ("after", after),
+        ];
+        let pairs = pairs.iter().filter_map(|(name, value)| {
+            value.map(|value| format!("{name}={}", percent::encoded(value, b"")))
+        });
+        let query = pairs.collect::<Vec<String>>().join("&");
+        let mark = if query.is_empty() { "" } else { "?" };
+        format!("/workspaces/{workspace}/edges{mark}{query}")
+    }
+
+    /// A page of edges, and whether there are more after them.
+    fn find(
+        &self,
+        tx: &Tx<'_>,
+        workspace: i64,
+        center: &Center,
+        now_ms: i64,
+    ) -> Result<(Vec<Edge>, bool), StoreError> {
+        let mut found = Vec::new();
+        let mut after = self.after.clone();
+        let count_max = if self.state.is_some() { LOOKED_AT } else { SHOWN as i64 + 1 };
+        loop {
+            let looked = tx.edges(&EdgesAsked {
+                workspace: Some(workspace),
+                tag: self.tag.as_deref(),
+                after: after.as_deref(),
+                count_max,
+                ..EdgesAsked::default()
+            })?;
+            after = looked.last().map(|edge| edge.name.clone());
+            let is_last = i64::try_from(looked.len()).is_ok_and(|count| count < count_max);
+            let is_wanted = |edge: &Edge| {
+                self.state.is_none_or(|state| state_of(center, edge, now_ms) == state)
+            };
+            found.extend(looked.into_iter().filter(is_wanted));
+            if is_last || found.len() > SHOWN {
+                let has_more = found.len() > SHOWN;
+                found.truncate(SHOWN);
+                return Ok((found, has_more));
+            }
+        }
+    }
+}
+
+fn list(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
+    shown(center, asked, None)
+}
+
+fn shown(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    fault: Option<&Problem>,
+) -> Result<Response, Problem> {
+    let workspace = number(asked, "workspace")?;
+    let filter = Filter::of(asked);
+    let (edges, has_more, all, offered) = center.store.read(|tx| {
+        asked.may(tx, workspace, Role::Viewer)?;
+        let (edges, has_more) = filter.find(tx, workspace, center, asked.now_ms)?;
+        let may_add = asked.may(tx, workspace, Role::Publisher).is_ok();
+        let offered = if may_add { tx.deployable(workspace, OFFERED_MAX)? } else { Vec::new() };
+        Ok::<_, Problem>((edges, has_more, tx.edge_count(workspace)?, offered))
+    })?;
+    let next =
+        edges.last().filter(|_| has_more).map(|last| filter.place(workspace, Some(&last.name)));
+    let content = html! {
+        div.head data-edges=(workspace) {
+            h1 { "Edges" }
+            span.quiet { (count(all, "edge")) " in this workspace" }
+        }
+        @if all == 0 {
+            (empty("No edge yet", &html! {
+                p { "An edge is a named place where a publish runs. Publish a pipeline version, and add an edge to it." }
+                p { a.button.second href={ "/workspaces/" (workspace) "/pipelines" } { "Pipelines" } " " a.button.second href="/guide" { "First steps" } }
+            }))
+        } @else {
+            (filter_form(workspace, &filter))
+            @if edges.is_empty() { p { "No edge is like that. " a href=(Filter::default().place(workspace, None)) { "Show all" } } }
+            @else { (table(center, workspace, &edges, asked.now_ms)) }
+            nav.pages aria-label="Pages" {
+                @if filter.after.is_some() { a href=(filter.place(workspace, None)) { "First page" } }
+                @if let Some(next) = &next { a rel="next" href=(next) { "Next page" } }
+            }
+        }
+        @if !offered.is_empty() {
+            section.card {
+                h2 { "Add an edge" }
+                (add_form(asked, &format!("/workspaces/{workspace}/edges"), Some(&offered)))
+            }
+        }
+    };
+    let (section, workspace) = (Section::Edges, Some(workspace));
+    page(center, asked, &Frame { title: "Edges", section, workspace, fault }, &content)
+}
+
+fn filter_form(workspace: i64, filter: &Filter) -> Markup {
+    html! {
+        form.card method="get" action={ "/workspaces/" (workspace) "/edges" } role="search" aria-label="Edges" {
+            div.fields {
+                div { label for="tag" { "Tag" } input id="tag" name="tag" value=[filter.tag.as_deref()]; }
+                div {
+                    label for="state" { "State" }
+                    select id="state" name="state" {
+                        option value="" { "any" }
+                        @for name in State::names().split(", ") {
+                            option value=(name) selected[filter.state.map(State::name) == Some(name)] { (name) }
+                        }
+                    }
+                }
+                div { button.second { "Filter" } }
+            }
+        }
+    }
+}
+
+fn table(center: &Center, workspace: i64, edges: &[Edge], now_ms: i64) -> Markup {
+    html! {
+        div.table tabindex="0" role="region" aria-label="Edges" {
+            table {
+                thead { tr {
+                    th scope="col" { "Name" } th scope="col" { "State" } th scope="col" { "Last contact" }
+                    th scope="col" { "Publish" } th scope="col" { "Tags" }
+                } }
+                tbody {
+                    @for edge in edges {
+                        tr {
+                            th scope="row" { a href={ "/edges/" (edge.name) } { (edge.name) } }
+                            td { (edge_state(state_of(center, edge, now_ms))) }
+                            td { (moment_if(edge.faring.as_ref().map(|it| it.seen_ms))) }
+                            td { a href={ "/publishes/" (edge.publish_id) } { (edge.publish_id) } }
+                            td { @for one in &edge.tags { (tag(workspace, one)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The form that adds an edge: to the page's own publish, or to one of these.
+pub(super) fn add_form(
+    asked: &Asked<'_, '_, '_>,
+    place: &str,
+    offered: Option<&[Deployable]>,
+) -> Markup {
+    html! {
+        form method="post" action=(place) {
+            (csrf_field(asked))
+            div.fields {
+                @if let Some(offered) = offered {
+                    div {
+                        label for="publish" { "Publish" }
+                        select id="publish" name="publish" {
+                            @for one in offered {
+                                option value=(one.publish) { (one.pipeline) " " (one.version.get(..8).unwrap_or(&one.version)) ", publish " (one.publish) }
+                            }
+                        }
+                    }
+                }
+                div { label for="edge-name" { "Name of the edge" } input id="edge-name" name="name" required maxlength="63" placeholder="till-7" pattern="[a-z0-9]([a-z0-9\\-]*[a-z0-9])?"; }
+                div { label for="edge-tags" { "Tags, with commas between" } input id="edge-tags" name="tags" placeholder="berlin, floor 2"; }
+                div { button { "Add edge" } }
+            }
+        }
+    }
+}
+
+/// Adds the edge of a form to a publish.
+pub(super) fn add(
+    center: &Center,
+    asked: &mut Asked<'_, '_, '_>,
+    publish: i64,
+) -> Result<Named, Problem> {
+    let name = asked.field("name")?.trim().to_owned();
+    let tags = asked.field("tags")?;
+    let tags = tags.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty());
+    let tags = Some(tags.collect());
+    let order = AddAsked { pipeline_publish_id: publish, name, tags };
+    let added = add_edge(center, asked, &order)?;
+    Ok(Named { name: order.name, added })
+}
+
+fn added(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
+    let done = field_number(asked, "publish").and_then(|publish| add(center, asked, publish));
+    match done {
+        Ok(added) => bundle_page(center, asked, &added),
+        Err(problem) => again(problem, |problem| shown(center, asked, Some(problem))),
+    }
+}
+
+/// An edge that was added, with its name.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) added: Added,
+}
+
+/// The page that shows, this once, what an edge was given.
+pub(super) fn bundle_page(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    Named { name, added }: &Named,
+) -> Result<Response, Problem> {
+    let Added { publish, bundle, pull } = added;
+    let view = commands_of(publish, Some(bundle))?;
+    let login = pull.as_ref().map(|(username, password)| {
+        format!("export REGISTRYUSERNAME={username}\nexport REGISTRYPASSWORD={}", password.reveal())
+    });
+    let content = html! {
+        div.head { h1 { "Edge " (name) " is added" } a.button.second href={ "/edges/" (name) } { "To the edge" } }
+        div.told role="status" { "What stands on this page is shown this once: copy it before you go on." }
+        section.card {
+            h2 { "Its bundle" }
+            p.hint { "It holds for 24 hours, for one device, once. Without a volume for " code { "/persist" } " the device cannot come back after a restart." }
+            div.secret { p { code { "EDGE_BUNDLE" } } (copied("bundle", "bundle", bundle.reveal())) }
+        }
+        @if let Some(login) = &login {
+            section.card {
+                h2 { "Its login at the built-in registry" }
+                p.hint { "In the shell of the device, before the commands below." }
+                div.secret { (command("login", "login", login)) }
+            }
+        }
+        section.card {
+            h2 { "Run it on the device" }
+            (commands(&view))
+        }
+    };
+    let title = format!("Edge {name}");
+    let workspace = Some(publish.workspace_id);
+    page(
+        center,
+        asked,
+        &Frame { title: &title, section: Section::Edges, workspace, fault: None },
+        &content,
+    )
+}
