@@ -31,6 +31,13 @@ const COMMANDS: &[Command] = &[
         run: engine::models,
     },
     Command {
+        name: "logs",
+        flag: Some("--arrow"),
+        meaning: "Prints what was inferred, a line of JSON for each row, the oldest first; with \
+                  --arrow an Arrow file. An engine may be running.",
+        run: engine::logs,
+    },
+    Command {
         name: "gc",
         flag: None,
         meaning: "Takes away what no pipeline in the persistent directory needs; not while an \

@@ -81,6 +81,11 @@ impl Decoded {
         (self, dropped)
     }
 
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Bytes that the values take.
     pub fn bytes(&self) -> usize {
         self.columns.iter().map(|held| held.values.lend().bytes()).sum()

@@ -1,7 +1,9 @@
 //! The commands for operators: fill the store, look into it, and clear it.
 
+mod logs;
 mod models;
 
+pub use logs::logs;
 pub use models::models;
 
 use super::config::{self, Config};

@@ -11,12 +11,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod environment;
+mod journal;
 mod link;
 mod network;
 mod partial;
 mod settings;
 mod trust;
 
+pub use super::journal::Settings;
 pub use super::proof::Proving;
 pub use super::slot::Fitting;
 use environment::{Environment, malformed};
@@ -79,6 +81,8 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// What the ops center gave this edge.
     pub bundle: Option<Bundle>,
+    /// What is kept of inferences; nothing where nobody wants it.
+    pub journal: Option<Settings>,
     /// The ops center that this edge reports to; none where the bundle names none.
     pub link: Option<LinkConfig>,
     /// The edge's name in answers: that of its bundle, else the host's as the container tells it.
@@ -127,13 +131,13 @@ impl Config {
         let proving = environment.proving();
         let fitting = environment.fitting();
         let persist = environment.persist();
+        let journal = environment.journal(bundle.is_some());
         let link = environment.link(bundle.as_ref(), &plain_http, &tls_only);
         let _checked = debug_wanted(&environment.variables).map_err(|problem| {
             environment.problems.push(problem);
         });
         environment.refuse_unknown();
-        let named = bundle.as_ref().and_then(|bundle| bundle.value("EDGE_NAME"));
-        let partition = named.or(environment.text("HOSTNAME")).unwrap_or_default().to_owned();
+        let partition = partition_of(bundle.as_ref(), &environment);
         match (source, persist, environment.problems) {
             (Some(source), Some(persist), problems) if problems.is_empty() => Ok(Config {
                 source,
@@ -156,6 +160,7 @@ impl Config {
                 network,
                 warnings: environment.warnings,
                 bundle,
+                journal,
                 link,
                 partition,
             }),
@@ -176,6 +181,26 @@ pub fn persist_directory(
         Some(directory) => Ok(directory),
         None => Err(ConfigError(environment.problems)),
     }
+}
+
+/// The edge's name that these variables mean, as answers carry it.
+///
+/// # Errors
+/// When a bundle cannot be read.
+pub fn partition(
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<String, ConfigError> {
+    let mut environment = Environment::new(variables);
+    let bundle = environment.bundle();
+    if !environment.problems.is_empty() {
+        return Err(ConfigError(environment.problems));
+    }
+    Ok(partition_of(bundle.as_ref(), &environment))
+}
+
+fn partition_of(bundle: Option<&Bundle>, environment: &Environment) -> String {
+    let named = bundle.and_then(|bundle| bundle.value("EDGE_NAME"));
+    named.or(environment.text("HOSTNAME")).unwrap_or_default().to_owned()
 }
 
 /// Whether `DEBUG` asks for more lines; needed before the rest is read.

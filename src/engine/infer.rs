@@ -1,13 +1,14 @@
 //! One inference: bytes to a table, through the gate, through the models, and to bytes again.
 
 use super::gate::Gate;
+use super::journal::Recorder;
 use super::metrics::{Metrics, Stage};
 use super::refusal::Problem;
 use super::slot::Slot;
 use super::turn::{Computed, Turn};
 use super::watch::Tally;
 use crate::clock::{Clock, unix_ms};
-use crate::codec::{self, Dataset, InputFormat, OutputFormat};
+use crate::codec::{self, Dataset, Decoded, InputFormat, OutputFormat};
 use crate::exit;
 use crate::http::server::{Request, Response};
 use crate::logging::AT_SERVE;
@@ -26,6 +27,8 @@ pub(super) struct Inferences {
     /// Whether rows that wait compute together.
     pub(super) batches: bool,
     pub(super) metrics: Arc<Metrics>,
+    /// Keeps what is answered, where that is wanted.
+    pub(super) journal: Option<Recorder>,
     /// What the requests to this pipeline came to.
     pub(super) tally: Arc<Tally>,
     /// How long a request may wait and compute, from the moment when its rows are read.
@@ -104,6 +107,7 @@ impl Inferences {
     /// The same for another pipeline: both go through one gate while the first still has requests.
     pub(super) fn beside(&self, slot: Slot) -> Inferences {
         Inferences {
+            journal: self.journal.as_ref().map(|recorder| recorder.beside(slot.origin())),
             slot,
             pool: self.pool.clone(),
             clock: self.clock.clone(),
@@ -163,7 +167,16 @@ impl Inferences {
         let write = Instant::now();
         let answer = form.write(&record, &table, &self.partition)?;
         self.timed(Stage::Write, write);
+        drop(table);
+        self.keep(record, decoded);
         Ok(answer)
+    }
+
+    /// Hands an answered inference to the journal, which copies nothing and never waits.
+    pub(super) fn keep(&self, record: Record<'static>, input: Decoded) {
+        if let Some(recorder) = &self.journal {
+            recorder.keep(record, input);
+        }
     }
 
     /// Takes a table that was read since `read` through the gate and the models.

@@ -1,6 +1,9 @@
 //! What the engine counts about itself, in Prometheus' text form (exposition format 0.0.4).
 
+mod journal;
+
 use super::gate::Load;
+use super::journal::State;
 use super::link::Status;
 use super::slot::Slot;
 use super::updates::Outcome;
@@ -167,7 +170,13 @@ impl Metrics {
     }
 
     /// All of it as text, with how full the gate is and what the slot holds.
-    pub(super) fn text(&self, slot: &Slot, load: Load, link: Option<&Status>) -> String {
+    pub(super) fn text(
+        &self,
+        slot: &Slot,
+        load: Load,
+        journal: Option<&State>,
+        link: Option<&Status>,
+    ) -> String {
         let mut page = Page(String::new());
         let pipeline = label("pipeline_name", &slot.definition.name);
         page.info(
@@ -246,6 +255,9 @@ impl Metrics {
             "Since the engine started.",
             self.started.elapsed().as_secs(),
         );
+        if let Some(state) = journal {
+            journal::write(&mut page, state);
+        }
         process(&mut page);
         page.0
     }

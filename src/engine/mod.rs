@@ -28,6 +28,7 @@ mod watch;
 
 mod link;
 mod live;
+mod log_pages;
 mod proof;
 mod slot;
 mod trust;
@@ -49,18 +50,20 @@ mod verdicts;
 mod commands;
 mod doctor;
 
-pub use commands::{gc, models, pull};
+pub use commands::{gc, logs, models, pull};
 pub use doctor::doctor;
 pub use healthcheck::healthcheck;
 
 use crate::clock::DeviceClock;
-use crate::exit::{Exit, Failure};
-use crate::logging::{self, AT_START, Verbosity, announce, quoted};
+use crate::exit::{self, Exit, Failure};
+use crate::logging::{self, AT_JOURNAL, AT_START, Verbosity, announce, quoted};
 use crate::runtime::Pool;
 use config::Config;
+use journal::Journal;
 use keeper::Keeper;
 use link::Link;
 use orders::Orders;
+use serve::Ties;
 use std::sync::Arc;
 use store::Store;
 
@@ -97,7 +100,32 @@ pub fn run(variables: Variables) -> Result<(), Failure> {
     }
     let keeper = Arc::new(Keeper::new(config.clone(), store, pool.clone()));
     let (slot, updates) = start::start(&keeper, &orders, wishes)?;
-    serve::serve(&config, tls, slot, updates, pool, Arc::new(DeviceClock), link)
+    let journal = journal(&config);
+    if let (Some(link), Some(journal)) = (&link, &journal) {
+        link.send(journal.clone())?;
+    }
+    let ties = Ties { journal, link };
+    serve::serve(&config, tls, slot, updates, pool, Arc::new(DeviceClock), ties)
+}
+
+/// The journal, where one is wanted. Without it the engine serves all the same.
+fn journal(config: &Config) -> Option<Arc<Journal>> {
+    let settings = config.journal.clone()?;
+    let directory = config.persist.join(journal::DIRECTORY);
+    match Journal::open(&directory, settings, Arc::new(DeviceClock)) {
+        Ok(journal) => {
+            log::info!(
+                target: AT_JOURNAL,
+                "journal={} directory={directory:?} msg=\"inferences are kept\"", journal.id()
+            );
+            Some(journal)
+        }
+        Err(error) => {
+            let cause = exit::chain(&error);
+            log::error!(target: AT_JOURNAL, "cause={cause:?} msg=\"no inference is kept\"");
+            None
+        }
+    }
 }
 
 fn start_logging(variables: &Variables) {

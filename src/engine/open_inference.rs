@@ -107,6 +107,7 @@ fn infer(request: &mut Request<'_, '_>, inferences: &Inferences) -> Result<Respo
     let (answer, length) =
         protocol::write_infer(&record, &asked, &inferences.slot.definition.name)?;
     inferences.timed(Stage::Write, write);
+    inferences.keep(record, asked.into_decoded());
     inferences.timed(Stage::Whole, start);
     Ok(match length {
         None => Response::new(200, JSON, answer),

@@ -68,8 +68,8 @@ impl Problem {
     pub(super) fn path(path: &str) -> Problem {
         let sentence = format!(
             "there is nothing at {path}: the engine answers GET /, GET /pipelines, GET /models, \
-             GET /healthz, GET /metrics, POST /pipelines/{{name}}, POST /infer and the Open \
-             Inference Protocol below /v2"
+             GET /healthz, GET /metrics, POST /pipelines/{{name}}, POST /infer, POST /logs and the \
+             Open Inference Protocol below /v2"
         );
         Problem::new(404, "unknown_path", sentence)
     }
@@ -130,6 +130,20 @@ impl Problem {
              whole request, or `rows` for one element for each row"
         );
         Problem::new(400, "query", sentence)
+    }
+
+    pub(super) fn no_journal() -> Problem {
+        let sentence = "no log is kept here: set LOCAL_INFERENCE_STORAGE to the room that it may \
+                        take, as `512Mi`, or start the engine with an EDGE_BUNDLE";
+        Problem::new(404, "no_logs", sentence)
+    }
+
+    pub(super) fn logs(what: &str) -> Problem {
+        let sentence = format!(
+            "the body asks for no page of the log: {what}; expected `{{}}`, or an object with \
+             `order` (`asc` or `desc`), `page_size` and `cursor`"
+        );
+        Problem::new(400, "logs", sentence)
     }
 
     pub(super) fn header_length(found: &str) -> Problem {

@@ -3,6 +3,7 @@
 use super::infer::{Generation, Inferences};
 use super::link::{Link, Status};
 use super::live::{Live, Serving};
+use super::log_pages;
 use super::metrics::{self, Metrics};
 use super::open_inference;
 use super::refusal::Problem;
@@ -149,6 +150,7 @@ impl Routes {
             "/healthz" => get(request, || self.health()),
             "/metrics" => get(request, || metrics(inferences, self.link().as_ref())),
             "/infer" => infer(request, inferences, Generation::Rows),
+            "/logs" => log_pages::answer(request, inferences),
             path if path == "/v2" || path.starts_with("/v2/") => {
                 let readiness = self.readiness.open_inference();
                 open_inference::answer(&path[3..], request, inferences, readiness)
@@ -210,8 +212,10 @@ fn models(inferences: &Inferences) -> Vec<u8> {
 }
 
 fn metrics(inferences: &Inferences, link: Option<&Status>) -> Response {
-    let Inferences { metrics, slot, gate, .. } = inferences;
-    Response::new(200, metrics::CONTENT_TYPE, metrics.text(slot, gate.load(), link).into_bytes())
+    let Inferences { metrics, slot, gate, journal, .. } = inferences;
+    let journal = journal.as_ref().map(|recorder| recorder.journal().state());
+    let text = metrics.text(slot, gate.load(), journal.as_ref(), link);
+    Response::new(200, metrics::CONTENT_TYPE, text.into_bytes())
 }
 
 pub(super) fn get(

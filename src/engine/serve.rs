@@ -3,6 +3,7 @@
 use super::config::Config;
 use super::gate::Gate;
 use super::infer::Inferences;
+use super::journal::{Journal, Recorder};
 use super::link::Link;
 use super::live::Live;
 use super::metrics::Metrics;
@@ -59,6 +60,12 @@ impl Readiness {
     }
 }
 
+/// What an engine has to do with its ops center, each where it is wanted.
+pub(super) struct Ties {
+    pub(super) journal: Option<Arc<Journal>>,
+    pub(super) link: Option<Link>,
+}
+
 /// Answers for the pipeline in `slot`, and those that `updates` puts in its place, until SIGTERM or
 /// SIGINT; a second signal ends at once.
 ///
@@ -71,8 +78,9 @@ pub(super) fn serve(
     updates: Updates,
     pool: Arc<Pool>,
     clock: Arc<dyn Clock>,
-    link: Option<Link>,
+    ties: Ties,
 ) -> Result<(), Failure> {
+    let Ties { journal, link } = ties;
     let Config { listen, cpus, batches, grace, request_max, .. } = *config;
     let (api_key, partition) = (config.api_key.clone(), config.partition.clone());
     let mut server = Server::bind(listen, Limits::default()).map_err(|error| {
@@ -102,8 +110,19 @@ pub(super) fn serve(
     let metrics = Arc::new(Metrics::new(Instant::now()));
     let gate = Arc::new(Gate::new(cpus));
     let tally = Arc::default();
-    let inferences =
-        Inferences { slot, pool, clock, gate, batches, metrics, tally, request_max, partition };
+    let recorder = journal.clone().map(|journal| Recorder::new(journal, slot.origin()));
+    let inferences = Inferences {
+        slot,
+        pool,
+        clock,
+        gate,
+        batches,
+        metrics,
+        journal: recorder,
+        tally,
+        request_max,
+        partition,
+    };
     let live = Arc::new(Live::new(inferences, scheme));
     updates.begin(live.clone());
     if let Some(link) = &link {
@@ -111,6 +130,10 @@ pub(super) fn serve(
     }
     server.run(Routes::new(live, readiness, api_key, link.clone()));
     let drained = stopped.join().unwrap_or(false);
+    // Written first, so that what is said last is true.
+    if let Some(journal) = journal {
+        journal.close();
+    }
     if let Some(link) = link {
         link.wait_for_leave();
     }

@@ -2,6 +2,7 @@
 
 use super::fetch::Fetched;
 use super::proof::{Proof, Proving};
+use crate::codec::journal::Origin;
 use crate::disk::Stretch;
 use crate::exit::{self, Exit, Failure};
 use crate::logging::{AT_LOAD, quoted};
@@ -67,6 +68,13 @@ enum SlotError {
 }
 
 impl Slot {
+    /// What all its answers have in common.
+    pub(super) fn origin(&self) -> Origin {
+        let Definition { name, version, .. } = &self.definition;
+        let (pipeline, version) = (name.clone(), version.clone());
+        Origin { pipeline, version, digest: self.digest.to_string() }
+    }
+
     /// Loads each model of the pipeline and runs a row of zeros through them; another pipeline may
     /// be answering meanwhile. Where there are `graphs`, they are used and kept.
     ///

@@ -10,6 +10,7 @@ mod edges;
 mod fleet;
 mod home;
 mod login;
+mod logs;
 mod models;
 mod name;
 mod pipelines;

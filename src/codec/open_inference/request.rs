@@ -49,6 +49,11 @@ impl Form {
 }
 
 impl InferRequest {
+    /// Its tensors, with their bytes.
+    pub fn into_decoded(self) -> Decoded {
+        self.decoded
+    }
+
     /// The client's name for the request, which the answer repeats.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()

@@ -1,7 +1,7 @@
 //! Settings as far as they can be read: what the doctor goes by when some of them are wrong.
 
 use super::environment::Environment;
-use super::{Config, LISTEN, Proving, Trust};
+use super::{Config, LISTEN, Proving, Settings, Trust};
 use crate::fleet::Bundle;
 use crate::http::client::{Network, Timeouts};
 use crate::oci::{RegistryHost, Source};
@@ -23,6 +23,7 @@ pub(in crate::engine) struct Partial {
     pub(in crate::engine) persist: Option<PathBuf>,
     pub(in crate::engine) network: Network,
     pub(in crate::engine) bundle: Option<Bundle>,
+    pub(in crate::engine) journal: Option<Settings>,
     pub(in crate::engine) trust: Trust,
     pub(in crate::engine) proving: Proving,
     pub(in crate::engine) problems: Vec<String>,
@@ -51,6 +52,7 @@ impl Partial {
         let trust = environment.trust();
         let proving = environment.proving();
         let persist = environment.persist();
+        let journal = environment.journal(bundle.is_some());
         Partial {
             certificate: environment.text("POTOROO_TLS_CERT").map(PathBuf::from),
             warnings: environment.warnings,
@@ -62,6 +64,7 @@ impl Partial {
             persist,
             network,
             bundle,
+            journal,
             trust,
             proving,
             problems,

@@ -44,6 +44,17 @@ pub const SETTINGS: &[Setting] = &[
         default: "(none)",
         meaning: "The edge bundle of the ops center, base64. Its values win over the variables.",
     },
+    Setting {
+        name: "LOCAL_INFERENCE_STORAGE",
+        default: "256Mi with EDGE_BUNDLE, else nothing is kept",
+        meaning: "What the log of inferences may take on the disk, as `512Mi` or `1G`; the oldest \
+                  go first. It turns `POST /logs` on.",
+    },
+    Setting {
+        name: "PLATEAU_PAGE_SIZE",
+        default: "1000",
+        meaning: "Rows in a batch and on a page of the log, 1 to 10000.",
+    },
     Setting { name: "DEBUG", default: "false", meaning: "`true` logs a line for each request." },
     Setting {
         name: "OCI_USERNAME_FILE",
@@ -97,6 +108,18 @@ pub const SETTINGS: &[Setting] = &[
         default: "/persist, else $XDG_STATE_HOME/potoroo",
         meaning: "The persistent directory: fetched models are kept there. `/persist` counts where \
                   it exists and can be written.",
+    },
+    Setting {
+        name: "POTOROO_LOG_SECONDS",
+        default: "5",
+        meaning: "How long an inference may wait in memory before it is written into the log, 1 to \
+                  3600: what a power cut takes at most. Longer spares an SD card.",
+    },
+    Setting {
+        name: "POTOROO_LOG_VALUE",
+        default: "64Ki",
+        meaning: "Bytes that one column may have in a row of the log, `8` to `2Mi`; longer values \
+                  are left out, and named in `metadata.dropped`.",
     },
     Setting {
         name: "POTOROO_PLAIN_HTTP",

@@ -7,6 +7,7 @@
 mod device;
 mod edge;
 mod finding;
+mod journal;
 mod keeping;
 mod network;
 mod port;
@@ -113,6 +114,9 @@ fn examine(variables: &[(String, String)], found: Found<'_>) {
             "there is no directory to keep models in: no volume at /persist, and HOME is not set",
             "mount a volume at /persist, or set POTOROO_PERSIST",
         ));
+    }
+    if let Some(directory) = &settings.persist {
+        journal::examine(directory, settings.journal.as_ref(), found);
     }
     device::examine(settings.cpus, found);
     port::examine(settings.listen, settings.certificate.as_deref(), found);

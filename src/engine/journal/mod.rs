@@ -10,6 +10,7 @@
 mod acknowledged;
 mod queue;
 mod reading;
+mod recorder;
 mod segments;
 mod state;
 #[cfg(test)]
@@ -17,7 +18,9 @@ mod tests;
 mod writer;
 
 pub(in crate::engine) use queue::Inference;
-pub(in crate::engine) use reading::{Page, Reading};
+pub(in crate::engine) use reading::{Asked, Cursor, Order, Page, Reading, Wants};
+pub(in crate::engine) use recorder::Recorder;
+pub(in crate::engine) use segments::look;
 pub(in crate::engine) use state::State;
 
 use crate::clock::{Clock, boot_id};
@@ -57,8 +60,6 @@ pub(in crate::engine) enum JournalError {
         #[source]
         source: disk::Error,
     },
-    #[error("the journal in {} cannot be used: {what}", path.display())]
-    Unusable { path: PathBuf, what: &'static str },
     #[error("the thread that writes the journal cannot be started")]
     Thread(#[source] std::io::Error),
 }
@@ -70,8 +71,6 @@ pub(in crate::engine) struct Batch {
     pub(in crate::engine) bytes: Vec<u8>,
     /// The number of the first inference in them.
     pub(in crate::engine) first: u64,
-    /// The number after the last.
-    pub(in crate::engine) next: u64,
 }
 
 /// A journal that is being kept.
@@ -153,7 +152,7 @@ impl Journal {
         if let Some((first, count)) = gap {
             let header = self.loss(LossReason::Cap, first, count);
             let bytes = encode(&header, &[]).ok()?;
-            return Some(Batch { bytes, first, next: first + count });
+            return Some(Batch { bytes, first });
         }
         kept.next_batch(bytes_max, &mut |reason, first, count| {
             encode(&self.loss(reason, first, count), &[]).ok()

@@ -1,7 +1,7 @@
 //! Reading a journal beside its writer: whole frames, passing over what is damaged, page by page.
 
 use crate::codec::AnswerError;
-use crate::codec::journal::{Frame, FrameError, MAGIC, Rows, first};
+use crate::codec::journal::{Frame, FrameError, Header, MAGIC, Rows, first};
 use crate::disk::{self, Step};
 use crate::logging::AT_JOURNAL;
 use std::collections::VecDeque;
@@ -161,6 +161,10 @@ pub(in crate::engine) enum Ending {
 }
 
 impl Ending {
+    pub(in crate::engine) fn is_all(self) -> bool {
+        self == Ending::All
+    }
+
     pub(in crate::engine) fn word(self) -> &'static str {
         match self {
             Ending::All => "All",
@@ -177,6 +181,19 @@ pub(in crate::engine) struct Page {
     pub(in crate::engine) ending: Ending,
     /// Where the next begins; where nothing is left, where rows to come will be.
     pub(in crate::engine) next: Option<Cursor>,
+}
+
+/// How a journal is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::engine) struct Survey {
+    /// Rows that can be read.
+    pub(in crate::engine) rows: u64,
+    /// Inferences that frames tell to be lost.
+    pub(in crate::engine) lost: u64,
+    /// Bytes of all segments.
+    pub(in crate::engine) bytes: u64,
+    /// Those of them that are no frames.
+    pub(in crate::engine) damaged_bytes: u64,
 }
 
 /// What is on the disk of one journal at one moment.
@@ -200,6 +217,26 @@ impl Reading {
         }
         segments.sort_unstable_by_key(|segment| segment.first);
         Ok(Reading { segments: segments.into() })
+    }
+
+    /// Reads all frames' heads through, for a person who wants to know how the journal is.
+    pub(in crate::engine) fn survey(&self) -> Survey {
+        let mut survey = Survey::default();
+        for segment in &self.segments {
+            let bytes = safe(segment);
+            let mut sound = 0;
+            for found in Scan::new(&bytes) {
+                sound += found.frame.bytes.len() as u64;
+                match &found.frame.header {
+                    Header::Records(batch) => survey.rows += batch.rows,
+                    Header::Loss(loss) => survey.lost += loss.count,
+                    Header::Summary(_) => {}
+                }
+            }
+            survey.bytes += segment.bytes;
+            survey.damaged_bytes += segment.bytes.saturating_sub(sound);
+        }
+        survey
     }
 
     /// Hands rows to `taker` in order until it wants no more.

@@ -213,16 +213,10 @@ impl Segments {
         (acknowledged < oldest).then(|| (acknowledged, oldest - acknowledged))
     }
 
-    /// Whether there is something that the ops center does not have.
+    /// Whether there is something that the ops center does not have. A crash alone is not worth a
+    /// sending: it goes along with what comes after it.
     pub(super) fn has_waiting(&self) -> bool {
-        match self.place {
-            _ if self.acknowledged.next() < self.next => true,
-            Some(place) => self
-                .all
-                .back()
-                .is_some_and(|last| last.first != place.segment || place.offset < last.bytes),
-            None => false,
-        }
+        self.acknowledged.next() < self.next
     }
 
     /// The segment in which the ops center is, and the offset there.
@@ -283,7 +277,7 @@ impl Segments {
             given = given.map(|place| Place { next: expected, ..place });
         }
         self.given = given;
-        (!out.is_empty()).then_some(super::Batch { bytes: out, first, next: expected })
+        (first < expected).then_some(super::Batch { bytes: out, first })
     }
 
     /// How many inferences wait, and their bytes.
@@ -357,6 +351,17 @@ fn recover(all: &mut VecDeque<Segment>) -> Result<bool, disk::Error> {
         segment.next = next;
     }
     Ok(cut)
+}
+
+/// The journal in a directory as it is now, whoever writes it; `None` where there is none.
+///
+/// # Errors
+/// When it cannot be read.
+pub(in crate::engine) fn look(directory: &Path) -> Result<Option<(Id, Reading)>, disk::Error> {
+    match newest(directory) {
+        Some((id, path)) => Reading::look(&path).map(|reading| Some((id, reading))),
+        None => Ok(None),
+    }
 }
 
 /// The journal that was written last.

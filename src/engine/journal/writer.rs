@@ -355,8 +355,10 @@ impl<'j> Writer<'j> {
         let count = self.next - self.unsafe_first;
         self.journal.counts.lost(LossReason::Disk, self.unsafe_records);
         (self.next, self.unsafe_records) = (self.unsafe_first, 0);
-        self.owed.clear();
-        self.owe(LossReason::Disk, count);
+        if 0 < count {
+            self.owed.clear();
+            self.owe(LossReason::Disk, count);
+        }
         self.unsafe_first = self.next;
     }
 

@@ -11,6 +11,7 @@ mod auth;
 pub(in crate::ops) mod edges;
 pub(in crate::ops) mod handouts;
 mod link;
+mod logs;
 pub(in crate::ops) mod models;
 mod moment;
 mod multipart;
@@ -78,6 +79,7 @@ const TABLES: &[&[Route]] = &[
     assignments::ROUTES,
     rollouts::ROUTES,
     link::ROUTES,
+    logs::ROUTES,
 ];
 
 /// The routes of the API and of the dashboard's pages.

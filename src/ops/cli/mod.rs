@@ -8,6 +8,7 @@ mod carry;
 mod center;
 mod edge;
 mod keep;
+mod logs;
 mod model;
 mod password;
 mod pipeline;
@@ -69,6 +70,10 @@ enum Verb {
     Edge(AtCenter<edge::EdgeVerb>),
     /// Rollouts: bring a publish to many edges in waves.
     Rollout(AtCenter<rollout::RolloutVerb>),
+    /// What edges inferred with a pipeline: the last of it, or as it comes.
+    Logs(AtCenterWith<logs::LogsArguments>),
+    /// All that edges inferred with a pipeline as one file: Arrow, Parquet or CSV.
+    ExportLogs(AtCenterWith<logs::ExportArguments>),
     /// Make a key pair to sign with, in the form of cosign's.
     Keygen(carry::KeygenArguments),
     /// Write a published pipeline and its signatures into one tar file, an OCI image layout.
@@ -90,6 +95,15 @@ enum Verb {
 struct AtCenter<V: Subcommand> {
     #[command(subcommand)]
     verb: V,
+    #[command(flatten)]
+    center: CenterArguments,
+}
+
+/// A command that asks an ops center.
+#[derive(Args)]
+struct AtCenterWith<A: Args> {
+    #[command(flatten)]
+    arguments: A,
     #[command(flatten)]
     center: CenterArguments,
 }
@@ -132,6 +146,8 @@ impl Command {
             Verb::Pipeline(AtCenter { verb, center }) => verb.run(&center),
             Verb::Edge(AtCenter { verb, center }) => verb.run(&center),
             Verb::Rollout(AtCenter { verb, center }) => verb.run(&center),
+            Verb::Logs(AtCenterWith { arguments, center }) => arguments.run(&center),
+            Verb::ExportLogs(AtCenterWith { arguments, center }) => arguments.run(&center),
             Verb::Backup(arguments) => arguments.run(),
             Verb::Restore(arguments) => arguments.run(),
             Verb::Keygen(arguments) => arguments.run(),
