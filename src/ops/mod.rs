@@ -15,6 +15,7 @@ mod models;
 mod name;
 mod pipelines;
 mod publishes;
+mod rollouts;
 mod store;
 mod trial;
 

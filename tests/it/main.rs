@@ -75,6 +75,9 @@ mod kills;
 mod offline_start;
 mod switch;
 
+// Edges that are told to run another publish, in waves, and go back by themselves.
+mod rollouts;
+
 // The store in an operator's hands.
 mod store_commands;
 

@@ -10,6 +10,7 @@ use crate::logging::AT_SERVE;
 use crate::ops::center::Center;
 use crate::ops::fleet::{self, Accepted, Heard, LinkError, accept};
 use crate::ops::logs::{Clocks, Delivery, Taken};
+use crate::ops::rollouts;
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: "POST", path: JOIN_PATH, need: Need::Nobody, answer: join },
@@ -42,8 +43,10 @@ fn report(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
             body: &body,
             report: Some(&report),
         };
-        let Accepted { facts, .. } = accept(center, &heard)?;
-        Ok(ReportAnswer { facts, wanted: None, interval_s: center.settings.report_seconds })
+        let Accepted { facts, edge_id, now_ms, .. } = accept(center, &heard)?;
+        let said = report.assignment.as_ref();
+        let wanted = center.store.write(|tx| rollouts::contact(tx, &edge_id, said, now_ms))?;
+        Ok(ReportAnswer { facts, wanted, interval_s: center.settings.report_seconds })
     });
     Ok(match answered {
         Ok(told) => answer(200, &told),

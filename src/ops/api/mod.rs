@@ -5,6 +5,7 @@
 
 mod about;
 mod asked;
+mod assignments;
 pub(in crate::ops) mod audit;
 mod auth;
 pub(in crate::ops) mod edges;
@@ -18,6 +19,7 @@ mod openapi;
 pub(in crate::ops) mod pipelines;
 mod problem;
 pub(in crate::ops) mod publishes;
+mod rollouts;
 pub(in crate::ops) mod tokens;
 pub(in crate::ops) mod uploads;
 pub(in crate::ops) mod users;
@@ -74,6 +76,8 @@ const TABLES: &[&[Route]] = &[
     publishes::ROUTES,
     edges::ROUTES,
     handouts::ROUTES,
+    assignments::ROUTES,
+    rollouts::ROUTES,
     link::ROUTES,
     logs::ROUTES,
 ];

@@ -21,6 +21,7 @@ const GROUPS: [(&str, &str); 5] = [
     ("models", include_str!("openapi/models.json")),
     ("pipelines", include_str!("openapi/pipelines.json")),
     ("publishes", include_str!("openapi/publishes.json")),
+    ("rollouts", include_str!("openapi/rollouts.json")),
 ];
 
 /// The words that they share.

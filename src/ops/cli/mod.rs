@@ -16,6 +16,7 @@ mod progress;
 mod publish;
 mod publishes;
 mod registry;
+mod rollout;
 mod serve;
 mod signing;
 mod table;
@@ -65,12 +66,14 @@ enum Verb {
     Model(AtCenter<model::ModelVerb>),
     /// Pipelines: save versions, list, show.
     Pipeline(AtCenter<pipeline::PipelineVerb>),
-    /// Edges: add with a bundle, list, remove.
+    /// Edges: add with a bundle, list, assign another publish, remove.
     Edge(AtCenter<edge::EdgeVerb>),
     /// What edges inferred with a pipeline: the last of it, or as it comes.
     Logs(AtCenterWith<logs::LogsArguments>),
     /// All that edges inferred with a pipeline as one file: Arrow, Parquet or CSV.
     ExportLogs(AtCenterWith<logs::ExportArguments>),
+    /// Rollouts: bring a publish to many edges in waves.
+    Rollout(AtCenter<rollout::RolloutVerb>),
     /// Make a key pair to sign with, in the form of cosign's.
     Keygen(carry::KeygenArguments),
     /// Write a published pipeline and its signatures into one tar file, an OCI image layout.
@@ -144,6 +147,7 @@ impl Command {
             Verb::Edge(AtCenter { verb, center }) => verb.run(&center),
             Verb::Logs(AtCenterWith { arguments, center }) => arguments.run(&center),
             Verb::ExportLogs(AtCenterWith { arguments, center }) => arguments.run(&center),
+            Verb::Rollout(AtCenter { verb, center }) => verb.run(&center),
             Verb::Backup(arguments) => arguments.run(),
             Verb::Restore(arguments) => arguments.run(),
             Verb::Keygen(arguments) => arguments.run(),
