@@ -54,6 +54,7 @@ const DOORS: [(&str, &[&str]); 20] = [
     ("flate2", &["src/ops/chart"]),
     ("tar", &["src/ops/chart", "src/ops/backup"]),
     ("indicatif", &["src/ops/cli"]),
+    ("maud", &["src/ops/dashboard"]),
 ];
 
 /// Names that say nothing about what is inside.

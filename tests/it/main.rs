@@ -55,7 +55,8 @@ mod known_answers;
 // Several models, and what is held against their answers.
 mod steps;
 
-// What a person with a browser sees.
+// What a person with a browser sees: of an engine, and of the ops center.
+mod dashboard;
 mod page;
 
 // Python's and Node's HTTP clients, curl, and a client that sends all at once.

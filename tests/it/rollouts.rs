@@ -103,7 +103,10 @@ impl Edge {
         let variables = docker_environment(commands["docker_run"].as_str().unwrap(), &shell);
         let home = tempfile::tempdir().unwrap();
         let mut engine = begin(&variables, &home);
-        engine.process.line_with("Node attestation was successful");
+        let joined = "Node attestation was successful";
+        if !engine.process.seen().iter().any(|line| line.contains(joined)) {
+            engine.process.line_with(joined);
+        }
         Edge { name: name.to_owned(), engine, variables, home }
     }
 

@@ -15,7 +15,7 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 /// What is said of the routes, a file for each group.
-const GROUPS: [(&str, &str); 5] = [
+const GROUPS: [(&str, &str); 6] = [
     ("access", include_str!("openapi/access.json")),
     ("logs", include_str!("openapi/logs.json")),
     ("models", include_str!("openapi/models.json")),

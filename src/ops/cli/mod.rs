@@ -68,12 +68,12 @@ enum Verb {
     Pipeline(AtCenter<pipeline::PipelineVerb>),
     /// Edges: add with a bundle, list, assign another publish, remove.
     Edge(AtCenter<edge::EdgeVerb>),
+    /// Rollouts: bring a publish to many edges in waves.
+    Rollout(AtCenter<rollout::RolloutVerb>),
     /// What edges inferred with a pipeline: the last of it, or as it comes.
     Logs(AtCenterWith<logs::LogsArguments>),
     /// All that edges inferred with a pipeline as one file: Arrow, Parquet or CSV.
     ExportLogs(AtCenterWith<logs::ExportArguments>),
-    /// Rollouts: bring a publish to many edges in waves.
-    Rollout(AtCenter<rollout::RolloutVerb>),
     /// Make a key pair to sign with, in the form of cosign's.
     Keygen(carry::KeygenArguments),
     /// Write a published pipeline and its signatures into one tar file, an OCI image layout.
@@ -145,9 +145,9 @@ impl Command {
             Verb::Model(AtCenter { verb, center }) => verb.run(&center),
             Verb::Pipeline(AtCenter { verb, center }) => verb.run(&center),
             Verb::Edge(AtCenter { verb, center }) => verb.run(&center),
+            Verb::Rollout(AtCenter { verb, center }) => verb.run(&center),
             Verb::Logs(AtCenterWith { arguments, center }) => arguments.run(&center),
             Verb::ExportLogs(AtCenterWith { arguments, center }) => arguments.run(&center),
-            Verb::Rollout(AtCenter { verb, center }) => verb.run(&center),
             Verb::Backup(arguments) => arguments.run(),
             Verb::Restore(arguments) => arguments.run(),
             Verb::Keygen(arguments) => arguments.run(),

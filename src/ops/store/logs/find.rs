@@ -1,8 +1,7 @@
 //! Looking for frames, kinds of columns, losses and segments.
 
 use super::{
-    FRAME_SPAN_MS_MAX, LogFrame, LogLoss, LogOrder, LogSegment, LogTotals, LogsAsked, number,
-    segment_of, totals_of,
+    FRAME_SPAN_MS_MAX, LogFrame, LogLoss, LogOrder, LogSegment, LogsAsked, number, segment_of,
 };
 use crate::ops::store::{StoreError, Tx};
 use rusqlite::{OptionalExtension, Row, params};
