@@ -56,6 +56,69 @@ pub fn rfc3339(since_epoch: Duration) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
 }
 
+/// The milliseconds since the epoch of a time in RFC 3339, section 5.6: `2026-11-23T03:54:04.5+01:00`.
+/// A leap second is the second after it; digits behind the thousandths are cut. `None` for a text that
+/// is no such time.
+pub fn from_rfc3339(text: &str) -> Option<i64> {
+    let bytes = text.as_bytes();
+    let number = |from: usize, digits: usize| -> Option<i64> {
+        let digits = bytes.get(from..from + digits)?;
+        digits.iter().all(u8::is_ascii_digit).then_some(())?;
+        Some(digits.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0')))
+    };
+    for (at, signs) in [(4, b"-".as_slice()), (7, b"-"), (10, b"Tt "), (13, b":"), (16, b":")] {
+        bytes.get(at).filter(|byte| signs.contains(byte))?;
+    }
+    let (year, month, day) = (number(0, 4)?, number(5, 2)?, number(8, 2)?);
+    let (hour, minute, second) = (number(11, 2)?, number(14, 2)?, number(17, 2)?);
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let month_days = match month {
+        2 => 28 + i64::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    let is_date = (1..=12).contains(&month) && (1..=month_days).contains(&day);
+    (is_date && hour < 24 && minute < 60 && second < 61).then_some(())?;
+    let (ms, zone) = thousandths(text.get(19..)?)?;
+    let seconds =
+        ((days_to(year, month, day) * 24 + hour) * 60 + minute - minutes_east(zone)?) * 60;
+    Some((seconds + second) * 1000 + ms)
+}
+
+/// The thousandths of a second that a text may begin with, and what follows them.
+fn thousandths(text: &str) -> Option<(i64, &str)> {
+    let Some(fraction) = text.strip_prefix('.') else { return Some((0, text)) };
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+    (0 < digits).then_some(())?;
+    let ms = format!("{:0<3}", &fraction[..digits.min(3)]).parse().ok()?;
+    Some((ms, &fraction[digits..]))
+}
+
+/// How far a zone is from UTC: `Z`, `+01:00`.
+fn minutes_east(zone: &str) -> Option<i64> {
+    match zone.as_bytes() {
+        b"Z" | b"z" => Some(0),
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2]
+            if [h1, h2, m1, m2].iter().all(|digit| digit.is_ascii_digit()) =>
+        {
+            let two = |a: u8, b: u8| i64::from(a - b'0') * 10 + i64::from(b - b'0');
+            let (hours, minutes) = (two(*h1, *h2), two(*m1, *m2));
+            (hours < 24 && minutes < 60).then_some(())?;
+            Some(if *sign == b'-' { -(hours * 60 + minutes) } else { hours * 60 + minutes })
+        }
+        _ => None,
+    }
+}
+
+/// The days from 1970-01-01 to a Gregorian date: what [`civil`] turns round.
+fn days_to(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
 /// The Gregorian date so many days after 1970-01-01: years of 400-year eras that begin in March,
 /// so that the leap day is the last of its year.
 fn civil(days: u64) -> (u64, u64, u64) {
@@ -95,6 +158,45 @@ mod tests {
         ];
         for (ms, text) in cases {
             assert_eq!(rfc3339(Duration::from_millis(ms)), text);
+        }
+    }
+
+    #[test]
+    fn a_time_is_read_as_it_is_written() {
+        for ms in [0, 951_782_400_000, 1_694_205_578_428, 4_107_542_399_999] {
+            assert_eq!(from_rfc3339(&rfc3339(Duration::from_millis(ms))), Some(ms as i64));
+        }
+        let cases = [
+            ("1996-12-19T16:39:57-08:00", 851_042_397_000),
+            ("1985-04-12T23:20:50.52Z", 482_196_050_520),
+            ("1937-01-01t12:00:27.8799+00:20", -1_041_337_172_121),
+            ("2023-10-31 20:37:25.516000+00:00", 1_698_784_645_516),
+        ];
+        for (text, ms) in cases {
+            assert_eq!(from_rfc3339(text), Some(ms), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_none() {
+        let texts = [
+            "",
+            "2026",
+            "2026-11-28",
+            "2026-11-28T10:00:00",
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T00:00:00+1:00",
+            "2026-01-01T00:00:00+25:00",
+            "2026-01-01T00:00:00Zulu",
+            "\u{e9}026-01-01T00:00:00Z",
+            "2026-01-01T00:00:0\u{e9}Z",
+            "+026-01-01T00:00:00Z",
+        ];
+        for text in texts {
+            assert_eq!(from_rfc3339(text), None, "{text}");
         }
     }
 }

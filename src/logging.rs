@@ -20,6 +20,8 @@ pub const AT_LINK: &str = "potoroo::link";
 pub const AT_JOURNAL: &str = "potoroo::journal";
 /// `at=` of publishing.
 pub const AT_PUBLISH: &str = "potoroo::publish";
+/// `at=` of taking in and keeping logs.
+pub const AT_LOGS: &str = "potoroo::logs";
 /// `at=` of a panic, wherever it was.
 pub const AT_PANIC: &str = "potoroo::panic";
 

@@ -9,6 +9,8 @@ mod format;
 pub mod journal;
 mod limits;
 mod literal;
+#[cfg(feature = "ops")]
+pub mod logs;
 pub mod open_inference;
 mod records;
 mod rows;

@@ -23,6 +23,8 @@ use std::time::Instant;
 pub(super) struct Fetched {
     /// Of its manifest.
     pub(super) digest: Digest,
+    /// What it was asked for by.
+    pub(super) url: String,
     pub(super) definition: Definition,
     /// The file of each model that a step runs, and the files beside them.
     pub(super) files: HashMap<Digest, Stretch>,
@@ -145,7 +147,8 @@ impl Found<'_> {
         for layer in &layers {
             files.insert(layer.digest, shelf.blob_stretch(&layer.digest)?);
         }
-        Ok(Fetched { digest: self.manifest.digest, definition, files, beside, verification })
+        let url = self.aim.source.to_string();
+        Ok(Fetched { digest: self.manifest.digest, url, definition, files, beside, verification })
     }
 
     /// Decides whether this artifact may run here, before any of its models is fetched.

@@ -94,6 +94,9 @@ pub fn run(variables: Variables) -> Result<(), Failure> {
     }
     let orders = Arc::new(Orders::new(bell, store.assigned().map(|it| it.report())));
     let link = Link::start(&config, Arc::new(DeviceClock), orders.clone())?;
+    if let Some(link) = link.clone() {
+        orders.listen(Box::new(move || link.report_soon()));
+    }
     let keeper = Arc::new(Keeper::new(config.clone(), store, pool.clone()));
     let (slot, updates) = start::start(&keeper, &orders, wishes)?;
     let journal = journal(&config);

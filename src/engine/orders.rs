@@ -3,13 +3,14 @@
 use super::updates::Wish;
 use crate::fleet::{Assignment, AssignmentReport, AssignmentState};
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What the link and the thread of updates share.
-#[derive(Debug)]
 pub(super) struct Orders {
     desk: Mutex<Desk>,
     bell: Sender<Wish>,
+    /// Told whenever it goes on.
+    listener: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 #[derive(Debug)]
@@ -25,7 +26,13 @@ impl Orders {
     pub(super) fn new(bell: Sender<Wish>, last: Option<AssignmentReport>) -> Orders {
         // One that was not yet switched to is begun anew when it is wanted again.
         let report = last.filter(|it| it.state.is_ended() || it.state == AssignmentState::Watching);
-        Orders { desk: Mutex::new(Desk { wanted: None, report }), bell }
+        let desk = Mutex::new(Desk { wanted: None, report });
+        Orders { desk, bell, listener: OnceLock::new() }
+    }
+
+    /// From now on `listener` is told whenever an assignment goes on; the first one stays.
+    pub(super) fn listen(&self, listener: Box<dyn Fn() + Send + Sync>) {
+        let _ = self.listener.set(listener);
     }
 
     /// The ops center wants this. The newest counts, and what goes on or has ended is not begun again.
@@ -67,6 +74,10 @@ impl Orders {
         let is_done = state.is_ended() || state == AssignmentState::Watching;
         if is_done && desk.wanted.as_ref().is_some_and(|it| it.id == id) {
             desk.wanted = None;
+        }
+        drop(desk);
+        if let Some(listener) = self.listener.get() {
+            listener();
         }
     }
 

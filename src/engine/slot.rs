@@ -24,6 +24,8 @@ const KEPT_BYTES_MIN: u64 = 64 << 10;
 pub(super) struct Slot {
     /// Of the artifact's manifest.
     pub(super) digest: Digest,
+    /// The reference that it was asked for by.
+    pub(super) url: String,
     /// The definition as published.
     pub(super) definition: Definition,
     /// Its steps, with their models loaded.
@@ -101,7 +103,7 @@ impl Slot {
             };
             Failure::new(Exit::ModelRefused, error).hint(hint)
         };
-        let Fetched { digest, definition, files, beside, verification } = fetched;
+        let Fetched { digest, url, definition, files, beside, verification } = fetched;
         let brought = Brought { files: &files, beside: &beside };
         let loaded = load_all(&definition, brought, fitting, graphs, pool.threads());
         // Bytes that are not the model's may be why it does not load; nothing has run by now.
@@ -117,7 +119,7 @@ impl Slot {
                 model.keep(&files[&sha], &sha, graphs);
             }
         }
-        Ok(Slot { digest, definition, flow, proof })
+        Ok(Slot { digest, url, definition, flow, proof })
     }
 }
 

@@ -35,6 +35,21 @@ pub struct Watch {
     pub check_share_max: Option<f64>,
 }
 
+impl Watch {
+    /// Where nobody says another: a hundred requests or ten minutes, of which one of twenty may fail,
+    /// and one of a hundred be no number.
+    pub const DEFAULT: Watch = Watch {
+        requests: 100,
+        seconds_max: 600,
+        failed_share_max: 0.05,
+        nan_share_max: 0.01,
+        check_share_max: None,
+    };
+
+    /// Of an assignment that leads back to what ran well before.
+    pub const NONE: Watch = Watch { requests: 0, seconds_max: 0, ..Watch::DEFAULT };
+}
+
 /// How an assignment goes or went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AssignmentReport {

@@ -5,6 +5,7 @@ use super::address::Address;
 use super::dashboard::Streams;
 use super::distribution::Repositories;
 use super::home::Home;
+use super::logs::Logs;
 use super::models::Models;
 use super::publishes::Desk;
 use super::settings::Settings;
@@ -19,7 +20,9 @@ pub(in crate::ops) struct Center {
     /// Its directory.
     pub home: Home,
     /// Its records.
-    pub store: Store,
+    pub store: Arc<Store>,
+    /// What edges inferred.
+    pub logs: Logs,
     /// What stands before its passwords.
     pub guard: Guard,
     /// What requests and the checker of models share.

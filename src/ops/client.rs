@@ -2,14 +2,19 @@
 
 use super::surroundings::Surroundings;
 use crate::exit::{Exit, Failure};
-use crate::http::client::{Authorization, Call, Client, Error, Method, Patience, Timeouts, Uri};
+use crate::http::client::{
+    Answer, Authorization, Call, Client, Error, Method, Patience, Timeouts, Uri,
+};
 use crate::http::percent;
 use crate::registry::Secret;
 use serde_json::Value;
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Read, Write};
 
 /// An answer of the API; the largest are lists of thousands of publishes.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
+
+/// How much of a file is on its way at once.
+const DOWNLOAD_BYTES: usize = 64 << 10;
 
 /// An ops center, and who we are to it.
 #[derive(Debug)]
@@ -77,6 +82,72 @@ impl OpsClient {
         let headers = [("Content-Type", "application/json")];
         let path = format!("/v1/api/{path}");
         self.send(Method::POST, &path, &headers, &mut Cursor::new(body), size, Patience::Commit)
+    }
+
+    /// Posts JSON to a path below `/v1/api/`, and gives what `heads` names of the answer's head beside
+    /// its JSON.
+    ///
+    /// # Errors
+    /// As [`OpsClient::post`].
+    pub(in crate::ops) fn post_for<const N: usize>(
+        &self,
+        path: &str,
+        body: &Value,
+        heads: [&str; N],
+    ) -> Result<([Option<String>; N], Value), Failure> {
+        let answer = self.asked(path, body, Patience::Commit)?;
+        let heads = heads.map(|name| answer.header(name).map(str::to_owned));
+        Ok((heads, self.read(answer)?))
+    }
+
+    /// Posts JSON to a path below `/v1/api/`, and writes the answer to `out`, however long it is; the
+    /// number of its bytes.
+    ///
+    /// # Errors
+    /// As [`OpsClient::post`], when the answer ends early, and when `out` fails.
+    pub(in crate::ops) fn download(
+        &self,
+        path: &str,
+        body: &Value,
+        out: &mut dyn Write,
+    ) -> Result<u64, Failure> {
+        let answer = self.asked(path, body, Patience::Stream)?;
+        if answer.status != 200 {
+            return self.read(answer).map(|_| 0);
+        }
+        let mut from = answer.into_reader();
+        let mut bytes = vec![0; DOWNLOAD_BYTES];
+        let mut total = 0;
+        loop {
+            let count = from.read(&mut bytes).map_err(|error| {
+                let sentence = format!("{} ended before the file was whole: {error}", self.base);
+                Failure::new(Exit::Unreachable, sentence).hint("ask for it again")
+            })?;
+            if count == 0 {
+                return Ok(total);
+            }
+            let written = out.write_all(&bytes[..count]);
+            written.map_err(|error| {
+                Failure::new(Exit::Disk, format!("the file cannot be written: {error}"))
+                    .hint("name a place with room")
+            })?;
+            total += count as u64;
+        }
+    }
+
+    fn asked(&self, path: &str, body: &Value, patience: Patience) -> Result<Answer, Failure> {
+        let body = body.to_string();
+        let uri = self.uri(&format!("/v1/api/{path}"))?;
+        let authorization = self.authorization()?;
+        let call = Call {
+            method: Method::POST,
+            uri: &uri,
+            headers: &[("Content-Type", "application/json")],
+            authorization: authorization.as_ref(),
+            patience,
+        };
+        let size = body.len() as u64;
+        self.client.send(&call, &mut Cursor::new(body), size).map_err(|error| self.silent(error))
     }
 
     /// Asks for a path below `/v1/api/`.
@@ -172,7 +243,7 @@ impl OpsClient {
         Failure::new(Exit::Unreachable, error).hint(hint)
     }
 
-    fn read(&self, answer: crate::http::client::Answer) -> Result<Value, Failure> {
+    fn read(&self, answer: Answer) -> Result<Value, Failure> {
         let status = answer.status;
         let body = answer.read(ANSWER_BYTES_MAX).map_err(|error| self.silent(error))?;
         let body = body.ok_or_else(|| {

@@ -14,6 +14,9 @@ pub(in crate::ops) const KEYS: &str = "keys";
 /// The directory of model files and everything published.
 pub(in crate::ops) const BLOBS: &str = "blobs";
 
+/// The directory of what edges inferred.
+pub(in crate::ops) const LOGS: &str = "logs";
+
 /// A data directory that is ours alone as long as this lives.
 #[derive(Debug)]
 pub(in crate::ops) struct Home {
@@ -63,6 +66,11 @@ impl Home {
     /// Model files and everything published: the blobs, each once.
     pub(in crate::ops) fn blobs(&self) -> PathBuf {
         self.root.join(BLOBS)
+    }
+
+    /// What edges inferred.
+    pub(in crate::ops) fn logs(&self) -> PathBuf {
+        self.root.join(LOGS)
     }
 
     /// Keys of our own: what signs tokens.

@@ -10,10 +10,12 @@ mod edges;
 mod fleet;
 mod home;
 mod login;
+mod logs;
 mod models;
 mod name;
 mod pipelines;
 mod publishes;
+mod rollouts;
 mod store;
 mod trial;
 

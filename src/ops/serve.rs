@@ -8,6 +8,7 @@ use super::dashboard::Streams;
 use super::distribution::{Distribution, Realm, Repositories, TokenKey};
 use super::edges::Pullers;
 use super::home::Home;
+use super::logs::Logs;
 use super::models::{self, Models};
 use super::publishes::{Desk, Worker};
 use super::settings::{Admin, Settings};
@@ -44,6 +45,9 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     }
     let home = Home::open(&settings.data)?;
     let store = Store::open(&home.records()).map_err(|error| Failure::new(Exit::Disk, error))?;
+    let store = Arc::new(store);
+    let logs = Logs::open(&home.logs(), store.clone(), settings.logs)
+        .map_err(|error| Failure::new(Exit::Disk, error).hint("see to the disk of --data"))?;
     let models = Models::open(&home, SELF.into())?;
     let listen = settings.listen;
     let mut server = Server::bind(listen, Limits::default()).map_err(|error| {
@@ -68,6 +72,7 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
         settings,
         home,
         store,
+        logs,
         guard,
         models,
         address,

@@ -30,10 +30,21 @@ pub struct Settings {
     pub engine_url: Option<String>,
     /// With which key publishes are signed, if they are.
     pub signing: Option<Signing>,
+    /// How much of what edges inferred is kept.
+    pub logs: LogsKept,
     /// How often edges report, seconds.
     pub report_seconds: u64,
     /// The first administrator, who is made where there is no user yet; nobody is asked then.
     pub admin: Option<Admin>,
+}
+
+/// How long logs are kept: whole files go, the oldest first, when either is passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogsKept {
+    /// Days from when they came.
+    pub days: u32,
+    /// Bytes on the disk, as edges sent them.
+    pub bytes: u64,
 }
 
 /// A person to be: email and password.

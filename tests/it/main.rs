@@ -58,7 +58,8 @@ mod known_answers;
 // Several models, and what is held against their answers.
 mod steps;
 
-// What a person with a browser sees.
+// What a person with a browser sees: of an engine, and of the ops center.
+mod dashboard;
 mod page;
 
 // Python's and Node's HTTP clients, curl, and a client that sends all at once.
@@ -78,6 +79,9 @@ mod kills;
 mod offline_start;
 mod switch;
 
+// Edges that are told to run another publish, in waves, and go back by themselves.
+mod rollouts;
+
 // The store in an operator's hands.
 mod store_commands;
 
@@ -92,6 +96,7 @@ mod center_kills;
 // Edges that join an ops center, and what kills and lost answers leave of it.
 mod link;
 mod link_kills;
+mod logs_center;
 
 // Who published it, and who may say so; and the way over an air gap.
 mod air_gap;

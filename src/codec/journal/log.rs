@@ -34,7 +34,7 @@ pub struct Shown<'a> {
 
 impl Shown<'_> {
     /// What is told of the rows, in the order of an answer.
-    fn members(&self) -> Result<Vec<Member<'static>>, AnswerError> {
+    pub(in crate::codec) fn members(&self) -> Result<Vec<Member<'static>>, AnswerError> {
         let batch = taken(&self.rows.batch, self.places)?;
         let mut members = Vec::new();
         for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
@@ -83,15 +83,15 @@ impl Shown<'_> {
     }
 }
 
-fn member(name: &str, value: Value<'static>) -> Member<'static> {
+pub(in crate::codec) fn member(name: &str, value: Value<'static>) -> Member<'static> {
     Member { name: Cow::Owned(name.to_owned()), value }
 }
 
-fn stored(array: ArrayRef) -> Value<'static> {
+pub(in crate::codec) fn stored(array: ArrayRef) -> Value<'static> {
     Value::Stored(Stored { array, shape: None })
 }
 
-fn grouped(group: &StructArray) -> Vec<Member<'static>> {
+pub(in crate::codec) fn grouped(group: &StructArray) -> Vec<Member<'static>> {
     let columns = group.fields().iter().zip(group.columns());
     let columns = columns.map(|(field, array)| {
         let shape = field.metadata().get(TENSOR_TYPE).cloned();

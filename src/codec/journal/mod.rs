@@ -23,4 +23,6 @@ pub use gathered::{Entry, GatherError, Gathered, Origin, Stamp};
 pub use hashed::hashed;
 pub use header::{Batch, Header, Loss, LossReason, SEQUENCE_MAX};
 pub use log::{ArrowLog, JsonLog, Shown};
+#[cfg(feature = "ops")]
+pub(super) use log::{grouped, member, stored};
 pub use rows::Rows;

@@ -87,6 +87,11 @@ pub enum DatasetError {
 }
 
 impl Dataset {
+    /// All parts, at the top level under their names joined by dots.
+    pub fn flat() -> Dataset {
+        Dataset { separator: Some(SEPARATOR.to_owned()), ..Dataset::default() }
+    }
+
     /// Reads the `dataset` parameters of a URL's query (WHATWG URL, section 5.1); parameters of
     /// other names are passed over. A list may be written with or without `[]`.
     ///

@@ -11,6 +11,8 @@ mod tree;
 pub use dataset::{DATASET_PATHS_MAX, DATASET_QUERY_BYTES_MAX, Dataset, DatasetError};
 pub use error::AnswerError;
 pub(super) use error::COLUMN_MAX;
+#[cfg(feature = "ops")]
+pub(super) use stored::write as write_stored;
 pub(super) use tree::{Cells, Generation, Member, Source, Stored, Value, answer};
 
 use super::literal;

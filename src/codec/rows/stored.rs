@@ -11,7 +11,7 @@ use arrow_schema::DataType;
 use std::ops::Range;
 
 /// The value of a row: a list, an object or a plain value; `null` for one that is not there.
-pub(super) fn write(out: &mut Vec<u8>, array: &ArrayRef, row: usize) {
+pub(in crate::codec) fn write(out: &mut Vec<u8>, array: &ArrayRef, row: usize) {
     if array.is_null(row) {
         return out.extend_from_slice(b"null");
     }

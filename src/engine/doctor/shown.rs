@@ -119,7 +119,8 @@ fn brought(source: &Source, shown: Shown) -> Result<Option<Brought>, Failure> {
     let files = layers.iter().map(|layer| Ok((layer.digest, shelf.blob_stretch(&layer.digest)?)));
     let files = files.collect::<Result<_, crate::registry::Error>>()?;
     let verification = Verification::on(shelf, layers)?;
-    Ok(Some(Brought { digest: fetched.digest, definition, files, beside, verification }))
+    let (digest, url) = (fetched.digest, source.to_string());
+    Ok(Some(Brought { digest, url, definition, files, beside, verification }))
 }
 
 /// Loads the models and computes the rows, on a thread that is left behind when it takes too long.

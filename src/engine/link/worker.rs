@@ -231,7 +231,7 @@ impl Worker {
         let running = live.as_ref().map(|serving| {
             let slot = &serving.inferences.slot;
             Running {
-                pipeline_url: self.config.pipeline_url.clone(),
+                pipeline_url: slot.url.clone(),
                 pipeline: slot.definition.name.clone(),
                 version: slot.definition.version.clone(),
                 digest: slot.digest.to_string(),

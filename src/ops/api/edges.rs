@@ -9,6 +9,7 @@ use crate::ops::center::Center;
 use crate::ops::edges::{JOIN_TOKEN_LIFE_MS, State, Tags, bundle, checked_name};
 use crate::ops::fleet::{FleetView, gone_after_ms};
 use crate::ops::publishes::Needs;
+use crate::ops::rollouts::advance;
 use crate::ops::store::{Edge, EdgesAsked, NewEdge, Publish, StoreError, Tx};
 use crate::registry::Secret;
 use serde::{Deserialize, Serialize};
@@ -221,7 +222,12 @@ pub(in crate::ops) fn remove_edge(
 ) -> Result<Edge, Problem> {
     center.store.write(|tx| {
         let edge = edge_named(tx, asked, name, Role::Publisher)?;
+        let rollouts = tx.open_rollouts_of(&edge.id)?;
         tx.remove_edge(&edge.id, asked.now_ms)?;
+        for rollout in rollouts {
+            // Its wave need not wait for it.
+            advance(tx, rollout, asked.now_ms)?;
+        }
         let detail = json!({ "edge": edge.id, "publish": edge.publish_id });
         asked.note(tx, "edge.remove", Some(edge.workspace_id), name, detail)?;
         Ok(edge)

@@ -2,16 +2,20 @@
 
 use super::{Asked, Need, Problem, Route, answer};
 use crate::fleet::{
-    Code, Contact, JOIN_PATH, MESSAGE_BYTES_MAX, REPORT_PATH, Report, ReportAnswer, Signature,
+    Code, Contact, JOIN_PATH, LOG_BATCH_BYTES_MAX, LOGS_PATH, LogsAnswer, MESSAGE_BYTES_MAX,
+    REPORT_PATH, Report, ReportAnswer, Signature,
 };
 use crate::http::server::Response;
 use crate::logging::AT_SERVE;
 use crate::ops::center::Center;
 use crate::ops::fleet::{self, Accepted, Heard, LinkError, accept};
+use crate::ops::logs::{Clocks, Delivery, Taken};
+use crate::ops::rollouts;
 
 pub(super) const ROUTES: &[Route] = &[
     Route { method: "POST", path: JOIN_PATH, need: Need::Nobody, answer: join },
     Route { method: "POST", path: REPORT_PATH, need: Need::Nobody, answer: report },
+    Route { method: "POST", path: LOGS_PATH, need: Need::Nobody, answer: logs },
 ];
 
 /// How long an edge waits that is to say something again, seconds.
@@ -39,12 +43,37 @@ fn report(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
             body: &body,
             report: Some(&report),
         };
-        let Accepted { facts, .. } = accept(center, &heard)?;
-        Ok(ReportAnswer { facts, wanted: None, interval_s: center.settings.report_seconds })
+        let Accepted { facts, edge_id, now_ms, .. } = accept(center, &heard)?;
+        let said = report.assignment.as_ref();
+        let wanted = center.store.write(|tx| rollouts::contact(tx, &edge_id, said, now_ms))?;
+        Ok(ReportAnswer { facts, wanted, interval_s: center.settings.report_seconds })
     });
     Ok(match answered {
         Ok(told) => answer(200, &told),
         Err(error) => refused(center, REPORT_PATH, &error),
+    })
+}
+
+fn logs(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
+    let body = asked.body(LOG_BATCH_BYTES_MAX as u64, "a part of a journal")?;
+    let answered = contact(asked).and_then(|(contact, signature)| {
+        let heard = Heard {
+            contact: &contact,
+            signature: &signature,
+            path: LOGS_PATH,
+            body: &body,
+            report: None,
+        };
+        let Accepted { edge_id, now_ms, .. } = accept(center, &heard)?;
+        let clocks =
+            Clocks { boot: contact.boot, mono_ms: contact.monotonic_ms, center_ms: now_ms };
+        let Taken { journal, next } =
+            center.logs.take(Delivery { edge: edge_id, contact: clocks, body })?;
+        Ok(LogsAnswer { journal, next })
+    });
+    Ok(match answered {
+        Ok(taken) => answer(200, &taken),
+        Err(error) => refused(center, LOGS_PATH, &error),
     })
 }
 

@@ -5,11 +5,13 @@
 
 mod about;
 mod asked;
+mod assignments;
 pub(in crate::ops) mod audit;
 mod auth;
 pub(in crate::ops) mod edges;
 pub(in crate::ops) mod handouts;
 mod link;
+mod logs;
 pub(in crate::ops) mod models;
 mod moment;
 mod multipart;
@@ -17,6 +19,7 @@ mod openapi;
 pub(in crate::ops) mod pipelines;
 mod problem;
 pub(in crate::ops) mod publishes;
+mod rollouts;
 pub(in crate::ops) mod tokens;
 pub(in crate::ops) mod uploads;
 pub(in crate::ops) mod users;
@@ -73,7 +76,10 @@ const TABLES: &[&[Route]] = &[
     publishes::ROUTES,
     edges::ROUTES,
     handouts::ROUTES,
+    assignments::ROUTES,
+    rollouts::ROUTES,
     link::ROUTES,
+    logs::ROUTES,
 ];
 
 /// The routes of the API and of the dashboard's pages.

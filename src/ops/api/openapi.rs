@@ -15,11 +15,13 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 /// What is said of the routes, a file for each group.
-const GROUPS: [(&str, &str); 4] = [
+const GROUPS: [(&str, &str); 6] = [
     ("access", include_str!("openapi/access.json")),
+    ("logs", include_str!("openapi/logs.json")),
     ("models", include_str!("openapi/models.json")),
     ("pipelines", include_str!("openapi/pipelines.json")),
     ("publishes", include_str!("openapi/publishes.json")),
+    ("rollouts", include_str!("openapi/rollouts.json")),
 ];
 
 /// The words that they share.
@@ -95,6 +97,12 @@ fn operation(group: &str, method: &str, path: &str, said: &Value) -> Value {
             true => json!({ "description": what }),
             false => said_as(what, schema),
         };
+        // An answer of other types than JSON: `types` of the route says which.
+        if let Some(types) = said["types"][status].as_array() {
+            let content = types.iter().filter_map(Value::as_str);
+            let content = content.map(|it| (it.to_owned(), json!({ "schema": schema })));
+            answers[status]["content"] = content.collect::<Map<String, Value>>().into();
+        }
     }
     operation["responses"] = answers;
     operation

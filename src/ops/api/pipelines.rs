@@ -243,7 +243,7 @@ fn list(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Prob
 /// A pipeline by its number or its name: the original has both under one key.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum PipelineId {
+pub(super) enum PipelineId {
     Number(i64),
     Name(String),
 }
@@ -321,7 +321,7 @@ pub(in crate::ops) fn readable(
     Ok(found)
 }
 
-fn named(
+pub(super) fn named(
     asked: &Asked<'_, '_, '_>,
     tx: &Tx<'_>,
     workspace: i64,

@@ -10,7 +10,7 @@ mod restore;
 
 pub use restore::restore;
 
-use super::home::{BLOBS, KEYS, RECORDS};
+use super::home::{BLOBS, KEYS, LOGS, RECORDS};
 use super::store::{self, StoreError};
 use crate::disk::{self, DurableFile, Step, UNFINISHED, failed};
 use crate::exit::{Exit, Failure};
@@ -43,11 +43,21 @@ pub struct Saved {
     pub bytes: u64,
 }
 
+/// What a backup is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Everything.
+    Whole,
+    /// Everything but what edges inferred: a restored ops center has none of it, and asks no edge for
+    /// it again.
+    WithoutLogs,
+}
+
 /// Writes a data directory into a tar file, whole or not at all.
 ///
 /// # Errors
 /// When there are no records, a blob is missing or damaged, or the file cannot be written.
-pub fn backup(data: &Path, file: &Path) -> Result<Saved, Failure> {
+pub fn backup(data: &Path, file: &Path, extent: Extent) -> Result<Saved, Failure> {
     let records = data.join(RECORDS);
     if !records.is_file() {
         let sentence = format!("{} is no data directory of an ops center", data.display());
@@ -75,6 +85,11 @@ pub fn backup(data: &Path, file: &Path) -> Result<Saved, Failure> {
         };
         if let Some(digest) = digest.filter(|_| is_there) {
             named.remove(&digest.hex());
+        }
+    }
+    if extent == Extent::Whole {
+        for (path, bytes) in store::named_logs(copy.path()).map_err(broken)? {
+            tar.log(&Path::new(LOGS).join(path), data, bytes)?;
         }
     }
     if let Some(missing) = named.first() {
@@ -163,6 +178,27 @@ impl Tar {
         }
         self.contents.files.push(Entry { path: text(name)?, bytes, sha256: digest.hex() });
         Ok(true)
+    }
+
+    /// Copies as much of a file of logs as the records name: more comes while this runs. What is not
+    /// there has had its time meanwhile, and is forgotten when the copy is opened.
+    fn log(&mut self, name: &Path, data: &Path, bytes: u64) -> Result<(), Failure> {
+        let from = data.join(name);
+        let unreadable = |error| Failure::new(Exit::Disk, failed(Step::Read, &from)(error));
+        let file = match File::open(&from) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(unreadable)?,
+        };
+        let bytes = file.metadata().map_err(unreadable)?.len().min(bytes);
+        let mut header = header(tar::EntryType::Regular, bytes);
+        let mut reader = Hashing::new(file.take(bytes));
+        self.builder
+            .append_data(&mut header, name, &mut reader)
+            .map_err(failed(Step::Write, &self.at))
+            .map_err(unwritable)?;
+        let (digest, _) = reader.finish();
+        self.contents.files.push(Entry { path: text(name)?, bytes, sha256: digest.hex() });
+        Ok(())
     }
 
     fn link(&mut self, name: &Path) -> Result<bool, Failure> {

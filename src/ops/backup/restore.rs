@@ -4,7 +4,7 @@ use super::contents::{CONTENTS, CONTENTS_BYTES_MAX, Contents, Entry, FORMAT, Has
 use super::{LINK_TARGET, OWNER_ONLY, Saved, broken, unwritable};
 use crate::disk::{self, Step, failed};
 use crate::exit::{Exit, Failure};
-use crate::ops::home::{BLOBS, Home, KEYS, RECORDS};
+use crate::ops::home::{BLOBS, Home, KEYS, LOGS, RECORDS};
 use crate::ops::store;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -108,7 +108,8 @@ fn list(entry: &mut impl Read) -> Result<Contents, Failure> {
 /// Where a file goes: below what is ours, and nowhere else, whatever it is called.
 fn place(into: &Path, path: &Path) -> Result<PathBuf, Failure> {
     let is_plain = path.components().all(|part| matches!(part, Component::Normal(_)));
-    let is_ours = path == Path::new(RECORDS) || path.starts_with(KEYS) || path.starts_with(BLOBS);
+    let is_ours = path == Path::new(RECORDS)
+        || [KEYS, BLOBS, LOGS].into_iter().any(|top| path.starts_with(top));
     // A directory of the path that is a link leads elsewhere.
     let parents = path.ancestors().skip(1);
     let is_led_away = parents.map(|part| into.join(part)).any(|part| part.is_symlink());
@@ -139,7 +140,7 @@ fn copied(entry: &mut impl Read, place: &Path) -> Result<(String, u64), Failure>
 
 /// Gives everything its place; the records last, which make the directory an ops center's.
 fn settled(beside: &Path, data: &Path) -> Result<(), Failure> {
-    for name in [KEYS, BLOBS, RECORDS] {
+    for name in [KEYS, BLOBS, LOGS, RECORDS] {
         let (from, to) = (beside.join(name), data.join(name));
         if !from.exists() {
             continue;

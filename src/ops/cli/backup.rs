@@ -1,7 +1,7 @@
 //! `backup` and `restore`: a data directory into one file, and out of it again.
 
 use crate::exit::Failure;
-use crate::ops::backup::{Saved, backup, restore};
+use crate::ops::backup::{Extent, Saved, backup, restore};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -12,6 +12,9 @@ pub(super) struct BackupArguments {
     /// The directory of the ops center.
     #[arg(long, value_name = "DIR", env = "POTOROO_OPS_DATA", default_value = "potoroo-data")]
     data: PathBuf,
+    /// Leave out what edges inferred, which may be most of it.
+    #[arg(long)]
+    without_logs: bool,
 }
 
 #[derive(Args)]
@@ -25,8 +28,9 @@ pub(super) struct RestoreArguments {
 
 impl BackupArguments {
     pub(super) fn run(self) -> Result<String, Failure> {
-        let BackupArguments { file, data } = self;
-        Ok(report(&backup(&data, &file)?, &format!("backup: {}", file.display())))
+        let BackupArguments { file, data, without_logs } = self;
+        let extent = if without_logs { Extent::WithoutLogs } else { Extent::Whole };
+        Ok(report(&backup(&data, &file, extent)?, &format!("backup: {}", file.display())))
     }
 }
 

@@ -1,6 +1,7 @@
-//! `edge`: places where publishes run, added with a bundle that is shown once, listed and removed.
+//! `edge`: places where publishes run, added with a bundle that is shown once, listed, assigned and removed.
 
 use super::center::{CenterArguments, WorkspaceArgument, rows};
+use super::rollout::WatchArguments;
 use super::table::table;
 use super::told;
 use crate::exit::Failure;
@@ -41,6 +42,21 @@ pub(super) enum EdgeVerb {
         /// Without reports to the ops center.
         #[arg(long)]
         without_observability: bool,
+    },
+    /// Have an edge run another publish; it goes back by itself when that does not do well.
+    Assign {
+        /// Its name.
+        name: String,
+        /// The publish that it is to run.
+        #[arg(long, value_name = "ID")]
+        publish: i64,
+        #[command(flatten)]
+        watch: WatchArguments,
+    },
+    /// Show what an edge was assigned and how that went, the newest first.
+    Assignments {
+        /// Its name.
+        name: String,
     },
     /// Remove an edge: its session and credentials end, and its name is free.
     Remove {
@@ -144,6 +160,30 @@ impl EdgeVerb {
                         .map(|text| format!("{}\n", text.trim_end()))
                         .collect::<Vec<_>>()
                         .join("\n")
+                }))
+            }
+            EdgeVerb::Assign { name, publish, watch } => {
+                let body = json!({ "name": name, "publish_id": publish, "watch": watch.body() });
+                let answer = client.post("edges/assign", &body)?;
+                Ok(told(center, &answer, || {
+                    format!(
+                        "edge {name} is to run publish {publish}: `potoroo-ops edge assignments {name}` \
+                         tells how that goes\n"
+                    )
+                }))
+            }
+            EdgeVerb::Assignments { name } => {
+                let answer = client.post("edges/assignments", &json!({ "name": name }))?;
+                Ok(told(center, &answer, || {
+                    let columns = [
+                        ("PUBLISH", "publish_id"),
+                        ("STATE", "state"),
+                        ("ROLLOUT", "rollout_id"),
+                        ("SINCE", "updated_at"),
+                        ("REASON", "reason"),
+                    ];
+                    let nothing = "nothing was assigned: it runs what its bundle says";
+                    table(&columns, rows(&answer, "assignments"), nothing)
                 }))
             }
             EdgeVerb::Remove { name } => {

@@ -8,6 +8,7 @@ mod carry;
 mod center;
 mod edge;
 mod keep;
+mod logs;
 mod model;
 mod password;
 mod pipeline;
@@ -15,6 +16,7 @@ mod progress;
 mod publish;
 mod publishes;
 mod registry;
+mod rollout;
 mod serve;
 mod signing;
 mod table;
@@ -64,8 +66,14 @@ enum Verb {
     Model(AtCenter<model::ModelVerb>),
     /// Pipelines: save versions, list, show.
     Pipeline(AtCenter<pipeline::PipelineVerb>),
-    /// Edges: add with a bundle, list, remove.
+    /// Edges: add with a bundle, list, assign another publish, remove.
     Edge(AtCenter<edge::EdgeVerb>),
+    /// Rollouts: bring a publish to many edges in waves.
+    Rollout(AtCenter<rollout::RolloutVerb>),
+    /// What edges inferred with a pipeline: the last of it, or as it comes.
+    Logs(AtCenterWith<logs::LogsArguments>),
+    /// All that edges inferred with a pipeline as one file: Arrow, Parquet or CSV.
+    ExportLogs(AtCenterWith<logs::ExportArguments>),
     /// Make a key pair to sign with, in the form of cosign's.
     Keygen(carry::KeygenArguments),
     /// Write a published pipeline and its signatures into one tar file, an OCI image layout.
@@ -87,6 +95,15 @@ enum Verb {
 struct AtCenter<V: Subcommand> {
     #[command(subcommand)]
     verb: V,
+    #[command(flatten)]
+    center: CenterArguments,
+}
+
+/// A command that asks an ops center.
+#[derive(Args)]
+struct AtCenterWith<A: Args> {
+    #[command(flatten)]
+    arguments: A,
     #[command(flatten)]
     center: CenterArguments,
 }
@@ -128,6 +145,9 @@ impl Command {
             Verb::Model(AtCenter { verb, center }) => verb.run(&center),
             Verb::Pipeline(AtCenter { verb, center }) => verb.run(&center),
             Verb::Edge(AtCenter { verb, center }) => verb.run(&center),
+            Verb::Rollout(AtCenter { verb, center }) => verb.run(&center),
+            Verb::Logs(AtCenterWith { arguments, center }) => arguments.run(&center),
+            Verb::ExportLogs(AtCenterWith { arguments, center }) => arguments.run(&center),
             Verb::Backup(arguments) => arguments.run(),
             Verb::Restore(arguments) => arguments.run(),
             Verb::Keygen(arguments) => arguments.run(),

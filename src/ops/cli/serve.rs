@@ -5,7 +5,7 @@ use super::registry::{LoginArguments, external};
 use super::signing::SigningArguments;
 use crate::exit::Failure;
 use crate::ops::fleet::REPORT_SECONDS_DEFAULT;
-use crate::ops::settings::{Admin, LISTEN_DEFAULT, Settings};
+use crate::ops::settings::{Admin, LISTEN_DEFAULT, LogsKept, Settings};
 use crate::registry::Secret;
 use clap::Args;
 use std::net::SocketAddr;
@@ -41,6 +41,12 @@ pub(super) struct ServeArguments {
     engine_url: Option<String>,
     #[command(flatten)]
     signing: SigningArguments,
+    /// How many days the logs of edges are kept after they came.
+    #[arg(long, value_name = "DAYS", env = "POTOROO_OPS_LOGS_DAYS", default_value = "30")]
+    logs_days: u32,
+    /// How many bytes of logs are kept, as 512Mi or 10Gi; the oldest go first.
+    #[arg(long, value_name = "SIZE", env = "POTOROO_OPS_LOGS_SIZE", default_value = "10Gi", value_parser = size)]
+    logs_size: u64,
     /// How often edges report, seconds: one that stays silent for five times as long counts as gone.
     #[arg(
         long,
@@ -74,6 +80,7 @@ impl ServeArguments {
         let registry = registry.map(|registry| external(registry, &self.login)).transpose()?;
         let signing = self.signing.signing()?;
         let ServeArguments { data, listen, url, engine_url, report_seconds, .. } = self;
+        let logs = LogsKept { days: self.logs_days, bytes: self.logs_size };
         let tls = self.tls_cert.zip(self.tls_key);
         let plain_http = self.listen_plain_http;
         let admin = self.admin_email.zip(self.admin_password_file);
@@ -92,7 +99,38 @@ impl ServeArguments {
             engine_url,
             signing,
             report_seconds,
+            logs,
             admin,
         })
+    }
+}
+
+/// Bytes as people write them: a number, and perhaps a unit of 1024.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit {
+        "" => 0,
+        "Ki" => 10,
+        "Mi" => 20,
+        "Gi" => 30,
+        "Ti" => 40,
+        _ => return Err("expected bytes as 512Mi, 10Gi or a plain number".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "expected a number before the unit".to_owned())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "that is more than there is".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn a_size_is_a_number_with_a_unit_of_1024() {
+        assert_eq!(size("512Mi"), Ok(512 << 20));
+        assert_eq!(size("7"), Ok(7));
+        for text in ["", "Gi", "1.5Gi", "-1", "1G", "99999999999Ti"] {
+            assert!(size(text).is_err(), "{text}");
+        }
     }
 }

@@ -32,7 +32,7 @@ fn shown(
     told: &Markup,
     fault: Option<&Problem>,
 ) -> Result<Response, Problem> {
-    let user = asked.caller()?.user.id.clone();
+    let (user, email) = (asked.caller()?.user.id.clone(), &asked.caller()?.user.email);
     let tokens: Result<Vec<TokenFacts>, StoreError> =
         center.store.read(|tx| tx.api_tokens_of(&user));
     let tokens = tokens?;
@@ -59,6 +59,8 @@ fn shown(
             h2 { "Change your password" }
             form method="post" action="/account/password" {
                 (csrf_field(asked))
+                // For programs that keep passwords: whose this is.
+                input type="text" name="username" autocomplete="username" value=(email) hidden readonly aria-label="Email";
                 div.fields {
                     div { label for="current" { "Current password" } input id="current" name="current" type="password" autocomplete="current-password" required; }
                     div { label for="new" { "New password, " (PASSWORD_CHARS_MIN) " characters or more" } input id="new" name="new" type="password" autocomplete="new-password" minlength=(PASSWORD_CHARS_MIN) required; }
@@ -87,7 +89,7 @@ fn table(asked: &Asked<'_, '_, '_>, tokens: &[TokenFacts]) -> Markup {
                             td { (moment_if(token.used_ms)) }
                             td {
                                 details.ask {
-                                    summary { "Take back " (token.name) "…" }
+                                    summary { "Take back" span.unseen { " " (token.name) } "…" }
                                     p { "Programs that show it are refused from now on." }
                                     form method="post" action="/account/tokens/revoke" {
                                         (csrf_field(asked))

@@ -2,7 +2,7 @@
 
 use super::edges::{Named, bundle_page};
 use super::page::{Frame, Section, page};
-use super::pieces::{copied, csrf_field, edge_state, moment, moment_if, state_of, tag};
+use super::pieces::{copied, csrf_field, edge_state, moment, moment_if, size, tag};
 use super::publish::commands;
 use super::{again, get, post, see_other};
 use crate::http::server::Response;
@@ -13,7 +13,8 @@ use crate::ops::api::publishes::visible;
 use crate::ops::api::{Asked, Problem, Route};
 use crate::ops::center::Center;
 use crate::ops::edges::State;
-use crate::ops::store::Edge;
+use crate::ops::fleet::{FleetView, gone_after_ms};
+use crate::ops::store::{Edge, Publish};
 use maud::{Markup, html};
 
 pub(super) const ROUTES: &[Route] = &[
@@ -39,7 +40,8 @@ fn shown(
         let came_from = edge.came_from.map(|id| tx.publish(id)).transpose()?.flatten();
         Ok::<_, Problem>((edge, publish, came_from, may_change))
     })?;
-    let state = state_of(center, &edge, asked.now_ms);
+    let state = State::of(&edge, asked.now_ms, gone_after_ms(&center.settings));
+    let fleet = FleetView::of(edge.faring.as_ref(), asked.now_ms);
     let view = commands_of(&publish, Some(&blank_bundle()))?;
     let content = html! {
         div.head data-edges=(edge.workspace_id) {
@@ -60,13 +62,14 @@ fn shown(
                 div { dt { "Tags" } dd { @if edge.tags.is_empty() { span.quiet { "none" } } @for one in &edge.tags { (tag(edge.workspace_id, one)) } } }
             }
         }
+        @if edge.faring.is_some() { (told(&fleet, &publish)) }
         section.card {
             h2 { "Contact" }
             dl.facts {
                 div { dt { "Added" } dd { (moment(edge.created_ms)) } }
-                div { dt { "Joined" } dd { (moment_if(edge.faring.as_ref().map(|it| it.joined_ms))) } }
-                div { dt { "Last contact" } dd { (moment_if(edge.faring.as_ref().map(|it| it.seen_ms))) } }
-                @if edge.faring.is_none() && let Some(end) = edge.token_expires_ms {
+                div { dt { "Joined" } dd { (moment_if(edge.joined_ms)) } }
+                div { dt { "Last contact" } dd { (moment_if(edge.seen_ms)) } }
+                @if edge.joined_ms.is_none() && let Some(end) = edge.token_expires_ms {
                     div { dt { "Its bundle holds until" } dd { (moment(end)) } }
                 }
                 div { dt { "Id" } dd { (copied("id", "id", &edge.id)) } }
@@ -109,32 +112,74 @@ fn changes(asked: &Asked<'_, '_, '_>, edge: &Edge) -> Markup {
     }
 }
 
-/// Why an edge is said to fare so, and what to do.
+/// Why an edge is said to fare so, and until when.
 fn reason(edge: &Edge, state: State) -> Markup {
-    let seen = moment_if(edge.faring.as_ref().map(|it| it.seen_ms));
-    match state {
-        State::Waiting => html! {
-            "Its bundle was not used yet"
-            @if let Some(end) = edge.token_expires_ms { ", and holds until " (moment(end)) }
-            "."
-        },
-        State::Expired => {
-            html! { "Its bundle was not used within 24 hours and holds no more: make a new one below." }
-        }
-        State::Joined => {
-            html! { "It joined, and its session holds. Last contact: " (seen) "." }
-        }
-        State::Copied => {
-            html! { "It reports. Another device spoke with a copy of its persistent directory, and was refused: empty that one's directory, and add an edge of another name for it. Last contact: " (seen) "." }
-        }
-        State::Stopped => {
-            html! { "Its engine was stopped in good order. Last contact: " (seen) ". Start it again, and it goes on with its session." }
-        }
-        State::Vanished => {
-            html! { "It does not report any more: it lost its power or its network, or it crashed. It serves on where it can, and goes on with its session when it comes back. Last contact: " (seen) "." }
-        }
-        State::Lost => {
-            html! { "It was not heard of for more than 7 days, so that its session ended. Last contact: " (seen) ". Make a new bundle below, and start the device with it." }
+    html! {
+        (capitalised(state.reason())) "."
+        @if let (State::Waiting, Some(end)) = (state, edge.token_expires_ms) { " It holds until " (moment(end)) "." }
+        @if edge.seen_ms.is_some() { " Last contact: " (moment_if(edge.seen_ms)) "." }
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(chars).collect()
+}
+
+/// What the edge said of itself last.
+fn told(fleet: &FleetView, wanted: &Publish) -> Markup {
+    let number = |number: Option<u64>| number.map(|number| number.to_string());
+    let bytes = |bytes: Option<u64>| bytes.map(|it| size(i64::try_from(it).unwrap_or(i64::MAX)));
+    let is_wanted = fleet.running_version.as_deref() == Some(wanted.version.as_str());
+    let facts = [
+        ("Host", fleet.host.clone()),
+        (
+            "Engine",
+            fleet
+                .engine_version
+                .clone()
+                .zip(fleet.engine_arch.clone())
+                .map(|(version, arch)| format!("{version}, {arch}")),
+        ),
+        (
+            "Up for",
+            fleet
+                .uptime_seconds
+                .map(|seconds| format!("{} h {} min", seconds / 3600, seconds / 60 % 60)),
+        ),
+        ("Inferences", number(fleet.inferences)),
+        ("Failures", number(fleet.failures)),
+        (
+            "Backlog",
+            number(fleet.backlog_records).map(|records| {
+                format!("{records} inferences, {}", bytes(fleet.backlog_bytes).unwrap_or_default())
+            }),
+        ),
+        ("Lost", number(fleet.lost_records)),
+        (
+            "Session",
+            fleet.session_days_left.map(|days| format!("{days} days left without a contact")),
+        ),
+        ("Memory free", bytes(fleet.memory_free_bytes)),
+        ("Disk free", bytes(fleet.disk_free_bytes)),
+        ("Temperature", fleet.temperature_celsius.map(|celsius| format!("{celsius:.0} °C"))),
+        (
+            "Its clock",
+            fleet.clock_ahead_seconds.map(|seconds| format!("{seconds:.1} s ahead of ours")),
+        ),
+    ];
+    html! {
+        section.card {
+            h2 { "What it says of itself" }
+            dl.facts {
+                @if let Some(version) = &fleet.running_version {
+                    div { dt { "Runs version" } dd { code { (version) } @if is_wanted { " as wanted" } @else { span.state.warn { "not the wanted one yet" } } } }
+                }
+                @if let Some(digest) = &fleet.running_digest { div { dt { "Of digest" } dd { code { (digest) } } } }
+                @for (name, value) in facts {
+                    @if let Some(value) = value { div { dt { (name) } dd { (value) } } }
+                }
+            }
         }
     }
 }

@@ -1,9 +1,7 @@
 //! The edges of a workspace: found by tag and state, page by page, and added with a bundle that is shown once.
 
 use super::page::{Frame, Section, page};
-use super::pieces::{
-    command, copied, count, csrf_field, edge_state, empty, moment_if, state_of, tag,
-};
+use super::pieces::{command, copied, count, csrf_field, edge_state, empty, moment_if, tag};
 use super::publish::commands;
 use super::{again, field_number, get, number, post};
 use crate::http::percent;
@@ -14,6 +12,7 @@ use crate::ops::api::handouts::commands_of;
 use crate::ops::api::{Asked, Problem, Route};
 use crate::ops::center::Center;
 use crate::ops::edges::State;
+use crate::ops::fleet::{FleetView, gone_after_ms};
 use crate::ops::store::{Deployable, Edge, EdgesAsked, StoreError, Tx};
 use maud::{Markup, html};
 
@@ -64,8 +63,7 @@ impl Filter {
         &self,
         tx: &Tx<'_>,
         workspace: i64,
-        center: &Center,
-        now_ms: i64,
+        state_of: impl Fn(&Edge) -> State,
     ) -> Result<(Vec<Edge>, bool), StoreError> {
         let mut found = Vec::new();
         let mut after = self.after.clone();
@@ -80,9 +78,7 @@ impl Filter {
             })?;
             after = looked.last().map(|edge| edge.name.clone());
             let is_last = i64::try_from(looked.len()).is_ok_and(|count| count < count_max);
-            let is_wanted = |edge: &Edge| {
-                self.state.is_none_or(|state| state_of(center, edge, now_ms) == state)
-            };
+            let is_wanted = |edge: &Edge| self.state.is_none_or(|state| state_of(edge) == state);
             found.extend(looked.into_iter().filter(is_wanted));
             if is_last || found.len() > SHOWN {
                 let has_more = found.len() > SHOWN;
@@ -104,9 +100,11 @@ fn shown(
 ) -> Result<Response, Problem> {
     let workspace = number(asked, "workspace")?;
     let filter = Filter::of(asked);
+    let gone_ms = gone_after_ms(&center.settings);
+    let state_of = |edge: &Edge| State::of(edge, asked.now_ms, gone_ms);
     let (edges, has_more, all, offered) = center.store.read(|tx| {
         asked.may(tx, workspace, Role::Viewer)?;
-        let (edges, has_more) = filter.find(tx, workspace, center, asked.now_ms)?;
+        let (edges, has_more) = filter.find(tx, workspace, state_of)?;
         let may_add = asked.may(tx, workspace, Role::Publisher).is_ok();
         let offered = if may_add { tx.deployable(workspace, OFFERED_MAX)? } else { Vec::new() };
         Ok::<_, Problem>((edges, has_more, tx.edge_count(workspace)?, offered))
@@ -126,7 +124,7 @@ fn shown(
         } @else {
             (filter_form(workspace, &filter))
             @if edges.is_empty() { p { "No edge is like that. " a href=(Filter::default().place(workspace, None)) { "Show all" } } }
-            @else { (table(center, workspace, &edges, asked.now_ms)) }
+            @else { (table(workspace, &edges, asked.now_ms, state_of)) }
             nav.pages aria-label="Pages" {
                 @if filter.after.is_some() { a href=(filter.place(workspace, None)) { "First page" } }
                 @if let Some(next) = &next { a rel="next" href=(next) { "Next page" } }
@@ -163,26 +161,41 @@ fn filter_form(workspace: i64, filter: &Filter) -> Markup {
     }
 }
 
-fn table(center: &Center, workspace: i64, edges: &[Edge], now_ms: i64) -> Markup {
+fn table(workspace: i64, edges: &[Edge], now_ms: i64, state_of: impl Fn(&Edge) -> State) -> Markup {
     html! {
         div.table tabindex="0" role="region" aria-label="Edges" {
             table {
                 thead { tr {
                     th scope="col" { "Name" } th scope="col" { "State" } th scope="col" { "Last contact" }
-                    th scope="col" { "Publish" } th scope="col" { "Tags" }
+                    th scope="col" { "Wanted" } th scope="col" { "Running" } th.number scope="col" { "Backlog" }
+                    th.number scope="col" { "Session" } th scope="col" { "Tags" }
                 } }
                 tbody {
                     @for edge in edges {
+                        @let fleet = FleetView::of(edge.faring.as_ref(), now_ms);
                         tr {
                             th scope="row" { a href={ "/edges/" (edge.name) } { (edge.name) } }
-                            td { (edge_state(state_of(center, edge, now_ms))) }
-                            td { (moment_if(edge.faring.as_ref().map(|it| it.seen_ms))) }
-                            td { a href={ "/publishes/" (edge.publish_id) } { (edge.publish_id) } }
+                            td { (edge_state(state_of(edge))) }
+                            td { (moment_if(edge.seen_ms)) }
+                            td { a href={ "/publishes/" (edge.publish_id) } { "publish " (edge.publish_id) } }
+                            td { (running(&fleet)) }
+                            td.number { @match fleet.backlog_records { Some(records) => (records), None => span.quiet { "-" } } }
+                            td.number { @match fleet.session_days_left { Some(days) => { (days) " days" }, None => span.quiet { "-" } } }
                             td { @for one in &edge.tags { (tag(workspace, one)) } }
                         }
                     }
                 }
             }
+        }
+    }
+}
+
+/// The version that an edge says it runs, as far as a list has room for it.
+fn running(fleet: &FleetView) -> Markup {
+    html! {
+        @match &fleet.running_version {
+            Some(version) => code title=(version) { (version.get(..8).unwrap_or(version)) },
+            None => span.quiet { "not told" },
         }
     }
 }

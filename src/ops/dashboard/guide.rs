@@ -3,7 +3,7 @@
 use super::edges::{add_form, bundle_page};
 use super::history::under_way;
 use super::page::{Frame, Section, current, page, remembered, seen};
-use super::pieces::{command, csrf_field, edge_state, publish_state, state_of};
+use super::pieces::{command, csrf_field, edge_state, publish_state};
 use super::{again, field_number, get, post, see_other};
 use crate::http::server::Response;
 use crate::ops::access::Role;
@@ -12,6 +12,8 @@ use crate::ops::api::publishes::{PublishAsked, order_publish};
 use crate::ops::api::uploads::take_bytes;
 use crate::ops::api::{Asked, Problem, Route};
 use crate::ops::center::Center;
+use crate::ops::edges::State;
+use crate::ops::fleet::gone_after_ms;
 use crate::ops::models::Wanted;
 use crate::ops::store::{Edge, EdgesAsked, Publish, PublishStatus, Tx};
 use maud::{Markup, html};
@@ -74,7 +76,7 @@ fn shown(
         ol.guide {
             li.card.done[way.is_published()] { (first(center, asked, workspace, &way)) }
             li.card.done[way.edge.is_some()] { (second(asked, &way)) }
-            li.card.done[way.edge.as_ref().is_some_and(|edge| edge.faring.is_some())] { (third(center, asked, &way)) }
+            li.card.done[way.edge.as_ref().is_some_and(|edge| edge.joined_ms.is_some())] { (third(center, asked, &way)) }
             li.card { (fourth()) }
         }
     };
@@ -126,8 +128,8 @@ fn third(center: &Center, asked: &Asked<'_, '_, '_>, way: &Way) -> Markup {
         @match &way.edge {
             None => p.hint { "As soon as there is an edge." },
             Some(edge) => p {
-                "The edge is " (edge_state(state_of(center, edge, asked.now_ms))) ". "
-                @if edge.faring.is_none() { "If its bundle is lost, " a href={ "/edges/" (edge.name) } { "its page" } " makes a new one." }
+                "The edge is " (edge_state(State::of(edge, asked.now_ms, gone_after_ms(&center.settings)))) ". "
+                @if edge.joined_ms.is_none() { "If its bundle is lost, " a href={ "/edges/" (edge.name) } { "its page" } " makes a new one." }
             },
         }
     }

@@ -2,10 +2,8 @@
 
 use crate::clock::rfc3339;
 use crate::ops::api::Asked;
-use crate::ops::center::Center;
 use crate::ops::edges::State;
-use crate::ops::fleet::gone_after_ms;
-use crate::ops::store::{Edge, ModelStatus, PublishStatus};
+use crate::ops::store::{ModelStatus, PublishStatus};
 use maud::{Markup, html};
 use std::time::Duration;
 
@@ -68,21 +66,15 @@ pub(super) fn model_state(status: ModelStatus) -> Markup {
     html! { span class=(class) { (word) } }
 }
 
-/// How an edge fares at that time.
-pub(super) fn state_of(center: &Center, edge: &Edge, now_ms: i64) -> State {
-    State::of(edge, now_ms, gone_after_ms(&center.settings))
-}
-
 /// The word about an edge.
 pub(super) fn edge_state(state: State) -> Markup {
     let class = match state {
-        State::Waiting => "state idle",
+        State::Waiting | State::Stopped => "state idle",
         State::Joined => "state good",
-        State::Stopped => "state idle",
-        State::Expired | State::Copied | State::Vanished => "state warn",
-        State::Lost => "state wrong",
+        State::Expired | State::Copied => "state warn",
+        State::Vanished | State::Lost => "state wrong",
     };
-    html! { span class=(class) { (state.name()) } }
+    html! { span class=(class) title=(state.reason()) { (state.name()) } }
 }
 
 /// A text in one line with a button that copies it; `id` is the only one on its page.

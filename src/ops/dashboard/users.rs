@@ -78,7 +78,7 @@ fn row(asked: &Asked<'_, '_, '_>, user: &User) -> Markup {
             td { (moment(user.created_ms)) }
             td {
                 details.ask {
-                    summary { "Change " (user.email) "…" }
+                    summary { "Change" span.unseen { " " (user.email) } "…" }
                     p { "A new password ends all their sign-ins. Who is shut out loses every token, too." }
                     div.row {
                         (button("password", "New password", true))

@@ -113,7 +113,7 @@ fn show_members(
                             @if may_change {
                                 td {
                                     details.ask {
-                                        summary { "Remove " (user.email) "…" }
+                                        summary { "Remove" span.unseen { " " (user.email) } "…" }
                                         p { "They see nothing of this workspace any more. What they made stays." }
                                         form method="post" action={ "/workspaces/" (id) "/members/remove" } {
                                             (csrf_field(asked))

@@ -16,26 +16,26 @@ pub(in crate::ops) fn gone_after_ms(settings: &Settings) -> i64 {
 #[derive(Debug, Default, Serialize)]
 pub(in crate::ops) struct FleetView {
     /// Days until its session ends without a further contact.
-    session_days_left: Option<f64>,
-    engine_version: Option<String>,
-    engine_arch: Option<String>,
-    host: Option<String>,
-    uptime_seconds: Option<u64>,
-    running_pipeline_url: Option<String>,
-    running_version: Option<String>,
-    running_digest: Option<String>,
-    inferences: Option<u64>,
-    failures: Option<u64>,
+    pub session_days_left: Option<f64>,
+    pub engine_version: Option<String>,
+    pub engine_arch: Option<String>,
+    pub host: Option<String>,
+    pub uptime_seconds: Option<u64>,
+    pub running_pipeline_url: Option<String>,
+    pub running_version: Option<String>,
+    pub running_digest: Option<String>,
+    pub inferences: Option<u64>,
+    pub failures: Option<u64>,
     /// Inferences that wait on the device.
-    backlog_records: Option<u64>,
-    backlog_bytes: Option<u64>,
+    pub backlog_records: Option<u64>,
+    pub backlog_bytes: Option<u64>,
     /// Inferences that are known to be lost.
-    lost_records: Option<u64>,
-    memory_free_bytes: Option<u64>,
-    disk_free_bytes: Option<u64>,
-    temperature_celsius: Option<f64>,
+    pub lost_records: Option<u64>,
+    pub memory_free_bytes: Option<u64>,
+    pub disk_free_bytes: Option<u64>,
+    pub temperature_celsius: Option<f64>,
     /// How far the device's clock was ahead of ours.
-    clock_ahead_seconds: Option<f64>,
+    pub clock_ahead_seconds: Option<f64>,
 }
 
 impl FleetView {

@@ -10,8 +10,10 @@ pub(in crate::ops) use accept::{Accepted, Heard, accept};
 pub(in crate::ops) use faring::{FleetView, gone_after_ms};
 pub(in crate::ops) use join::join;
 
+use crate::exit;
 use crate::fleet::{Code, Refusal};
 use crate::ops::access::NoRandomness;
+use crate::ops::logs::TakeError;
 use crate::ops::store::StoreError;
 
 /// How often an edge reports where nothing else is said, seconds: what a person who looks at a
@@ -30,6 +32,9 @@ pub(in crate::ops) enum LinkError {
     /// The records cannot be read or changed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What it inferred cannot be taken in.
+    #[error(transparent)]
+    Logs(#[from] TakeError),
     /// There are no random numbers.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
@@ -41,6 +46,12 @@ impl LinkError {
         match self {
             LinkError::Refused(code) => *code,
             LinkError::Malformed(_) => Code::Malformed,
+            LinkError::Logs(error) => match error {
+                TakeError::Busy | TakeError::Stopping => Code::Busy,
+                TakeError::Empty | TakeError::Frame { .. } | TakeError::Mixed => Code::Malformed,
+                TakeError::NoEdge => Code::EdgeRemoved,
+                TakeError::Disk(_) | TakeError::Store(_) => Code::Unavailable,
+            },
             LinkError::Store(_) | LinkError::Randomness(_) => Code::Unavailable,
         }
     }
@@ -48,7 +59,15 @@ impl LinkError {
     /// The answer.
     pub(in crate::ops) fn refusal(&self, now_ms: i64) -> Refusal {
         let mut refusal = Refusal::new(self.code(), u64::try_from(now_ms).unwrap_or_default());
-        if let LinkError::Malformed(why) = self {
+        let why = match self {
+            LinkError::Malformed(why) => Some(why.clone()),
+            LinkError::Logs(error) if self.code() == Code::Malformed => Some(exit::chain(error)),
+            LinkError::Refused(_)
+            | LinkError::Logs(_)
+            | LinkError::Store(_)
+            | LinkError::Randomness(_) => None,
+        };
+        if let Some(why) = why {
             refusal.msg = format!("{}: {why}", Code::Malformed.sentence());
         }
         refusal

@@ -9,8 +9,9 @@ use crate::ops::address::Address;
 use crate::ops::distribution::{Admission, Repositories, Verdict};
 use crate::ops::edges::Pullers;
 use crate::ops::home::Home;
+use crate::ops::logs::Logs;
 use crate::ops::models::Models;
-use crate::ops::settings::{External, Settings};
+use crate::ops::settings::{External, LogsKept, Settings};
 use crate::ops::store::{NewEdge, NewPipelineVersion, NewPublish, Store, User};
 use crate::registry::{Layout, Secret};
 use std::net::TcpListener;
@@ -42,13 +43,15 @@ fn settings(directory: &TempDir, registry: Option<&str>) -> Settings {
         engine_url: None,
         report_seconds: 60,
         signing: None,
+        logs: LogsKept { days: 1, bytes: 1 << 20 },
         admin: None,
     }
 }
 
 fn center(settings: Settings) -> Arc<Center> {
     let home = Home::open(&settings.data).unwrap();
-    let store = Store::open(&home.records()).unwrap();
+    let store = Arc::new(Store::open(&home.records()).unwrap());
+    let logs = Logs::open(&home.logs(), store.clone(), settings.logs).unwrap();
     let address = Address::of(&settings, settings.listen).unwrap();
     let repositories = Repositories::create(&home.blobs()).unwrap();
     let models = Models::open(&home, "no checker here".into()).unwrap();
@@ -59,6 +62,7 @@ fn center(settings: Settings) -> Arc<Center> {
         settings,
         home,
         store,
+        logs,
         guard,
         models,
         address,

@@ -5,29 +5,38 @@
 // methods of `Tx`; what they take and give are plain structs, and no type of rusqlite's leaves here.
 
 mod access;
+mod assignments;
 mod audit;
 mod edges;
 mod fleet;
 mod glances;
+mod logs;
 mod models;
 mod pipelines;
 mod publishes;
+mod rollouts;
 mod schema;
 mod snapshot;
 mod tokens;
 mod uploads;
 
 pub(in crate::ops) use access::{User, Workspace};
+pub(in crate::ops) use assignments::{AssignmentRecord, NewAssignment};
 pub(in crate::ops) use audit::{Change, Wanted};
 pub(in crate::ops) use edges::{Edge, EdgesAsked, NewEdge};
 pub(in crate::ops) use fleet::{Faring, InstanceRecord, SessionRecord};
 pub(in crate::ops) use glances::{Deployable, ModelGlance, PipelineGlance, VersionGlance};
+pub(in crate::ops) use logs::{
+    JournalPlace, LogEdge, LogFrame, LogLoss, LogOrder, LogSegment, LogsAsked, NewLogFrame,
+    log_file,
+};
 pub(in crate::ops) use models::{Model, ModelConfig, ModelStatus, ModelVersion, NewModelVersion};
 pub(in crate::ops) use pipelines::{NewPipelineVersion, Pipeline, PipelineVersion};
 pub(in crate::ops) use publishes::{
     NewPublish, Publish, PublishPlace, PublishStatus, PublishesAsked, VersionToPublish,
 };
-pub(in crate::ops) use snapshot::{examine, named_blobs, snapshot};
+pub(in crate::ops) use rollouts::{NewRollout, Rollout, RolloutEdge, RolloutState};
+pub(in crate::ops) use snapshot::{examine, named_blobs, named_logs, snapshot};
 pub(in crate::ops) use tokens::{TokenFacts, TokenHolder, TokenRecord};
 pub(in crate::ops) use uploads::Upload;
 

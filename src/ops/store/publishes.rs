@@ -1,6 +1,7 @@
 //! Publishes as records: asked for, worked on, there or failed.
 
-use super::{StoreError, Tx};
+use super::{NewAssignment, StoreError, Tx};
+use crate::fleet::Watch;
 use rusqlite::{OptionalExtension, Row, params};
 
 /// How far a publish has come.
@@ -292,12 +293,29 @@ impl Tx<'_> {
                 bytes_total,
                 id
             ])?;
-        let mut moved = self.0.prepare_cached(
-            "UPDATE edges SET came_from = publish_id, publish_id = ?1
-             WHERE removed_ms IS NULL AND publish_id <> ?1 AND publish_id IN
+        self.take_over(id, now_ms)
+    }
+
+    /// Assigns a publish to the edges of those that it replaces; how many these are.
+    fn take_over(&self, id: i64, now_ms: i64) -> Result<usize, StoreError> {
+        let Some(publish) = self.publish(id)? else { return Ok(0) };
+        let mut look = self.0.prepare_cached(
+            "SELECT id FROM edges WHERE removed_ms IS NULL AND publish_id <> ?1 AND publish_id IN
              (SELECT value FROM json_each((SELECT replaces FROM publishes WHERE id = ?1)))",
         )?;
-        Ok(moved.execute([id])?)
+        let found = look.query_map([id], |row| row.get(0))?;
+        let edges: Vec<String> = found.collect::<Result<_, _>>()?;
+        for edge in &edges {
+            self.assign(&NewAssignment {
+                edge,
+                publish: id,
+                rollout: None,
+                watch: Watch::DEFAULT,
+                by: &publish.created_by,
+                now_ms,
+            })?;
+        }
+        Ok(edges.len())
     }
 }
 

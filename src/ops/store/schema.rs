@@ -11,6 +11,8 @@ const MIGRATIONS: [&[&str]; 1] = [&[
     include_str!("schema/pipelines.sql"),
     include_str!("schema/publishes.sql"),
     include_str!("schema/edges.sql"),
+    include_str!("schema/rollouts.sql"),
+    include_str!("schema/logs.sql"),
     include_str!("schema/fleet.sql"),
 ]];
 

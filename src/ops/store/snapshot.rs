@@ -3,7 +3,7 @@
 use super::{StoreError, schema};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, ffi};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Every page in one step: a reader in WAL holds up no writer, and none makes it begin again.
 const ALL_PAGES: i32 = -1;
@@ -55,6 +55,20 @@ pub(in crate::ops) fn named_blobs(path: &Path) -> Result<Vec<String>, StoreError
         "SELECT DISTINCT sha FROM model_versions WHERE status <> 'uploading' ORDER BY sha",
     )?;
     Ok(look.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// The files of logs that the records name, below the directory of logs, and how many of their bytes
+/// count.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(in crate::ops) fn named_logs(path: &Path) -> Result<Vec<(PathBuf, u64)>, StoreError> {
+    let connection = read_only(path)?;
+    let mut look = connection
+        .prepare("SELECT id, pipeline_id, day, bytes, created_ms FROM log_segments ORDER BY id")?;
+    let found = look.query_map([], super::logs::segment_of)?;
+    let named = |segment: super::LogSegment| (segment.file(), segment.bytes);
+    Ok(found.map(|segment| segment.map(named)).collect::<Result<_, _>>()?)
 }
 
 fn read_only(path: &Path) -> Result<Connection, StoreError> {

@@ -84,15 +84,20 @@ fn a_wrong_password_shows_the_form_again_with_the_same_words_for_everyone() {
 }
 
 #[test]
-fn the_pages_run_nothing_and_are_framed_by_nobody() {
+fn the_pages_run_only_our_script_and_are_framed_by_nobody() {
     let center = Center::start();
     for path in ["/sign-in", "/first-run?token=%22%3E%3Cscript%3E"] {
         let page = center.stranger().get(path);
         assert_eq!(page.status, 200, "{path}");
         let policy = page.header("Content-Security-Policy").unwrap();
-        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+        assert!(
+            policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'"),
+            "{policy}"
+        );
         assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
-        assert!(!page.text().contains("<script"), "{}", page.text());
+        let scripts: Vec<_> = page.text().match_indices("<script").map(|(at, _)| at).collect();
+        assert_eq!(scripts.len(), 1, "{}", page.text());
+        assert!(page.text().contains("<script src=\"/assets/"), "{}", page.text());
         assert_eq!(page.header("X-Content-Type-Options"), Some("nosniff"));
         assert_eq!(page.header("Strict-Transport-Security"), None);
     }

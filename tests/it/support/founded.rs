@@ -162,6 +162,18 @@ impl Client {
         self.send("POST", path, "application/x-www-form-urlencoded", body.as_bytes())
     }
 
+    /// A connection on which this was asked, and nothing was read yet.
+    pub fn open(&self, method: &str, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
+        for (name, value) in &self.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+        stream
+    }
+
     pub fn send(&self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Reply {
         self.try_send(method, path, content_type, body)
             .unwrap_or_else(|error| panic!("{method} {path}: {error}"))

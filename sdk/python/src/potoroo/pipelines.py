@@ -1,9 +1,13 @@
 """Pipelines: steps that are saved as immutable versions and published."""
 
+import datetime
+import os
+import pathlib
 import sys
 import time
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from . import logs
 from .errors import PublishError
 from .models import ModelVersion
 from .publishes import Edge, PipelinePublish, edges_of, publishes_of
@@ -189,6 +193,54 @@ class Pipeline:
     def list_edges(self) -> List[Edge]:
         """The edges of its publishes."""
         return [] if self._id is None else edges_of(self._api, {"pipeline_id": self._id})
+
+    def logs(
+        self,
+        limit: Optional[int] = None,
+        start_datetime: Optional[datetime.datetime] = None,
+        end_datetime: Optional[datetime.datetime] = None,
+        dataset: Sequence[str] = ("*",),
+        dataset_exclude: Sequence[str] = ("metadata",),
+        dataset_separator: str = ".",
+        arrow: bool = False,
+        edges: Sequence[str] = (),
+        failures_only: bool = False,
+    ) -> Any:
+        """What edges inferred, the latest first, 100 rows unless ``limit`` says otherwise.
+
+        A DataFrame of ``time, in.*, out.*, anomaly.*`` columns, or a list of rows without pandas; with
+        ``arrow`` a pyarrow Table. ``dataset_exclude=()`` brings ``metadata.*``, in which ``partition`` is
+        the edge. Times without a zone are local.
+        """
+        accept = logs.ARROW if arrow else "application/json; format=pandas-records"
+        body = logs.wanted(self._id, start_datetime, end_datetime, edges, failures_only)
+        limit = logs.LIMIT if limit is None else limit
+        source = logs.pages(
+            self._api, body, limit, accept, dataset, dataset_exclude, dataset_separator
+        )
+        return logs.table(source) if arrow else logs.frame(source)
+
+    def export_logs(
+        self,
+        directory: "os.PathLike[str] | str" = "logs",
+        file_prefix: Optional[str] = None,
+        start_datetime: Optional[datetime.datetime] = None,
+        end_datetime: Optional[datetime.datetime] = None,
+        arrow: bool = False,
+        file_format: str = "parquet",
+        edges: Sequence[str] = (),
+        failures_only: bool = False,
+    ) -> pathlib.Path:
+        """Writes everything that edges inferred into one file: ``parquet``, ``arrow`` or ``csv``."""
+        body = logs.wanted(self._id, start_datetime, end_datetime, edges, failures_only)
+        file_format = "arrow" if arrow else file_format
+        return logs.exported(self._api, body, file_format, directory, file_prefix or self._name)
+
+    def log_losses(self, edges: Sequence[str] = ()) -> List[Dict[str, Any]]:
+        """What edges inferred and could not keep or send, the newest first."""
+        body = logs.wanted(self._id, None, None, edges, False)
+        found: List[Dict[str, Any]] = self._api.call("pipelines/get_log_losses", body)["losses"]
+        return found
 
     def __repr__(self) -> str:
         return f"Pipeline({self._name!r})"

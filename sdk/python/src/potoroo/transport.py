@@ -15,6 +15,9 @@ TIMEOUT_SECONDS = float(os.environ.get("WALLAROO_REQUEST_TIMEOUT", "45"))
 #: Bytes of an answer that are read: the largest are pages of logs.
 ANSWER_BYTES_MAX = 512 << 20
 
+#: Arrow's IPC file.
+ARROW = "application/vnd.apache.arrow.file"
+
 #: Redirects are not followed: a token would go along to wherever they lead.
 Body = Union[None, bytes, BinaryIO]
 
@@ -82,6 +85,32 @@ class Api(Transport):
         """Calls a path below ``/v1/api/`` with JSON."""
         packed = json.dumps(body or {}).encode() if method == "POST" else None
         return self._read(*self.ask(method, f"/v1/api/{path}", packed, self._headers("application/json")))
+
+    def page(self, path: str, body: Mapping[str, Any], accept: str) -> Tuple[Mapping[str, str], bytes]:
+        """Calls a path below ``/v1/api/`` with JSON, and gives head and body as they are."""
+        headers = dict(self._headers("application/json"), Accept=accept)
+        status, head, found = self.ask("POST", f"/v1/api/{path}", json.dumps(body).encode(), headers)
+        if status != 200:
+            self._read(status, head, found)
+        return head, found
+
+    def download(self, path: str, body: Mapping[str, Any], into: BinaryIO) -> None:
+        """Calls a path below ``/v1/api/`` with JSON, and writes the answer into a file as it comes."""
+        connection = self._connection(TIMEOUT_SECONDS)
+        try:
+            headers = self._headers("application/json")
+            packed = json.dumps(body).encode()
+            connection.request("POST", f"{self._prefix}/v1/api/{path}", body=packed, headers=headers)
+            answer = connection.getresponse()
+            if answer.status != 200:
+                self._read(answer.status, {}, answer.read(ANSWER_BYTES_MAX))
+                raise UnreachableError(f"{self.url} answers {answer.status}")
+            while piece := answer.read(1 << 16):
+                into.write(piece)
+        except (OSError, http.client.HTTPException) as error:
+            raise UnreachableError(f"{self.url} ended before the file was whole: {error}") from error
+        finally:
+            connection.close()
 
     def form(self, path: str, fields: Mapping[str, str]) -> Any:
         """Posts a form, as OAuth 2 wants it."""
