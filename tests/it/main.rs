@@ -46,6 +46,9 @@ mod inference;
 mod ml;
 mod quantised;
 
+// What was inferred, kept on the device.
+mod journal;
+
 // The other forms of answers, and the other protocol.
 mod later_forms;
 
