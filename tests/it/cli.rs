@@ -121,7 +121,7 @@ fn the_story_goes_from_a_model_to_an_edge_by_commands_alone() {
     assert!(!value(&added, "OCI_PASSWORD").is_empty());
     for listed in [&["edge", "list"][..], &["edge", "list", "--publish", id]] {
         let listed = person.says(listed);
-        assert!(listed.contains("till-7  shop"), "{listed}");
+        assert!(listed.contains("till-7  waiting") && listed.contains("shop"), "{listed}");
     }
     let commands = person.says(&["edge", "commands", "till-7", "--bundle", bundle]);
     assert!(commands.contains(&format!("EDGE_BUNDLE={bundle}")), "{commands}");
