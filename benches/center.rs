@@ -10,7 +10,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const PUBLISHES: usize = 10_000;
-const EDGES: usize = 1_000;
+const EDGES: usize = 10_000;
 const ROUNDS: usize = 41;
 
 /// What the bench shows; its hash is put into the records.
@@ -34,20 +34,38 @@ fn main() {
         ("pipelines/list_edges", "{}", "all edges"),
         ("pipelines/list_edges", r#"{"tag":"site-7"}"#, "edges with a tag, one in fifty"),
     ] {
-        let mut times = Vec::new();
-        let mut bytes = 0;
-        for _ in 0..ROUNDS {
-            let start = Instant::now();
-            let answer = center.post(path, body);
-            times.push(start.elapsed());
-            assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
-            bytes = answer.len();
-        }
-        times.sort();
-        let ms = |time: Duration| time.as_secs_f64() * 1e3;
-        let (median, worst) = (ms(times[ROUNDS / 2]), ms(times[ROUNDS - 1]));
-        println!("{median:7.1} ms, worst {worst:7.1} ms, {bytes:9} bytes: {what}");
+        measured(what, || center.post(path, body));
     }
+    for (path, what) in [
+        ("/workspaces/1/pipelines", "page: pipelines"),
+        ("/pipelines/7", "page: a pipeline with its Version History"),
+        ("/publishes/7", "page: Check Info"),
+        ("/workspaces/1/edges", "page: edges, the first hundred"),
+        ("/workspaces/1/edges?after=edge-09000", "page: edges, the last thousand"),
+        ("/workspaces/1/edges?tag=site-7", "page: edges with a tag"),
+        ("/workspaces/1/edges?state=lost", "page: edges of a state that none has"),
+        ("/edges/edge-00007", "page: an edge"),
+        ("/audit", "page: audit"),
+    ] {
+        measured(what, || center.get(path));
+    }
+}
+
+/// Prints how long it takes to be answered.
+fn measured(what: &str, ask: impl Fn() -> Vec<u8>) {
+    let mut times = Vec::new();
+    let mut bytes = 0;
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        let answer = ask();
+        times.push(start.elapsed());
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+        bytes = answer.len();
+    }
+    times.sort();
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    let (median, worst) = (ms(times[ROUNDS / 2]), ms(times[ROUNDS - 1]));
+    println!("{median:7.1} ms, worst {worst:7.1} ms, {bytes:9} bytes: {what}");
 }
 
 /// `potoroo-ops serve`, ended when dropped.
@@ -81,16 +99,28 @@ impl Center {
         Center { process, address, _log: log }
     }
 
+    /// A page of the dashboard.
+    fn get(&self, path: &str) -> Vec<u8> {
+        let Center { address, .. } = self;
+        self.ask(&format!(
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+             Authorization: Bearer {TOKEN}\r\n\r\n"
+        ))
+    }
+
     fn post(&self, path: &str, body: &str) -> Vec<u8> {
         let Center { address, .. } = self;
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
         let length = body.len();
-        let request = format!(
+        self.ask(&format!(
             "POST /v1/api/{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
              Content-Type: application/json\r\nContent-Length: {length}\r\n\
              Authorization: Bearer {TOKEN}\r\n\r\n{body}"
-        );
+        ))
+    }
+
+    fn ask(&self, request: &str) -> Vec<u8> {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_nodelay(true).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();

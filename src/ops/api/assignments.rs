@@ -32,7 +32,7 @@ const LISTED_MAX: i64 = 1_000;
 
 /// How a pipeline is watched, as far as it is said.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
-pub(super) struct WatchAsked {
+pub(in crate::ops) struct WatchAsked {
     requests: Option<u64>,
     seconds_max: Option<u64>,
     failed_share_max: Option<f64>,

@@ -47,20 +47,21 @@ const CSV: &str = "text/csv; charset=utf-8";
 
 /// Of which pipeline, and what of its logs.
 #[derive(Default, Deserialize)]
-struct Wanted {
-    pipeline_id: Option<PipelineId>,
-    pipeline_name: Option<String>,
-    workspace_id: Option<i64>,
+pub(in crate::ops) struct Wanted {
+    pub pipeline_id: Option<PipelineId>,
+    pub pipeline_name: Option<String>,
+    pub workspace_id: Option<i64>,
     /// One edge, or several.
-    edge: Option<String>,
+    pub edge: Option<String>,
     #[serde(default)]
-    edges: Option<Vec<String>>,
+    pub edges: Option<Vec<String>>,
     /// The UUID of a version.
-    pipeline_version: Option<String>,
+    pub pipeline_version: Option<String>,
     #[serde(default)]
-    failures_only: Option<bool>,
-    start_time: Option<String>,
-    end_time: Option<String>,
+    pub failures_only: Option<bool>,
+    /// RFC 3339, as the other one.
+    pub start_time: Option<String>,
+    pub end_time: Option<String>,
 }
 
 impl Wanted {
@@ -87,7 +88,11 @@ impl Wanted {
         }
     }
 
-    fn logs(self, pipeline: i64, order: LogOrder) -> Result<LogsAsked, Problem> {
+    /// The same for the logs of a pipeline.
+    ///
+    /// # Errors
+    /// A time that is none, and too many edges.
+    pub(in crate::ops) fn logs(self, pipeline: i64, order: LogOrder) -> Result<LogsAsked, Problem> {
         let edges: Vec<String> =
             self.edges.unwrap_or_default().into_iter().chain(self.edge).collect();
         if EDGES_MAX < edges.len() {
@@ -231,7 +236,20 @@ struct ExportLogs {
 fn export_logs(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let ExportLogs { wanted, format } = asked.json()?;
     let pipeline = center.store.read(|tx| wanted.pipeline(asked, tx))?;
-    let (format, content_type) = match format.as_deref() {
+    let logs = wanted.logs(pipeline.id, LogOrder::Ascending)?;
+    export(center, logs, format.as_deref())
+}
+
+/// All of these logs as one file, made while it is sent; Arrow where no format is named.
+///
+/// # Errors
+/// A format that there is not, and columns that do not go into one file.
+pub(in crate::ops) fn export(
+    center: &Center,
+    logs: LogsAsked,
+    format: Option<&str>,
+) -> Result<Response, Problem> {
+    let (format, content_type) = match format {
         None | Some("arrow") => (LogFormat::Arrow, CONTENT_TYPE_ARROW_FILE),
         Some("parquet") => (LogFormat::Parquet, PARQUET),
         Some("csv") => (LogFormat::Csv, CSV),
@@ -239,7 +257,6 @@ fn export_logs(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Respons
             return Err(Problem::bad("format", "`format` is arrow, parquet or csv"));
         }
     };
-    let logs = wanted.logs(pipeline.id, LogOrder::Ascending)?;
     let bytes = exported(&center.logs, ExportAsked { logs, format })?;
     Ok(Response::new(200, content_type, Content::stream(bytes, EXPORT_BYTES_MAX))
         .with_header("Cache-Control", "no-store".to_owned()))

@@ -243,7 +243,7 @@ fn list(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Prob
 /// A pipeline by its number or its name: the original has both under one key.
 #[derive(Deserialize)]
 #[serde(untagged)]
-pub(super) enum PipelineId {
+pub(in crate::ops) enum PipelineId {
     Number(i64),
     Name(String),
 }

@@ -46,7 +46,7 @@ const LISTED_MAX: i64 = 1_000;
 /// A number of edges: `5`, `"5"` or `"10%"`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-enum AmountAsked {
+pub(in crate::ops) enum AmountAsked {
     Count(u32),
     Text(String),
 }
@@ -62,34 +62,55 @@ impl AmountAsked {
     }
 }
 
-#[derive(Deserialize)]
-struct StartAsked {
-    publish_id: i64,
+/// A rollout as it is asked for.
+#[derive(Default, Deserialize)]
+pub(in crate::ops) struct StartAsked {
+    /// The publish.
+    pub publish_id: i64,
     /// Edges by name.
     #[serde(default)]
-    edges: Option<Vec<String>>,
+    pub edges: Option<Vec<String>>,
     /// All with this tag.
     #[serde(default)]
-    tag: Option<String>,
+    pub tag: Option<String>,
     /// All that are to run this publish now.
     #[serde(default)]
-    from_publish_id: Option<i64>,
+    pub from_publish_id: Option<i64>,
+    /// How many edges each wave has; the rest is the last.
     #[serde(default)]
-    waves: Option<Vec<AmountAsked>>,
+    pub waves: Option<Vec<AmountAsked>>,
     /// So many edges may fail.
     #[serde(default)]
-    failures_max: Option<AmountAsked>,
+    pub failures_max: Option<AmountAsked>,
     /// Whether a halt sends back those that have settled.
     #[serde(default)]
-    send_back: Option<bool>,
+    pub send_back: Option<bool>,
+    /// How long a wave waits for edges that are not heard of.
     #[serde(default)]
-    wave_seconds_max: Option<i64>,
+    pub wave_seconds_max: Option<i64>,
+    /// How each edge is watched.
     #[serde(default)]
-    watch: Option<WatchAsked>,
+    pub watch: Option<WatchAsked>,
 }
 
 fn start(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
-    let order: StartAsked = asked.json()?;
+    let order = asked.json()?;
+    let (rollout, edges) = start_rollout(center, asked, order)?;
+    Ok(answer(201, &RolloutView::of(&rollout, &edges).with_edges(&edges)))
+}
+
+/// A rollout with the place of each edge in it.
+pub(in crate::ops) type Whole = (Rollout, Vec<RolloutEdge>);
+
+/// Begins a rollout.
+///
+/// # Errors
+/// What of it cannot be, and who may not.
+pub(in crate::ops) fn start_rollout(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    order: StartAsked,
+) -> Result<Whole, Problem> {
     let watch = WatchAsked::checked(order.watch)?;
     let sizes = match &order.waves {
         None => WAVES_DEFAULT.to_vec(),
@@ -112,7 +133,7 @@ fn start(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pro
         let sentence = format!("wave_seconds_max takes 1 to {WAVE_SECONDS_MAX}");
         return Err(Problem::bad("wave_seconds_max", sentence));
     }
-    let (rollout, edges) = center.store.write(|tx| {
+    center.store.write(|tx| {
         let publish = there(tx, asked, order.publish_id)?;
         let chosen = chosen(tx, asked, &order, &publish)?;
         let plan = Plan::of(&sizes, chosen.len());
@@ -136,8 +157,7 @@ fn start(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pro
         asked.note(tx, "rollout.start", workspace, &id.to_string(), detail)?;
         advance(tx, id, asked.now_ms)?;
         whole(tx, asked, id, Role::Viewer)
-    })?;
-    Ok(answer(201, &RolloutView::of(&rollout, &edges).with_edges(&edges)))
+    })
 }
 
 /// The edges that are meant and do not run the publish yet, by name.
@@ -293,12 +313,27 @@ struct OfRollout {
 
 fn get(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let OfRollout { id } = asked.json()?;
-    let (rollout, edges) = center.store.write(|tx| {
+    told(look_rollout(center, asked, id)?)
+}
+
+/// A rollout as it is at this moment.
+///
+/// # Errors
+/// Where it is not there or not the caller's to see.
+pub(in crate::ops) fn look_rollout(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    id: i64,
+) -> Result<Whole, Problem> {
+    center.store.write(|tx| {
         // First whether it is the caller's to see, then whether its wave is over by now.
         whole(tx, asked, id, Role::Viewer)?;
         advance(tx, id, asked.now_ms)?;
         whole(tx, asked, id, Role::Viewer)
-    })?;
+    })
+}
+
+fn told((rollout, edges): Whole) -> Result<Response, Problem> {
     Ok(answer(200, &RolloutView::of(&rollout, &edges).with_edges(&edges)))
 }
 
@@ -340,6 +375,18 @@ fn list(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Prob
 
 fn pause(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let OfRollout { id } = asked.json()?;
+    told(pause_rollout(center, asked, id)?)
+}
+
+/// No further wave begins.
+///
+/// # Errors
+/// Where it is not running, or not the caller's to change.
+pub(in crate::ops) fn pause_rollout(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    id: i64,
+) -> Result<Whole, Problem> {
     change(center, asked, id, |tx, rollout, asked| {
         must_be(rollout, RolloutState::Running)?;
         tx.set_rollout_state(id, RolloutState::Paused, None, asked.now_ms)?;
@@ -350,6 +397,18 @@ fn pause(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pro
 
 fn resume(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let OfRollout { id } = asked.json()?;
+    told(resume_rollout(center, asked, id)?)
+}
+
+/// A paused rollout goes on.
+///
+/// # Errors
+/// Where it is not paused, or not the caller's to change.
+pub(in crate::ops) fn resume_rollout(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    id: i64,
+) -> Result<Whole, Problem> {
     change(center, asked, id, |tx, rollout, asked| {
         must_be(rollout, RolloutState::Paused)?;
         tx.set_rollout_state(id, RolloutState::Running, None, asked.now_ms)?;
@@ -369,6 +428,20 @@ struct AbortAsked {
 
 fn abort(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let AbortAsked { id, send_back } = asked.json()?;
+    told(abort_rollout(center, asked, id, send_back)?)
+}
+
+/// Ends a rollout before it is through; those that have settled go back where `send_back` says so,
+/// or where the start said so.
+///
+/// # Errors
+/// Where it has ended, or is not the caller's to change.
+pub(in crate::ops) fn abort_rollout(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    id: i64,
+    send_back: Option<bool>,
+) -> Result<Whole, Problem> {
     change(center, asked, id, |tx, rollout, asked| {
         if !rollout.state.is_open() {
             return Err(not_so(rollout, "running or paused"));
@@ -381,19 +454,18 @@ fn abort(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pro
     })
 }
 
-/// Changes a rollout by somebody who may, and answers with how it is then.
+/// Changes a rollout by somebody who may; how it is then.
 fn change(
     center: &Center,
     asked: &Asked<'_, '_, '_>,
     id: i64,
     change: impl FnOnce(&Tx<'_>, &Rollout, &Asked<'_, '_, '_>) -> Result<(), Problem>,
-) -> Result<Response, Problem> {
-    let (rollout, edges) = center.store.write(|tx| {
+) -> Result<Whole, Problem> {
+    center.store.write(|tx| {
         let (rollout, _) = whole(tx, asked, id, Role::Publisher)?;
         change(tx, &rollout, asked)?;
         whole(tx, asked, id, Role::Viewer)
-    })?;
-    Ok(answer(200, &RolloutView::of(&rollout, &edges).with_edges(&edges)))
+    })
 }
 
 fn must_be(rollout: &Rollout, state: RolloutState) -> Result<(), Problem> {

@@ -51,7 +51,7 @@ fn list(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Prob
                             td { @if let Some((_, email)) = &entry.user { (email) } @else { span.quiet { "nobody signed in" } } }
                             td { code { (entry.action) } }
                             td { (entry.subject) }
-                            td { @if entry.detail != "{}" { code { (entry.detail) } } }
+                            td.long { @if entry.detail != "{}" { code { (entry.detail) } } }
                             td { (entry.peer) }
                         }
                     }

@@ -48,7 +48,10 @@ fn shown(
     let content = html! {
         div.head {
             div { p.crumb { a href=(place) { "Pipelines" } } h1 { (pipeline.name) } }
-            a.button.second href={ (place) "/new?name=" (pipeline.name) } { "Save another version" }
+            div.row {
+                a.button.second href={ "/pipelines/" (id) "/logs" } { "Logs" }
+                a.button.second href={ (place) "/new?name=" (pipeline.name) } { "Save another version" }
+            }
         }
         @if let Some(definition) = &definition {
             section.card {

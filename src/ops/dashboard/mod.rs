@@ -15,6 +15,7 @@ mod first_run;
 mod guide;
 mod history;
 mod home;
+mod logs;
 mod model;
 mod models;
 mod page;
@@ -22,6 +23,8 @@ mod picture;
 mod pieces;
 mod pipelines;
 mod publish;
+mod rollout;
+mod rollouts;
 mod settings;
 mod sign_in;
 mod steps;
@@ -45,12 +48,15 @@ pub(in crate::ops) const TABLES: &[&[Route]] = &[
     pipelines::ROUTES,
     history::ROUTES,
     steps::ROUTES,
+    logs::ROUTES,
     publish::ROUTES,
     events::ROUTES,
     models::ROUTES,
     model::ROUTES,
     edges::ROUTES,
     edge::ROUTES,
+    rollouts::ROUTES,
+    rollout::ROUTES,
     users::ROUTES,
     account::ROUTES,
     audit::ROUTES,

@@ -17,6 +17,7 @@ pub(super) enum Section {
     Pipelines,
     Models,
     Edges,
+    Rollouts,
     Guide,
     Workspaces,
     Users,
@@ -180,6 +181,8 @@ fn navigation(section: Section, workspace: Option<i64>, is_admin: bool) -> Marku
                     (entry(Section::Pipelines, &format!("/workspaces/{workspace}/pipelines"), "Pipelines"))
                     (entry(Section::Models, &format!("/workspaces/{workspace}/models"), "Models"))
                     (entry(Section::Edges, &format!("/workspaces/{workspace}/edges"), "Edges"))
+                    (entry(Section::Rollouts, &format!("/workspaces/{workspace}/rollouts"), "Rollouts"))
+                    (entry(Section::Rollouts, &format!("/workspaces/{workspace}/rollouts"), "Rollouts"))
                 }
             }
             ul {

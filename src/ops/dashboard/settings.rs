@@ -109,7 +109,7 @@ fn tried(center: &Center) -> Result<String, String> {
     let reference = reference.map_err(|error| exit::chain(&error))?;
     let host = &external.host;
     match external.login.remote(&reference).login(Action::Push) {
-        Ok(()) => Ok(format!("{host} answers, and lets this ops center push.")),
+        Ok(()) => Ok(format!("{host} answers, and takes the login of this ops center.")),
         Err(error) => Err(exit::chain(&error)),
     }
 }

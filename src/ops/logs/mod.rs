@@ -18,7 +18,7 @@ mod times;
 mod writer;
 
 pub(in crate::ops) use export::{ExportAsked, exported};
-pub(in crate::ops) use page::{Cursor, PAGE_ROWS_MAX, PageAsked, page};
+pub(in crate::ops) use page::{Cursor, LogPage, PAGE_ROWS_MAX, PageAsked, page};
 pub(in crate::ops) use reading::ReadError;
 pub(in crate::ops) use taking::{Delivery, TakeError, Taken};
 pub(in crate::ops) use times::Clocks;

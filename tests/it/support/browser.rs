@@ -3,6 +3,8 @@
 use super::founded::Center;
 use super::process::run;
 use super::{fixture, python::python};
+use std::ffi::OsStr;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -16,17 +18,26 @@ pub fn visit(url: &str, directory: &Path) -> serde_json::Value {
 /// What the browser saw when it went through the dashboard of a center that has no user yet; the
 /// screenshots are in `target/dashboard-shots`. Without axe-core, which npm brings, nothing is `judged`.
 pub fn click_through(center: &mut Center, name: &str) -> serde_json::Value {
+    let token = center.first_run_token();
+    let link = center.url(&format!("/first-run?token={token}"));
+    dashboard(&[link.as_ref(), fixture("models/fraud.onnx").as_ref()], name)
+}
+
+/// The same, later: with an edge that has joined and sent logs.
+pub fn look_again(center: &Center, name: &str) -> serde_json::Value {
+    dashboard(&["later".as_ref(), center.url("").as_ref()], name)
+}
+
+fn dashboard(arguments: &[&OsStr], name: &str) -> serde_json::Value {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let axe = root.join("target/node/node_modules/axe-core/axe.min.js");
     if !axe.is_file() {
-        // Written past the capture of output: a test that passes is otherwise silent.
+        // Not through `print`, which the harness keeps to itself while a test succeeds.
         let note = "note: target/node has no axe-core, so nothing judged the dashboard's pages\n";
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), note.as_bytes());
+        std::io::stderr().write_all(note.as_bytes()).unwrap();
     }
-    let token = center.first_run_token();
-    let link = center.url(&format!("/first-run?token={token}"));
     let mut command = Command::new(python());
-    command.arg(fixture("dashboard.py")).arg(link).arg(fixture("models/fraud.onnx"));
-    let ended = run(command.arg(axe).arg(root.join("target/dashboard-shots").join(name))).success();
+    command.arg(fixture("dashboard.py")).args(arguments).arg(axe);
+    let ended = run(command.arg(root.join("target/dashboard-shots").join(name))).success();
     serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"))
 }
