@@ -205,6 +205,7 @@ fn an_engine_with_a_clock_of_1970_or_a_day_ahead_joins_and_its_clock_is_shown() 
         let variables = fleet.add(name);
         let mut started = command(home.path());
         started.envs(variables).env("LD_PRELOAD", &faketime).env("FAKETIME", clock);
+        started.env("DONT_FAKE_MONOTONIC", "1");
         let _engine = Running::start(&mut started);
         fleet.is(name, "joined");
         let found = until(|| fleet.edge(name)["clock_ahead_seconds"].as_f64());
