@@ -30,6 +30,8 @@ pub(crate) struct Edge {
     boot: Id,
     journal: Id,
     origin: Arc<Origin>,
+    /// Makes its values others than those of other edges.
+    noise: u64,
     /// The first number that the ops center has not.
     pub(crate) next: u64,
 }
@@ -64,6 +66,7 @@ impl Edge {
             boot: random(),
             journal: random(),
             origin,
+            noise: (number as u64) << 32,
             next: 1,
         };
         let device = Device { fingerprint: Some(random().to_string()), host: None };
@@ -105,7 +108,12 @@ impl Edge {
         let mut gathered: Option<Gathered> = None;
         for nth in 0..count {
             let seed = self.next + nth as u64;
-            let values = (0..FEATURES).map(|at| ((seed * 31 + at as u64) % 1009) as f32 * 0.137);
+            // As measurements are: 24 bits that nothing compresses.
+            let bits = |at: usize| {
+                let place = (seed * FEATURES as u64 + at as u64) ^ self.noise;
+                place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40
+            };
+            let values = (0..FEATURES).map(|at| bits(at) as f32 / 4_194_304.0 - 2.0);
             let column = Column {
                 name: "features".into(),
                 row_shape: RowShape::Told(vec![FEATURES]),

@@ -22,6 +22,8 @@ pub struct LogPolicy {
     pub drop: Vec<String>,
     /// Columns of which each row becomes the SHA-256 of the salt and its values.
     pub hash: Vec<String>,
+    /// Keeps counts alone: of each column how its values are spread.
+    pub summaries: bool,
     /// What hashes begin with, so that nobody without it can find values by trying; empty where
     /// nothing is hashed.
     pub salt: String,
@@ -30,7 +32,7 @@ pub struct LogPolicy {
 impl LogPolicy {
     /// Whether everything is kept as it is.
     pub fn keeps_all(&self) -> bool {
-        self.sample <= 1 && self.drop.is_empty() && self.hash.is_empty()
+        self.sample <= 1 && !self.summaries && self.drop.is_empty() && self.hash.is_empty()
     }
 
     /// Refuses what cannot be meant, whatever the pipeline.
@@ -50,6 +52,9 @@ impl LogPolicy {
         }
         if let Some(column) = self.hash.iter().find(|column| self.drop.contains(column)) {
             return Err(format!("`{column}` is both in `drop` and in `hash`"));
+        }
+        if self.summaries && !self.hash.is_empty() {
+            return Err("`summaries` tell no values, so that `hash` has none to hide".to_owned());
         }
         if !self.hash.is_empty() && !SALT_BYTES.contains(&self.salt.len()) {
             return Err(format!(
@@ -151,13 +156,16 @@ mod tests {
 
     fn policy(drop: &[&str], hash: &[&str], salt: &str) -> LogPolicy {
         let owned = |columns: &[&str]| columns.iter().map(|it| (*it).to_owned()).collect();
-        LogPolicy { sample: 1, drop: owned(drop), hash: owned(hash), salt: salt.to_owned() }
+        let (drop, hash) = (owned(drop), owned(hash));
+        LogPolicy { sample: 1, drop, hash, summaries: false, salt: salt.to_owned() }
     }
 
     #[test]
     fn a_policy_that_cannot_be_meant_says_why() {
         let salt = "0123456789abcdef";
+        let hashed_summaries = LogPolicy { summaries: true, ..policy(&[], &["in.a"], salt) };
         let cases = [
+            (hashed_summaries, "`hash` has none to hide"),
             (policy(&["image"], &[], ""), "`image` is no column"),
             (policy(&["in."], &[], ""), "`in.` is no column"),
             (policy(&["in.a"], &["in.a"], salt), "both in `drop` and in `hash`"),

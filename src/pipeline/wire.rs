@@ -39,6 +39,8 @@ struct LogWire {
     drop: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     hash: Vec<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    summaries: bool,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     salt: String,
 }
@@ -130,8 +132,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Definition, DefinitionError> {
         outputs: wire.outputs.into_iter().filter_map(read_port).collect(),
         known_answers: wire.known_answers,
         log: wire.log.map_or_else(LogPolicy::default, |log| {
-            let LogWire { sample, drop, hash, salt } = log;
-            LogPolicy { sample, drop, hash, salt }
+            let LogWire { sample, drop, hash, summaries, salt } = log;
+            LogPolicy { sample, drop, hash, summaries, salt }
         }),
         created: wire.created,
     })
@@ -193,8 +195,8 @@ pub(super) fn write(definition: &Definition) -> Vec<u8> {
         outputs: definition.outputs.iter().map(port).collect(),
         known_answers: definition.known_answers.clone(),
         log: (definition.log != LogPolicy::default()).then(|| {
-            let LogPolicy { sample, drop, hash, salt } = definition.log.clone();
-            LogWire { sample, drop, hash, salt }
+            let LogPolicy { sample, drop, hash, summaries, salt } = definition.log.clone();
+            LogWire { sample, drop, hash, summaries, salt }
         }),
         created: definition.created.clone(),
     };

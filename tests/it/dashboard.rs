@@ -291,7 +291,7 @@ fn events_tell_how_far_a_publish_is_and_end_with_it() {
     let news = center.get(&format!("/events?publish={id}"));
     assert_eq!(news.header("Content-Type"), Some("text/event-stream"));
     let text = news.text();
-    let last = text.lines().filter_map(|line| line.strip_prefix("data: ")).last().unwrap();
+    let last = text.lines().rev().find_map(|line| line.strip_prefix("data: ")).unwrap();
     let last: Value = serde_json::from_str(last).unwrap();
     assert_eq!(last["status"], "Published", "{text}");
     center.get("/events?publish=99").refused(404);

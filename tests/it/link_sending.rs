@@ -27,10 +27,7 @@ fn infer(engine: &Engine, directory: &Path, number: u64) {
 
 /// The first number in a cell, however deep it is.
 fn first(cell: &mut Value) -> &mut Value {
-    match cell {
-        Value::Array(values) => first(&mut values[0]),
-        other => other,
-    }
+    if cell.is_array() { first(&mut cell[0]) } else { cell }
 }
 
 /// The numbers of all inferences that the ops center has, the earliest first.

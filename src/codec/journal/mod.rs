@@ -12,6 +12,7 @@ mod hashed;
 mod header;
 mod log;
 mod rows;
+mod summary;
 #[cfg(test)]
 mod tests;
 
@@ -26,3 +27,4 @@ pub use log::{ArrowLog, JsonLog, Shown};
 #[cfg(feature = "ops")]
 pub(super) use log::{grouped, member, stored};
 pub use rows::Rows;
+pub use summary::Summary;

@@ -31,6 +31,8 @@ pub(in crate::engine) struct Inference {
     pub(in crate::engine) dropped: Vec<String>,
     /// Milliseconds since the boot.
     pub(in crate::engine) mono_ms: u64,
+    /// Whether it is counted alone, and not kept.
+    pub(in crate::engine) is_counted_alone: bool,
     /// Bytes that it takes in memory.
     pub(in crate::engine) bytes: usize,
 }
@@ -137,10 +139,16 @@ impl Queue {
         }
     }
 
-    /// What was taken is on the disk, or counted as lost.
-    pub(super) fn done(&self, taken: &Taken) {
+    /// What was taken is on the disk, or counted as lost; the writer comes again within
+    /// the usual time where it `holds` counts that grow.
+    pub(super) fn done(&self, taken: &Taken, holds: bool) {
         if taken.sync {
-            lock(&self.inner).done = taken.turn + 1;
+            let mut inner = lock(&self.inner);
+            inner.done = taken.turn + 1;
+            if holds && inner.since.is_none() {
+                inner.since = Some(Instant::now());
+            }
+            drop(inner);
             self.synced.notify_all();
         }
     }

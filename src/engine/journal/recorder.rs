@@ -55,7 +55,16 @@ impl Recorder {
             bytes += self.outputs(&mut shadow.outputs, &group, rows, &mut dropped);
         }
         let (origin, mono_ms) = (self.origin.clone(), since_boot_ms());
-        self.journal.record(Inference { origin, record, input, dropped, mono_ms, bytes });
+        let is_counted_alone = self.policy.summaries;
+        self.journal.record(Inference {
+            origin,
+            record,
+            input,
+            dropped,
+            mono_ms,
+            is_counted_alone,
+            bytes,
+        });
     }
 
     /// Leaves of a model's outputs what may be kept; the bytes of that.

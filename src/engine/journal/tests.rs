@@ -55,7 +55,8 @@ fn inference(number: u64, values: usize) -> Inference {
     };
     let origin = Origin { pipeline: "p".into(), version: "pv".into(), digest: "sha256:0".into() };
     let bytes = input.bytes();
-    Inference { origin: Arc::new(origin), record, input, dropped: vec![], mono_ms: number, bytes }
+    let (origin, dropped, mono_ms) = (Arc::new(origin), vec![], number);
+    Inference { origin, record, input, dropped, mono_ms, is_counted_alone: false, bytes }
 }
 
 /// What a receiver has got of a journal.
@@ -205,6 +206,7 @@ impl Dice {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures of a long run are to be read")]
 fn no_power_cut_takes_what_was_synced_or_leaves_a_journal_that_cannot_be_read() {
     let cuts = std::env::var("POTOROO_CUTS").ok().and_then(|text| text.parse().ok());
     let mut kinds = BTreeMap::new();
@@ -359,6 +361,27 @@ fn a_loss_stands_where_the_lost_would_have() {
     received.take_all(&journal);
     assert_eq!(received.inferences(), [0, 2]);
     assert_eq!(received.lost.values().collect::<Vec<_>>(), [&LossReason::Queue]);
+    journal.close();
+}
+
+#[test]
+fn inferences_that_are_counted_alone_leave_no_row_and_keep_their_numbers() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = open(directory.path(), 1 << 20);
+    journal.record(inference(0, 1));
+    for number in 1..5 {
+        journal.record(Inference { is_counted_alone: true, ..inference(number, 1) });
+    }
+    journal.close();
+    let journal = open(directory.path(), 1 << 20);
+    let batch = journal.next_batch(1 << 20).unwrap();
+    let headers: Vec<Header> = frames(&batch.bytes).map(|it| it.unwrap().header).collect();
+    let [Header::Records(rows), Header::Summary(summary)] = headers.as_slice() else {
+        panic!("{headers:?}")
+    };
+    assert_eq!((rows.first, rows.count), (1, 1));
+    assert_eq!((summary.first, summary.count, summary.failures), (2, 4, 1));
+    assert_eq!(journal.reading().survey().rows, 1);
     journal.close();
 }
 

@@ -4,10 +4,11 @@ use super::queue::{Inference, Taken};
 use super::{Journal, lock};
 use crate::clock::{since_boot_ms, unix_ms};
 use crate::codec::AnswerError;
-use crate::codec::journal::{Entry, GatherError, Gathered, LossReason, Stamp, encode};
+use crate::codec::journal::{Entry, GatherError, Gathered, LossReason, Stamp, Summary, encode};
 use crate::disk::{self, Step};
 use crate::exit;
 use crate::logging::AT_JOURNAL;
+use crate::tensor::Table;
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
@@ -19,6 +20,9 @@ const UNSYNCED_BYTES_MAX: u64 = 1 << 20;
 
 /// Losses that wait for a disk that takes them; beyond it they become one.
 const OWED_MAX: usize = 64;
+
+/// How long inferences are counted into one summary.
+const SUMMARY_EVERY: Duration = Duration::from_secs(60);
 
 /// How often a failing disk is told of.
 const TELL_EVERY: Duration = Duration::from_secs(60);
@@ -32,10 +36,11 @@ pub(super) fn run(journal: &Journal) {
         writer.write(std::mem::take(&mut taken.inferences), taken.lost);
         if taken.sync {
             writer.close_batch();
+            writer.close_summary(if taken.closed { Duration::ZERO } else { SUMMARY_EVERY });
             writer.sync();
         }
         let closed = taken.closed;
-        journal.queue.done(&taken);
+        journal.queue.done(&taken, writer.summary.is_some());
         drop::<Taken>(taken);
         if closed {
             break;
@@ -76,6 +81,8 @@ struct Writer<'j> {
     journal: &'j Journal,
     active: Option<Active>,
     gathered: Option<Gathered>,
+    /// Counts, and since when they are gathered.
+    summary: Option<(Summary, Instant)>,
     /// The number of the next inference.
     next: u64,
     /// The first number that is written and not yet safe, and how many inferences are.
@@ -93,11 +100,12 @@ impl<'j> Writer<'j> {
         let crash = Owed { reason: LossReason::Crash, first: next, count: 0 };
         let owed = if kept.crashed() { vec![crash] } else { Vec::new() };
         drop(kept);
-        let (active, gathered, told) = (None, None, None);
+        let (active, gathered, summary, told) = (None, None, None, None);
         Writer {
             journal,
             active,
             gathered,
+            summary,
             next,
             unsafe_first: next,
             unsafe_records: 0,
@@ -121,6 +129,9 @@ impl<'j> Writer<'j> {
     /// Puts one more into the batch, or begins another with it.
     fn gather(&mut self, inference: &Inference) {
         let input = inference.input.table();
+        if inference.is_counted_alone {
+            return self.count(inference, &input);
+        }
         let entry = Entry {
             origin: &inference.origin,
             record: &inference.record,
@@ -159,6 +170,51 @@ impl<'j> Writer<'j> {
         }
     }
 
+    /// Counts one into the summary of its pipeline.
+    fn count(&mut self, inference: &Inference, input: &Table<'_>) {
+        let Inference { origin, record, mono_ms, .. } = inference;
+        if self.summary.as_ref().is_some_and(|(summary, _)| !summary.is_of(origin)) {
+            self.close_summary(Duration::ZERO);
+        }
+        let fresh = || (Summary::new(origin.clone(), record, *mono_ms), Instant::now());
+        self.summary.get_or_insert_with(fresh).0.add(record, input, *mono_ms);
+    }
+
+    /// Makes a summary that is that old a frame and writes it.
+    fn close_summary(&mut self, age: Duration) {
+        let Some((summary, since)) = self.summary.take() else { return };
+        if since.elapsed() < age {
+            self.summary = Some((summary, since));
+            return;
+        }
+        self.close_batch();
+        match summary.frame(self.stamp()) {
+            Ok(frame) => self.put(&frame, summary.records()),
+            Err(error) => {
+                self.tell("a summary cannot be written", &exit::chain(&error));
+                self.lose(LossReason::Size, summary.records());
+            }
+        }
+    }
+
+    fn stamp(&self) -> Stamp<'static> {
+        let Journal { id, boot, .. } = *self.journal;
+        Stamp { journal: id, first: self.next, boot, engine: env!("CARGO_PKG_VERSION") }
+    }
+
+    /// Writes a frame of so many inferences, or counts them as lost.
+    fn put(&mut self, frame: &[u8], count: u64) {
+        if let Err(error) = self.append_after_owed(frame, self.next) {
+            self.tell("inferences are lost: the disk does not take them", &exit::chain(&error));
+            return self.lose(LossReason::Disk, count);
+        }
+        self.next += count;
+        self.unsafe_records += count;
+        if self.active.as_ref().is_some_and(|it| UNSYNCED_BYTES_MAX <= it.written - it.safe) {
+            self.sync();
+        }
+    }
+
     fn add(&mut self, entry: &Entry<'_>) -> Result<(), GatherError> {
         if let Some(gathered) = &mut self.gathered {
             if gathered.add(entry)? {
@@ -185,10 +241,7 @@ impl<'j> Writer<'j> {
     fn close_batch(&mut self) {
         let Some(gathered) = self.gathered.take() else { return };
         let count = gathered.records();
-        let Journal { id, boot, .. } = *self.journal;
-        let stamp =
-            Stamp { journal: id, first: self.next, boot, engine: env!("CARGO_PKG_VERSION") };
-        let frame = match gathered.frame(stamp) {
+        let frame = match gathered.frame(self.stamp()) {
             Ok(frame) if (frame.len() as u64) < self.journal.settings.cap_bytes => frame,
             Ok(_) => return self.lose(LossReason::Size, count),
             Err(error @ GatherError::Frame(_)) => {
@@ -208,15 +261,7 @@ impl<'j> Writer<'j> {
                 return self.lose(LossReason::Size, count);
             }
         };
-        if let Err(error) = self.append_after_owed(&frame, self.next) {
-            self.tell("inferences are lost: the disk does not take them", &exit::chain(&error));
-            return self.lose(LossReason::Disk, count);
-        }
-        self.next += count;
-        self.unsafe_records += count;
-        if self.active.as_ref().is_some_and(|it| UNSYNCED_BYTES_MAX <= it.written - it.safe) {
-            self.sync();
-        }
+        self.put(&frame, count);
     }
 
     /// Counts inferences as lost, with the numbers that they would have had.

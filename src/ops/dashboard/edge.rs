@@ -1,5 +1,6 @@
 //! One edge: how it fares and why, what it runs, and how it is removed or gets a new bundle.
 
+use super::chart::{PART_MS, begin, chart};
 use super::edges::{Named, bundle_page};
 use super::page::{Frame, Section, page};
 use super::pieces::{copied, csrf_field, edge_state, moment, moment_if, size, tag};
@@ -33,12 +34,14 @@ fn shown(
     fault: Option<&Problem>,
 ) -> Result<Response, Problem> {
     let name = asked.parameter("edge");
-    let (edge, publish, came_from, may_change) = center.store.read(|tx| {
+    let begin_ms = begin(asked.now_ms);
+    let (edge, publish, came_from, may_change, tallies) = center.store.read(|tx| {
         let edge = edge_named(tx, asked, name, Role::Viewer)?;
         let publish = visible(tx, asked, edge.publish_id, Role::Viewer)?;
         let may_change = asked.may(tx, edge.workspace_id, Role::Publisher).is_ok();
         let came_from = edge.came_from.map(|id| tx.publish(id)).transpose()?.flatten();
-        Ok::<_, Problem>((edge, publish, came_from, may_change))
+        let tallies = tx.log_tallies(publish.pipeline_id, Some(&edge.id), begin_ms, PART_MS)?;
+        Ok::<_, Problem>((edge, publish, came_from, may_change, tallies))
     })?;
     let state = State::of(&edge, asked.now_ms, gone_after_ms(&center.settings));
     let fleet = FleetView::of(edge.faring.as_ref(), asked.now_ms);
@@ -63,6 +66,11 @@ fn shown(
             }
         }
         @if edge.faring.is_some() { (told(&fleet, &publish)) }
+        section.card {
+            h2 { "Inferences" }
+            @if tallies.is_empty() { p.hint { "None of the last day has come here yet." } } @else { (chart(begin_ms, &tallies)) }
+            p { a href={ "/pipelines/" (publish.pipeline_id) "/logs?edge=" (edge.name) } { "Logs of this edge" } }
+        }
         section.card {
             h2 { "Contact" }
             dl.facts {

@@ -8,6 +8,7 @@
 mod account;
 mod assets;
 mod audit;
+mod chart;
 mod edge;
 mod edges;
 mod events;

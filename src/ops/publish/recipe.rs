@@ -134,6 +134,7 @@ struct LogWire {
     sample: u32,
     drop: Vec<String>,
     hash: Vec<String>,
+    summaries: bool,
     salt: String,
 }
 
@@ -258,8 +259,8 @@ fn resolve<P>(
     if let Some(unused) = (0..models.len()).find(|place| !used.contains(place)) {
         return Err(RecipeError::UnusedModel(models.swap_remove(unused).name));
     }
-    let LogWire { sample, drop, hash, salt } = wire.log;
-    let log = LogPolicy { sample, drop, hash, salt };
+    let LogWire { sample, drop, hash, summaries, salt } = wire.log;
+    let log = LogPolicy { sample, drop, hash, summaries, salt };
     log.check().map_err(RecipeError::Log)?;
     Ok(Recipe { name, version: wire.version, created: wire.created, models, steps, log })
 }

@@ -141,6 +141,27 @@ impl Tx<'_> {
         found.collect()
     }
 
+    /// Inferences of a pipeline, or of one edge with it, from that time on, in parts of so many
+    /// milliseconds; parts with none are left out. A frame counts where it begins.
+    pub(in crate::ops) fn log_tallies(
+        &self,
+        pipeline: i64,
+        edge: Option<&str>,
+        from_ms: i64,
+        part_ms: i64,
+    ) -> Result<Vec<LogTally>, StoreError> {
+        let mut look = self.0.prepare_cached(
+            "SELECT (first_ms - ?3) / ?4 AS place, sum(count), sum(failures) FROM log_frames
+             WHERE pipeline_id = ?1 AND first_ms >= ?3
+             AND (?2 IS NULL OR journal_id IN (SELECT id FROM log_journals WHERE edge_id = ?2))
+             GROUP BY place ORDER BY place",
+        )?;
+        let found = look.query_map(params![pipeline, edge, from_ms, part_ms], |row| {
+            Ok(LogTally { place: row.get(0)?, records: row.get(1)?, failures: row.get(2)? })
+        })?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
     /// How many edges a workspace has.
     pub(in crate::ops) fn edge_count(&self, workspace: i64) -> Result<i64, StoreError> {
         let mut look = self.0.prepare_cached(
@@ -187,6 +208,17 @@ impl Tx<'_> {
         })?;
         Ok(found.collect::<Result<_, _>>()?)
     }
+}
+
+/// How many inferences there were in a part of the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ops) struct LogTally {
+    /// The first part is 0.
+    pub place: i64,
+    /// Inferences.
+    pub records: i64,
+    /// Those with a failed check.
+    pub failures: i64,
 }
 
 /// A publish that edges can be added to.

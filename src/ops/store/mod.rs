@@ -25,7 +25,9 @@ pub(in crate::ops) use assignments::{AssignmentRecord, NewAssignment};
 pub(in crate::ops) use audit::{Change, Wanted};
 pub(in crate::ops) use edges::{Edge, EdgesAsked, NewEdge};
 pub(in crate::ops) use fleet::{Faring, InstanceRecord, SessionRecord};
-pub(in crate::ops) use glances::{Deployable, ModelGlance, PipelineGlance, VersionGlance};
+pub(in crate::ops) use glances::{
+    Deployable, LogTally, ModelGlance, PipelineGlance, VersionGlance,
+};
 pub(in crate::ops) use logs::{
     JournalPlace, LogEdge, LogFrame, LogLoss, LogOrder, LogSegment, LogsAsked, NewLogFrame,
     log_file,
