@@ -9,7 +9,7 @@ use crate::support::publishing::{Author, until};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// Kills of an ordinary run; `POTOROO_KILLS` asks for more.

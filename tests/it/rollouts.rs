@@ -328,6 +328,10 @@ fn what_was_assigned_is_kept_over_restarts_until_a_person_says_another_url() {
     let edge = &mut fleet.edges[0];
     edge.kill_and_start();
     assert_eq!(edge.version(), second["pipeline_version_name"]);
+    let variables = edge.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let mut doctor = crate::support::engine::command(edge.home.path());
+    let told = run(doctor.envs(variables).arg("doctor")).stdout;
+    assert!(told.contains("a start begins with that, and not with PIPELINE_URL"), "{told}");
     // A registry that has nothing there any more says so, and is not asked again and again.
     let gone = fleet.publish("fraud.onnx");
     let digest = gone["digest"].as_str().unwrap().trim_start_matches("sha256:");

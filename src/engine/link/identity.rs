@@ -179,7 +179,7 @@ mod tests {
         assert_ne!(one.keys.public(), two.keys.public());
         two.keep(of(2)).unwrap();
         let again = Identity::of_token(&edge, "a").unwrap();
-        assert_eq!((again.keys.public(), again.session), (one.keys.public(), one.session));
+        assert_eq!((again.keys.public(), again.session), (one.keys.public(), one.session.clone()));
         std::fs::write(one.directory.join("session"), "torn").unwrap();
         let torn = Identity::of_token(&edge, "a").unwrap();
         assert_eq!((torn.keys.public(), torn.session), (one.keys.public(), None));
