@@ -74,7 +74,7 @@ install_packages() {
 }
 
 missing=()
-for command in docker-registry skopeo curl openssl chromium; do
+for command in docker-registry skopeo curl openssl chromium faketime; do
   command -v "$command" >/dev/null || missing+=("$command")
 done
 command -v chromedriver >/dev/null || missing+=(chromium-driver)
@@ -82,7 +82,7 @@ has_venv || missing+=(python3-venv)
 if [ "${#missing[@]}" -gt 0 ]; then
   install_packages "${missing[@]}"
 else
-  say "docker-registry, skopeo, curl, openssl, chromium with its driver, and python3-venv are there"
+  say "docker-registry, skopeo, curl, openssl, chromium with its driver, faketime, and python3-venv are there"
 fi
 
 # An environment in $1 with the pins of $2.

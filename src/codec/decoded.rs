@@ -1,5 +1,7 @@
 //! A request's columns, held so that they can be lent out as a table.
 
+use super::journal::hashed;
+use crate::pipeline::{LogPolicy, Treatment};
 use crate::tensor::{Column, Data, Misfit, MisfitKind, RowShape, Table};
 use arrow_buffer::ScalarBuffer;
 use half::f16;
@@ -57,18 +59,26 @@ impl Decoded {
         }
     }
 
-    /// The same for one who keeps it long: without the columns whose rows take more than
-    /// `value_bytes_max` bytes each, whose names come beside it, and without the rest of a body of
-    /// which little is used.
-    pub fn kept(mut self, value_bytes_max: usize) -> (Decoded, Vec<String>) {
+    /// The same for one who keeps it long, by a policy: hashes stand in the place of some columns,
+    /// others are left out, as are those whose rows take more than `value_bytes_max` bytes each,
+    /// and the rest of a body of which little is used. What is left out is named beside it.
+    pub fn kept(mut self, policy: &LogPolicy, value_bytes_max: usize) -> (Decoded, Vec<String>) {
         let rows = self.rows.max(1);
         let mut dropped = Vec::new();
+        for held in &mut self.columns {
+            if policy.of_input(&held.name) == Treatment::Hash {
+                let texts = hashed(&held.values.lend(), self.rows, &policy.salt);
+                held.row_shape = RowShape::Told(Vec::new());
+                held.values = Values::Owned(Data::String(Cow::Owned(texts)));
+            }
+        }
         self.columns.retain(|held| {
-            let is_wide = value_bytes_max < held.values.lend().bytes() / rows;
-            if is_wide {
+            let is_kept = policy.of_input(&held.name) != Treatment::Drop
+                && held.values.lend().bytes() / rows <= value_bytes_max;
+            if !is_kept {
                 dropped.push(held.name.clone());
             }
-            !is_wide
+            is_kept
         });
         let used: usize = self.columns.iter().map(|held| held.values.lend().bytes()).sum();
         for held in &mut self.columns {

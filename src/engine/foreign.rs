@@ -1,7 +1,9 @@
 //! An artifact that another tool pushed: one ONNX file and no pipeline definition.
 
 use crate::oci::{Descriptor, Manifest, TITLE};
-use crate::pipeline::{Definition, ModelEntry, ModelKey, RUNTIME_ONNX, Step, derived_version};
+use crate::pipeline::{
+    Definition, LogPolicy, ModelEntry, ModelKey, RUNTIME_ONNX, Step, derived_version,
+};
 
 /// A pipeline of one step for the one ONNX layer of `manifest`, called `name`.
 ///
@@ -35,6 +37,7 @@ pub(super) fn definition(name: &str, manifest: &Manifest) -> Option<Definition> 
         inputs: Vec::new(),
         outputs: Vec::new(),
         known_answers: None,
+        log: LogPolicy::default(),
         created: None,
     })
 }

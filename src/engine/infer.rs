@@ -107,7 +107,7 @@ impl Inferences {
     /// The same for another pipeline: both go through one gate while the first still has requests.
     pub(super) fn beside(&self, slot: Slot) -> Inferences {
         Inferences {
-            journal: self.journal.as_ref().map(|recorder| recorder.beside(slot.origin())),
+            journal: self.journal.as_ref().map(|recorder| slot.recorder(recorder.journal())),
             slot,
             pool: self.pool.clone(),
             clock: self.clock.clone(),

@@ -95,6 +95,7 @@ pub fn run(variables: Variables) -> Result<(), Failure> {
     let orders = Arc::new(Orders::new(bell, store.assigned().map(|it| it.report())));
     let link = Link::start(&config, Arc::new(DeviceClock), orders.clone())?;
     if let Some(link) = link.clone() {
+        // How an assignment goes on is told at once, and not when the next report is due.
         orders.listen(Box::new(move || link.report_soon()));
     }
     let keeper = Arc::new(Keeper::new(config.clone(), store, pool.clone()));

@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::gate::Gate;
 use super::infer::Inferences;
-use super::journal::{Journal, Recorder};
+use super::journal::Journal;
 use super::link::Link;
 use super::live::Live;
 use super::metrics::Metrics;
@@ -110,7 +110,7 @@ pub(super) fn serve(
     let metrics = Arc::new(Metrics::new(Instant::now()));
     let gate = Arc::new(Gate::new(cpus));
     let tally = Arc::default();
-    let recorder = journal.clone().map(|journal| Recorder::new(journal, slot.origin()));
+    let recorder = journal.as_ref().map(|journal| slot.recorder(journal));
     let inferences = Inferences {
         slot,
         pool,

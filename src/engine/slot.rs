@@ -1,6 +1,7 @@
 //! The slot: where one loaded and warmed-up pipeline lives.
 
 use super::fetch::Fetched;
+use super::journal::{Journal, Recorder};
 use super::proof::{Proof, Proving};
 use crate::codec::journal::Origin;
 use crate::disk::Stretch;
@@ -68,11 +69,12 @@ enum SlotError {
 }
 
 impl Slot {
-    /// What all its answers have in common.
-    pub(super) fn origin(&self) -> Origin {
-        let Definition { name, version, .. } = &self.definition;
+    /// What keeps its answers in a journal.
+    pub(super) fn recorder(&self, journal: &Arc<Journal>) -> Recorder {
+        let Definition { name, version, log, .. } = &self.definition;
         let (pipeline, version) = (name.clone(), version.clone());
-        Origin { pipeline, version, digest: self.digest.to_string() }
+        let origin = Origin { pipeline, version, digest: self.digest.to_string() };
+        Recorder::new(journal.clone(), origin, log.clone())
     }
 
     /// Loads each model of the pipeline and runs a row of zeros through them; another pipeline may

@@ -1,6 +1,6 @@
 //! The pipeline definition: which models run in which order, as it travels in a publish's config blob.
 
-use super::{KnownAnswers, RESERVED_NAME, Step, VALIDATIONS_MAX, wire};
+use super::{KnownAnswers, LogPolicy, RESERVED_NAME, Step, VALIDATIONS_MAX, wire};
 use crate::oci::Digest;
 use crate::tensor::Port;
 use std::collections::BTreeMap;
@@ -31,6 +31,8 @@ pub struct Definition {
     pub outputs: Vec<Port>,
     /// Rows whose outputs a device must give, too.
     pub known_answers: Option<KnownAnswers>,
+    /// What of its inferences is kept.
+    pub log: LogPolicy,
     /// When the author says it was made, RFC 3339.
     pub created: Option<String>,
 }
@@ -112,6 +114,9 @@ pub enum DefinitionError {
     /// Known answers that cannot be used.
     #[error("the known answers of the pipeline cannot be used: {0}")]
     KnownAnswers(String),
+    /// A policy for the log that cannot be meant.
+    #[error("the `log` of the pipeline cannot be followed: {0}")]
+    Log(String),
     /// A validation that is not understood.
     #[error("a validation in step {index} of the pipeline cannot be read: {what}")]
     Validation {
@@ -163,6 +168,7 @@ impl Definition {
         if let Some(known) = &definition.known_answers {
             known.check().map_err(DefinitionError::KnownAnswers)?;
         }
+        definition.log.check().map_err(DefinitionError::Log)?;
         Ok(definition)
     }
 

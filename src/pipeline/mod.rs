@@ -2,6 +2,7 @@
 
 mod definition;
 mod known;
+mod policy;
 mod record;
 mod step;
 mod validation;
@@ -13,6 +14,7 @@ pub use definition::{
     ModelEntry, ModelKey, NAME_CHARS_MAX, RUNTIME_ONNX, STEPS_MAX, SideFiles,
 };
 pub use known::{Difference, KNOWN_BYTES_MAX, KNOWN_ROWS_MAX, KnownAnswers};
+pub use policy::{LogPolicy, POLICY_COLUMNS_MAX, SALT_BYTES, SAMPLE_MAX, Treatment};
 pub use record::{Record, ShadowOutputs};
 pub use step::{KeySplit, RandomSplit, Step};
 pub use validation::{

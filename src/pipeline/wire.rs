@@ -1,7 +1,7 @@
 //! The config blob's JSON: the original's keys first, in its order, then ours.
 
-use super::KnownAnswers;
 use super::definition::{Definition, DefinitionError, ModelEntry, ModelKey};
+use super::{KnownAnswers, LogPolicy};
 use crate::oci::Digest;
 use crate::tensor::{Dimension, ElementType, Port};
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,29 @@ struct DefinitionWire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     known_answers: Option<KnownAnswers>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    log: Option<LogWire>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     created: Option<String>,
+}
+
+/// A policy for the log. An engine that does not know a key of it must not keep what it may not:
+/// it refuses the pipeline.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogWire {
+    #[serde(default, skip_serializing_if = "is_zero")]
+    sample: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    drop: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    hash: Vec<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    salt: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -107,6 +129,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Definition, DefinitionError> {
         inputs: wire.inputs.into_iter().filter_map(read_port).collect(),
         outputs: wire.outputs.into_iter().filter_map(read_port).collect(),
         known_answers: wire.known_answers,
+        log: wire.log.map_or_else(LogPolicy::default, |log| {
+            let LogWire { sample, drop, hash, salt } = log;
+            LogPolicy { sample, drop, hash, salt }
+        }),
         created: wire.created,
     })
 }
@@ -166,6 +192,10 @@ pub(super) fn write(definition: &Definition) -> Vec<u8> {
         inputs: definition.inputs.iter().map(port).collect(),
         outputs: definition.outputs.iter().map(port).collect(),
         known_answers: definition.known_answers.clone(),
+        log: (definition.log != LogPolicy::default()).then(|| {
+            let LogPolicy { sample, drop, hash, salt } = definition.log.clone();
+            LogWire { sample, drop, hash, salt }
+        }),
         created: definition.created.clone(),
     };
     serde_json::to_vec(&wire).expect("a definition has a JSON form")

@@ -227,7 +227,20 @@ fn an_arrow_page_has_the_columns_of_the_engines_own_answer() {
                   print(json.dumps([table.column_names, json.loads(table.schema.metadata[b'status'])]))";
     let read = stage.python(script, &[&file]);
     assert_eq!(read[0], json!(["time", "in", "out", "anomaly", "metadata"]));
-    assert_eq!(read[1], json!({ "status": "All", "next": null }));
+    assert_eq!(read[1], json!({ "status": "All", "next": {} }));
+    // By the topic that the original's SDK goes by.
+    stage.infer("fraud_1.json");
+    let rows = stage.rows_when(2);
+    let topic = format!("workspace-{}-pipeline-fraud-inference", stage.center.workspace);
+    let path = format!("/v1/logs/topic/{topic}/records?page_size=1&order=asc");
+    let first = stage.center.post(&path, &json!({}));
+    let next = json!({ first.header("x-iteration-cursor").unwrap(): 0 });
+    assert_eq!(first.ok(), json!([rows[0]]));
+    let second = stage.center.post(&path, &next);
+    assert_eq!(second.header("x-iteration-status"), Some("All"));
+    assert_eq!(second.ok(), json!([rows[1]]));
+    let other = "/v1/logs/topic/workspace-9-pipeline-fraud-inference/records";
+    assert_eq!(stage.center.post(other, &json!({})).status, 404);
 }
 
 #[test]

@@ -46,6 +46,9 @@ mod inference;
 mod ml;
 mod quantised;
 
+// What was inferred, kept on the device.
+mod journal;
+
 // The other forms of answers, and the other protocol.
 mod later_forms;
 
@@ -93,6 +96,7 @@ mod center_kills;
 // Edges that join an ops center, and what kills and lost answers leave of it.
 mod link;
 mod link_kills;
+mod link_sending;
 mod logs_center;
 
 // Who published it, and who may say so; and the way over an air gap.

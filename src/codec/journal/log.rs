@@ -166,7 +166,7 @@ pub struct ArrowLog<W: Write> {
 enum State<W: Write> {
     /// The first rows tell which columns there are.
     Fresh(W),
-    Begun(FileWriter<W>),
+    Begun(Box<FileWriter<W>>),
     /// Writing failed.
     Spent,
 }
@@ -195,7 +195,7 @@ impl<W: Write> ArrowLog<W> {
         let members = dataset.select(shown.members()?)?;
         let batch = arrow::batch(&members, shown.places.len())?;
         self.state = match std::mem::replace(&mut self.state, State::Spent) {
-            State::Fresh(out) => State::Begun(FileWriter::try_new(out, batch.schema_ref())?),
+            State::Fresh(out) => State::Begun(Box::new(FileWriter::try_new(out, batch.schema_ref())?)),
             begun @ State::Begun(_) => begun,
             State::Spent => State::Spent,
         };

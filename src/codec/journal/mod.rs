@@ -8,6 +8,7 @@
 mod column;
 mod frame;
 mod gathered;
+mod hashed;
 mod header;
 mod log;
 mod rows;
@@ -19,6 +20,7 @@ pub use frame::{
     PAYLOAD_BYTES_MAX, PREFIX_BYTES, encode, first, frame_bytes, frames,
 };
 pub use gathered::{Entry, GatherError, Gathered, Origin, Stamp};
+pub use hashed::hashed;
 pub use header::{Batch, Header, Loss, LossReason, SEQUENCE_MAX};
 pub use log::{ArrowLog, JsonLog, Shown};
 #[cfg(feature = "ops")]

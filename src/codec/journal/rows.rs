@@ -118,10 +118,13 @@ impl Rows {
         let constant = |name: &str| self.schema.metadata().contains_key(name);
         let list_of = |name: &str, item: &DataType| {
             let column = child(&metadata, name)?;
-            match column.data_type() {
-                DataType::List(found) if found.data_type() == item => Ok(()),
-                _ => Err(unlike("a member of `metadata` has another type")),
+            let DataType::List(found) = column.data_type() else {
+                return Err(unlike("a member of `metadata` is no list"));
+            };
+            if found.data_type() != item {
+                return Err(unlike("a member of `metadata` is a list of another type"));
             }
+            Ok(())
         };
         list_of(ELAPSED, &DataType::UInt64)?;
         if !constant(DROPPED) {

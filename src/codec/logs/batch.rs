@@ -58,18 +58,15 @@ impl LogBatch {
         let shown = Shown { rows: &rows, places: &places, partition: edge, shift_ms: 0 };
         let mut members = shown.members()?;
         for member in &mut members {
-            match &mut member.value {
-                Value::Group(group) if member.name == METADATA => {
-                    group.push(source(time_source, count))
-                }
-                value if member.name == TIME => {
-                    if let Some(base) = base_ms {
-                        let time = |row| base.saturating_add_unsigned(rows.mono_ms(row));
-                        *value =
-                            stored(Arc::new(Int64Array::from_iter_values((0..count).map(time))));
-                    }
-                }
-                _ => {}
+            if let Value::Group(group) = &mut member.value
+                && member.name == METADATA
+            {
+                group.push(source(time_source, count));
+            }
+            if let Some(base) = base_ms.filter(|_| member.name == TIME) {
+                let time = |row| base.saturating_add_unsigned(rows.mono_ms(row));
+                let times = Int64Array::from_iter_values((0..count).map(time));
+                member.value = stored(Arc::new(times));
             }
         }
         let numbers = UInt64Array::from_iter_values((0..count).map(|row| rows.sequence(row)));

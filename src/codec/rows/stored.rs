@@ -54,7 +54,7 @@ fn values(out: &mut Vec<u8>, array: &ArrayRef, range: Range<usize>) {
     let integer = |out: &mut Vec<u8>, value: i64| literal::json(out, &value);
     match array.data_type() {
         DataType::Boolean => each!(array.as_boolean(), |out, value| literal::json(out, &value)),
-        DataType::Utf8 => each!(array.as_string::<i32>(), |out, text| literal::json(out, text)),
+        DataType::Utf8 => each!(array.as_string::<i32>(), literal::json),
         DataType::Float16 => {
             number!(Float16Type, |out, value: half::f16| literal::float32(out, value.to_f32()));
         }

@@ -124,8 +124,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "POTOROO_PLAIN_HTTP",
         default: "(none)",
-        meaning: "Registries, `host:port` with commas between, that are asked without TLS. \
-                  Loopback needs no entry.",
+        meaning: "Registries and ops centers, `host:port` with commas between, that are asked \
+                  without TLS. Loopback needs no entry.",
     },
     Setting {
         name: "POTOROO_SIGNATURES",
@@ -168,7 +168,7 @@ pub const SETTINGS: &[Setting] = &[
         name: "POTOROO_CA_FILE",
         default: "(none)",
         meaning: "A PEM file with the certificates of further authorities: they are trusted beside \
-                  the built-in ones, by registry, token service and proxy.",
+                  the built-in ones, by registry, token service, ops center and proxy.",
     },
     Setting {
         name: "SSL_CERT_FILE",

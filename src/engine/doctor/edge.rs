@@ -3,8 +3,12 @@
 use super::Found;
 use super::finding::Finding;
 use super::network::{connect, resolve};
-use crate::fleet::Bundle;
+use crate::clock::rfc3339;
+use crate::engine::link::{is_fleeting, joined_at};
+use crate::fleet::{Bundle, KEPT_TOKEN};
 use crate::oci::RegistryHost;
+use std::path::Path;
+use std::time::Duration;
 
 /// Where the ops center listens when its host is given without a port.
 const PORT_IMPLIED: u16 = 443;
@@ -13,7 +17,7 @@ const PORT_IMPLIED: u16 = 443;
 const UNREACHED: &str =
     "the engine serves without it; check the network, or have a new edge bundle made";
 
-pub(super) fn examine(bundle: Option<&Bundle>, found: Found<'_>) {
+pub(super) fn examine(bundle: Option<&Bundle>, persist: Option<&Path>, found: Found<'_>) {
     let Some(bundle) = bundle else {
         return found(Finding::ok("session", "no edge bundle: nothing to report"));
     };
@@ -35,9 +39,36 @@ pub(super) fn examine(bundle: Option<&Bundle>, found: Found<'_>) {
             });
         }
     }
-    found(Finding::warn(
-        "session",
-        "this version does not join the ops center and keeps no journal",
-        "nothing for now: inference does not need it",
-    ));
+    if let Some(persist) = persist {
+        found(session(bundle, persist));
+    }
+}
+
+/// What this device has of a session, by its files: no request is made, which would be a contact.
+fn session(bundle: &Bundle, persist: &Path) -> Finding {
+    let edge = bundle.value("EDGE_NAME").unwrap_or_default();
+    if is_fleeting(persist) {
+        let finding = format!("{} is on no persistent volume", persist.display());
+        let remedy = "mount a volume at /persist: a session is lost with its container, and the token \
+                      of a bundle holds once";
+        return Finding::warn("session", finding, remedy);
+    }
+    match (joined_at(persist, edge), bundle.value("JOIN_TOKEN")) {
+        (Some(ms), _) => {
+            let at = rfc3339(Duration::from_millis(ms));
+            Finding::ok(
+                "session",
+                format!("{edge:?} joined at {at}; the page of the engine tells the rest"),
+            )
+        }
+        (None, Some(KEPT_TOKEN) | None) => Finding::warn(
+            "session",
+            "the bundle keeps the identity that a device has, and there is none here",
+            "mount the volume that it was on, or remove the edge and add it again",
+        ),
+        (None, Some(_)) => Finding::ok(
+            "session",
+            "none yet: the engine joins with the bundle's token as it starts",
+        ),
+    }
 }

@@ -44,7 +44,20 @@ impl Stored {
             let fetched = store.layout().manifest(&Version::Digest(kept.digest)).ok()?;
             self.has_all(&fetched.manifest).then_some(fetched)
         };
-        let kept = store.kept(source).into_iter().find_map(whole)?;
+        let followed = store.followed().filter(|it| it.instead_of == source.to_string());
+        let kept = match followed {
+            None => store.kept(source),
+            Some(followed) => {
+                let finding = format!(
+                    "the ops center had {} run here: a start begins with that, and not with PIPELINE_URL",
+                    followed.url
+                );
+                found(Finding::ok("assigned", finding));
+                let (current, previous) = store.current_and_previous();
+                [current, previous].into_iter().flatten().collect()
+            }
+        };
+        let kept = kept.into_iter().find_map(whole)?;
         let finding = format!("{} is kept: an engine starts without the registry", kept.digest);
         found(Finding::ok("pipeline", finding));
         Some(kept)

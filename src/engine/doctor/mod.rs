@@ -157,7 +157,7 @@ fn examine(variables: &[(String, String)], found: Found<'_>) {
             stored.space(missing.map(|blob| blob.size).sum(), found);
         }
     }
-    edge::examine(settings.bundle.as_ref(), found);
+    edge::examine(settings.bundle.as_ref(), settings.persist.as_deref(), found);
     // Last, since models are loaded for it.
     if let (Some(shown), Some(source)) = (shown, &settings.source) {
         shown::signatures(&settings, source, &shown, found);

@@ -139,6 +139,11 @@ impl Journal {
         }
     }
 
+    /// An inference is none of the sample that the pipeline's policy keeps.
+    pub(in crate::engine) fn passed_over(&self) {
+        self.counts.passed_over();
+    }
+
     /// Waits until all that was recorded before is on the disk, or has been counted as lost.
     pub(in crate::engine) fn flush(&self, timeout: Duration) -> bool {
         self.queue.flush(timeout)

@@ -246,7 +246,7 @@ impl Reading {
     pub(in crate::engine) fn page(
         &self,
         asked: Asked,
-        taker: &mut dyn FnMut(&Rows, &[usize]) -> Result<Wants, AnswerError>,
+        taker: &mut Taker<'_>,
     ) -> Result<Page, AnswerError> {
         let mut page = Paging { asked, left: asked.rows_max, next: asked.from, taker };
         let ended = match asked.order {
@@ -298,12 +298,16 @@ fn safe(segment: &Segment) -> Vec<u8> {
     })
 }
 
+/// Takes some rows of a frame, and says whether it wants more.
+pub(in crate::engine) type Taker<'a> =
+    dyn FnMut(&Rows, &[usize]) -> Result<Wants, AnswerError> + 'a;
+
 /// A page that is being filled.
 struct Paging<'a> {
     asked: Asked,
     left: usize,
     next: Option<Cursor>,
-    taker: &'a mut dyn FnMut(&Rows, &[usize]) -> Result<Wants, AnswerError>,
+    taker: &'a mut Taker<'a>,
 }
 
 impl Paging<'_> {

@@ -23,6 +23,8 @@ pub(in crate::engine) struct State {
     pub(in crate::engine) lost: [(LossReason, u64); LossReason::ALL.len()],
     /// Whether the run before ended without closing the journal.
     pub(in crate::engine) crashed: bool,
+    /// Inferences that a policy left out.
+    pub(in crate::engine) passed_over: u64,
     /// Inferences that are safe.
     pub(in crate::engine) recorded: u64,
     /// Bytes of all segments.
@@ -51,6 +53,7 @@ impl State {
 pub(super) struct Counts {
     lost: [AtomicU64; LossReason::ALL.len()],
     recorded: AtomicU64,
+    passed_over: AtomicU64,
     written_bytes: AtomicU64,
     syncs: AtomicU64,
     today: AtomicU64,
@@ -63,6 +66,7 @@ impl Counts {
         Counts {
             lost: Default::default(),
             recorded: AtomicU64::new(0),
+            passed_over: AtomicU64::new(0),
             written_bytes: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
             today: AtomicU64::new(0),
@@ -73,6 +77,10 @@ impl Counts {
 
     pub(super) fn lost(&self, reason: LossReason, count: u64) {
         self.lost[reason as usize].fetch_add(count, Relaxed);
+    }
+
+    pub(super) fn passed_over(&self) {
+        self.passed_over.fetch_add(1, Relaxed);
     }
 
     pub(super) fn recorded(&self, count: u64) {
@@ -106,6 +114,7 @@ impl Counts {
             oldest_ms: kept.oldest_ms(),
             lost: LossReason::ALL.map(|reason| (reason, self.lost[reason as usize].load(Relaxed))),
             crashed: self.crashed,
+            passed_over: self.passed_over.load(Relaxed),
             recorded: self.recorded.load(Relaxed),
             kept_bytes: kept.bytes(),
             written_bytes: self.written_bytes.load(Relaxed),

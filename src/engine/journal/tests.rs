@@ -205,6 +205,7 @@ impl Dice {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures of a long run are to be read")]
 fn no_power_cut_takes_what_was_synced_or_leaves_a_journal_that_cannot_be_read() {
     let cuts = std::env::var("POTOROO_CUTS").ok().and_then(|text| text.parse().ok());
     let mut kinds = BTreeMap::new();

@@ -39,6 +39,7 @@ fn fingerprint(root: &Path) -> Option<String> {
     let board = BOARDS.iter().find_map(|file| fact(&root.join(file)));
     let told = board.or_else(|| {
         let mut addresses: Vec<String> = below(&root.join(NETWORKS))
+            .into_iter()
             .filter(|path| path.join("device").exists())
             .filter_map(|path| fact(&path.join("address")))
             .collect();
@@ -69,12 +70,12 @@ pub(super) fn disk(persist: &Path) -> Option<Amount> {
 
 /// The hottest of the board's sensors, degrees Celsius.
 pub(super) fn temperature(root: &Path) -> Option<f64> {
-    let zones = below(&root.join(THERMAL)).filter_map(|zone| fact(&zone.join("temp")));
+    let zones = below(&root.join(THERMAL)).into_iter().filter_map(|zone| fact(&zone.join("temp")));
     zones.filter_map(|text| text.parse::<f64>().ok()).map(|milli| milli / 1000.0).reduce(f64::max)
 }
 
 /// Whether what is written there is gone with the container, as far as the system tells.
-pub(super) fn is_fleeting(persist: &Path) -> bool {
+pub(in crate::engine) fn is_fleeting(persist: &Path) -> bool {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let path = fs::canonicalize(persist).unwrap_or_else(|_| persist.to_owned());
     kind_of_mount(&mounts, &path).is_some_and(|kind| FLEETING.contains(&kind))
@@ -99,9 +100,9 @@ fn fact(path: &Path) -> Option<String> {
     (!text.is_empty()).then(|| text.chars().take(FACT_CHARS_MAX).collect())
 }
 
-fn below(directory: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+fn below(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten();
-    entries.flatten().map(|entry| entry.path())
+    entries.flatten().map(|entry| entry.path()).collect()
 }
 
 /// The boot that this is; a made-up one where the kernel does not tell.

@@ -3,6 +3,7 @@
 use super::keys::{Keys, KeysError};
 use crate::disk::{self, DurableFile, directory_of, make_directory, read_whole, write_durably};
 use crate::fleet::Id;
+use crate::logging::AT_LINK;
 use crate::oci::Digest;
 use serde::{Deserialize, Serialize};
 use std::io::Write as _;
@@ -56,7 +57,7 @@ pub(in crate::engine) enum IdentityError {
         #[source]
         source: KeysError,
     },
-    #[error("the session in {} cannot be read: delete the file to join anew", path.display())]
+    #[error("the session cannot be written to {}", path.display())]
     Session {
         path: PathBuf,
         #[source]
@@ -71,6 +72,12 @@ pub(super) fn directory_of_edge(persist: &Path, edge: &str) -> PathBuf {
 
 fn hashed(text: &str) -> String {
     Digest::of(text.as_bytes()).hex()[..NAME_CHARS].to_owned()
+}
+
+/// When this device joined as that edge by the ops center's clock, milliseconds since 1970.
+pub(in crate::engine) fn joined_at(persist: &Path, edge: &str) -> Option<u64> {
+    let found = Identity::joined(&directory_of_edge(persist, edge));
+    found.first()?.session.as_ref().map(|session| session.joined_ms)
 }
 
 impl Identity {
@@ -108,13 +115,18 @@ impl Identity {
         let keys = read_whole(&path, KEY_BYTES_MAX)?.unwrap_or_default();
         let keys = Keys::read(&keys).map_err(|source| IdentityError::Keys { path, source })?;
         let path = directory.join("session");
-        let session = match read_whole(&path, SESSION_BYTES_MAX)? {
-            None => None,
-            Some(bytes) => Some(
-                serde_json::from_slice(&bytes)
-                    .map_err(|source| IdentityError::Session { path, source })?,
-            ),
-        };
+        let session = read_whole(&path, SESSION_BYTES_MAX)?.and_then(|bytes| {
+            let read = serde_json::from_slice(&bytes);
+            if let Err(error) = &read {
+                // The key is what counts: whoever has it is answered again when it joins again.
+                log::warn!(
+                    target: AT_LINK,
+                    "path={path:?} cause={:?} msg=\"the session on the disk is damaged and asked for anew\"",
+                    error.to_string()
+                );
+            }
+            read.ok()
+        });
         Ok(Identity { directory, keys: Arc::new(keys), session })
     }
 
@@ -167,7 +179,11 @@ mod tests {
         assert_ne!(one.keys.public(), two.keys.public());
         two.keep(of(2)).unwrap();
         let again = Identity::of_token(&edge, "a").unwrap();
-        assert_eq!((again.keys.public(), again.session), (one.keys.public(), one.session));
+        assert_eq!((again.keys.public(), again.session), (one.keys.public(), one.session.clone()));
+        std::fs::write(one.directory.join("session"), "torn").unwrap();
+        let torn = Identity::of_token(&edge, "a").unwrap();
+        assert_eq!((torn.keys.public(), torn.session), (one.keys.public(), None));
+        one.keep(of(1)).unwrap();
         let order: Vec<u64> = Identity::joined(&edge)
             .iter()
             .map(|it| it.session.as_ref().unwrap().joined_ms)

@@ -130,7 +130,7 @@ impl Line {
             Err(error) => return unreached(error),
         };
         let refusal: Option<Refusal> = serde_json::from_slice(&bytes).ok();
-        match refusal.and_then(|it| Some((Code::of_name(&it.code), it.msg))) {
+        match refusal.map(|it| (Code::of_name(&it.code), it.msg)) {
             // Our own words for what we know: an ops center's are text from outside.
             Some((Some(code), _)) => {
                 let msg = code.sentence().to_owned();

@@ -15,7 +15,8 @@ mod sending;
 mod status;
 mod worker;
 
-use device::is_fleeting;
+pub(super) use device::is_fleeting;
+pub(super) use identity::joined_at;
 pub(super) use status::{Phase, Status};
 
 use super::config::Config;

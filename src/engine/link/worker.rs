@@ -54,6 +54,8 @@ pub(super) struct Worker {
     line: Option<Arc<Line>>,
     interval: Duration,
     failures: u32,
+    /// Refusals for good in a row: each identity is tried before it is waited.
+    refused: usize,
     /// Whether the line was said by which a user knows that it works.
     is_attested: bool,
 }
@@ -92,6 +94,7 @@ impl Worker {
             line: None,
             interval: RETRY.wait,
             failures: 0,
+            refused: 0,
             is_attested: false,
         }
     }
@@ -106,7 +109,7 @@ impl Worker {
             }
             let wait = match contact {
                 Ok(()) => {
-                    self.failures = 0;
+                    (self.failures, self.refused) = (0, 0);
                     self.until_next()
                 }
                 Err(error) => self.failed(&error),
@@ -198,6 +201,7 @@ impl Worker {
             joined_ms: joined.facts.time_ms,
         })?;
         identity.forget_others();
+        self.identities.truncate(1);
         self.heard(joined.facts);
         Ok(())
     }
@@ -272,6 +276,15 @@ impl Worker {
         }
     }
 
+    /// The next of the identities has its turn, and how long to wait for it.
+    fn next_identity(&mut self) -> Duration {
+        let count = self.identities.len().max(1);
+        self.refused += 1;
+        self.identities.rotate_left(1 % count);
+        // All of them were refused: whichever is next, it takes a person.
+        if self.refused.is_multiple_of(count) { REFUSED_WAIT } else { Duration::ZERO }
+    }
+
     /// Tells what is the matter, and how long to wait.
     fn failed(&mut self, error: &WorkerError) -> Duration {
         self.failures = self.failures.saturating_add(1);
@@ -291,6 +304,12 @@ impl Worker {
             return asked.unwrap_or(RETRY.wait);
         }
         self.shared.set_speaker(None);
+        let count = self.identities.len().max(1);
+        if matches!(phase, Phase::Refused(_)) && !self.refused.is_multiple_of(count) {
+            // What the likeliest identity was told is what a person should see.
+            log::debug!(target: AT_LINK, "{}", quoted("msg", &sentence));
+            return self.next_identity();
+        }
         let mut status = self.shared.status();
         let is_news = status.sentence != sentence;
         status.phase = phase;
@@ -305,11 +324,7 @@ impl Worker {
         }
         match phase {
             // Another identity of this edge is tried at once: it was removed, and added again.
-            Phase::Refused(_) if self.identities.len() > 1 => {
-                self.identities.pop_front();
-                Duration::ZERO
-            }
-            Phase::Refused(_) => REFUSED_WAIT,
+            Phase::Refused(_) => self.next_identity(),
             Phase::Joining
             | Phase::Joined
             | Phase::Unreached

@@ -11,6 +11,12 @@ pub(super) fn write(page: &mut Page, state: &State) {
         "",
         state.recorded,
     );
+    page.counter(
+        "potoroo_journal_passed_over_total",
+        "Inferences that are no part of the sample that the pipeline's policy keeps.",
+        "",
+        state.passed_over,
+    );
     const LOST: &str = "potoroo_journal_lost_total";
     page.head(LOST, "counter", "Inferences that are not in the journal, by reason.");
     for (reason, count) in state.lost {

@@ -1,5 +1,6 @@
 //! Logs: pages of what edges inferred, whole files of it, and what was lost.
 
+use super::models::hidden;
 use super::moment::moment;
 use super::pipelines::{PipelineId, named, readable};
 use super::{Asked, Need, Problem, Route, answer};
@@ -18,6 +19,7 @@ pub(super) const ROUTES: &[Route] = &[
     route("/v1/api/pipelines/get_logs", get_logs),
     route("/v1/api/pipelines/export_logs", export_logs),
     route("/v1/api/pipelines/get_log_losses", get_losses),
+    route("/v1/logs/topic/{topic}/records", topic),
 ];
 
 const fn route(
@@ -131,25 +133,28 @@ struct GetLogs {
 fn get_logs(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let GetLogs { wanted, order, page_size, cursor } = asked.json()?;
     let pipeline = center.store.read(|tx| wanted.pipeline(asked, tx))?;
-    let order = match order.as_deref() {
-        None | Some("desc") => LogOrder::Descending,
-        Some("asc") => LogOrder::Ascending,
-        Some("arrival") => LogOrder::Arrival,
-        Some(_) => {
-            let sentence = "`order` is asc, desc, or arrival: what came first, whenever it was";
-            return Err(Problem::bad("order", sentence));
-        }
-    };
+    let order = ordered(order.as_deref())?;
+    let cursor = cursor.filter(|text| !text.is_empty());
+    paged(center, asked, wanted.logs(pipeline.id, order)?, page_size, cursor.as_deref())
+}
+
+/// A page in the form that the request accepts, and in its head where the next one begins.
+fn paged(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    logs: LogsAsked,
+    page_size: Option<usize>,
+    cursor: Option<&str>,
+) -> Result<Response, Problem> {
     let rows_max = page_size.unwrap_or(PAGE_ROWS);
     if !(1..=PAGE_ROWS_MAX).contains(&rows_max) {
         let sentence = format!("`page_size` is from 1 to {PAGE_ROWS_MAX}: ask for further pages");
         return Err(Problem::bad("page_size", sentence));
     }
-    let cursor = cursor.filter(|text| !text.is_empty()).map(|text| text.parse::<Cursor>());
-    let cursor = cursor.transpose().map_err(|error| Problem::bad("cursor", error.to_string()))?;
+    let cursor = cursor.map(str::parse::<Cursor>).transpose();
+    let cursor = cursor.map_err(|error| Problem::bad("cursor", error.to_string()))?;
     let dataset = Dataset::parse(asked.request.query())
         .map_err(|error| Problem::bad("dataset", error.to_string()))?;
-    let logs = wanted.logs(pipeline.id, order)?;
     let losses = center.store.read(|tx| tx.log_losses(&logs, LOSSES_MAX))?;
     let page = page(&center.logs, &PageAsked { logs, rows_max, cursor })?;
     let (status, follow) = (page.status.word(), page.follow.to_string());
@@ -157,6 +162,9 @@ fn get_logs(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, 
     let rows = page.rows.as_ref();
     let response = match wants_arrow(asked) {
         true => {
+            // The original has a number for each part of a topic here; ours are one.
+            let places = next.iter().map(|cursor| (cursor.clone(), json!(0)));
+            let next: serde_json::Map<String, serde_json::Value> = places.collect();
             let told = json!({ "status": status, "next": next }).to_string();
             let file = write_log_file(rows, &dataset, &told).map_err(ReadError::from)?;
             Response::new(200, CONTENT_TYPE_ARROW_FILE, file)
@@ -176,6 +184,42 @@ fn get_logs(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, 
         Some(cursor) => response.with_header("x-iteration-cursor", cursor),
         None => response,
     })
+}
+
+/// What the original's SDK asks: the topic of a pipeline's inferences, with where the page before ended
+/// as its body.
+fn topic(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
+    let next: serde_json::Map<String, serde_json::Value> = asked.json()?;
+    let name = asked.parameter("topic").to_owned();
+    let unknown = || Problem::unknown("topic", &name);
+    let parts = name.strip_prefix("workspace-").and_then(|rest| rest.split_once("-pipeline-"));
+    let (workspace, rest) = parts.ok_or_else(unknown)?;
+    let pipeline = rest.strip_suffix("-inference").ok_or_else(unknown)?;
+    let workspace = workspace.parse().map_err(|_| unknown())?;
+    let pipeline = center.store.read(|tx| named(asked, tx, workspace, pipeline));
+    let pipeline = pipeline.map_err(|problem| hidden(problem, unknown))?;
+    let order = ordered(asked.query("order").as_deref())?;
+    let wanted = Wanted {
+        start_time: asked.query("time.start"),
+        end_time: asked.query("time.end"),
+        ..Wanted::default()
+    };
+    let page_size = asked.query_number("page_size")?;
+    let page_size = page_size.map(|size| usize::try_from(size).unwrap_or(0));
+    let logs = wanted.logs(pipeline.id, order)?;
+    paged(center, asked, logs, page_size, next.keys().next().map(String::as_str))
+}
+
+fn ordered(text: Option<&str>) -> Result<LogOrder, Problem> {
+    match text {
+        None | Some("desc") => Ok(LogOrder::Descending),
+        Some("asc") => Ok(LogOrder::Ascending),
+        Some("arrival") => Ok(LogOrder::Arrival),
+        Some(_) => {
+            let sentence = "`order` is asc, desc, or arrival: what came first, whenever it was";
+            Err(Problem::bad("order", sentence))
+        }
+    }
 }
 
 fn wants_arrow(asked: &Asked<'_, '_, '_>) -> bool {

@@ -4,7 +4,7 @@ use super::center::{CenterArguments, WorkspaceArgument, rows};
 use super::rollout::WatchArguments;
 use super::table::table;
 use super::told;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
@@ -28,6 +28,11 @@ pub(super) enum EdgeVerb {
         publish: Option<i64>,
         #[command(flatten)]
         workspace: WorkspaceArgument,
+    },
+    /// Show how an edge fares, and why.
+    Show {
+        /// Its name.
+        name: String,
     },
     /// Print how the engine of an edge is run, ready to paste.
     Commands {
@@ -138,6 +143,11 @@ impl EdgeVerb {
                 Ok(told(center, &edges, || {
                     let columns = [
                         ("NAME", "name"),
+                        ("STATE", "state"),
+                        ("LAST SEEN", "last_seen"),
+                        ("VERSION", "running_version"),
+                        ("BACKLOG", "backlog_records"),
+                        ("LOST", "lost_records"),
                         ("TAGS", "tags"),
                         ("CPUS", "cpus"),
                         ("MEMORY", "memory"),
@@ -149,6 +159,17 @@ impl EdgeVerb {
                         "no edges: `potoroo-ops edge add NAME --publish ID`",
                     )
                 }))
+            }
+            EdgeVerb::Show { name } => {
+                let listed = client.post("pipelines/list_edges", &json!({}))?;
+                let found =
+                    rows(&listed, "edges").iter().find(|edge| edge["name"] == name.as_str());
+                let Some(edge) = found.cloned() else {
+                    let sentence = format!("there is no edge {name}, or it is not yours to see");
+                    return Err(Failure::new(Exit::NotFound, sentence)
+                        .hint("`potoroo-ops edge list` has the edges of a workspace"));
+                };
+                Ok(told(center, &edge, || shown(&edge)))
             }
             EdgeVerb::Commands { name, bundle, form, without_observability } => {
                 let body = json!({ "name": name, "edge_bundle": bundle });
@@ -192,4 +213,15 @@ impl EdgeVerb {
             }
         }
     }
+}
+
+/// An edge, a fact a line; what is not known of it is left out.
+fn shown(edge: &serde_json::Value) -> String {
+    let facts = edge.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    facts
+        .map(|(name, value)| match value.as_str() {
+            Some(text) => format!("{name}: {text}\n"),
+            None => format!("{name}: {value}\n"),
+        })
+        .collect()
 }

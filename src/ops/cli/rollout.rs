@@ -172,10 +172,10 @@ fn shown(rollout: &Value) -> String {
         ("waves", "waves"),
         ("may fail", "failures_max"),
     ] {
-        match &rollout[key] {
-            Value::Null => {}
-            Value::String(value) => text.push_str(&format!("{name}: {value}\n")),
-            value => text.push_str(&format!("{name}: {value}\n")),
+        let value = &rollout[key];
+        if !value.is_null() {
+            let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            text.push_str(&format!("{name}: {shown}\n"));
         }
     }
     let columns = [

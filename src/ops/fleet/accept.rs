@@ -8,7 +8,7 @@ use super::verify::is_signed;
 use crate::fleet::{Code, Contact, PublicKey, Report, SessionFacts, Signature};
 use crate::logging::AT_SERVE;
 use crate::ops::center::Center;
-use crate::ops::store::{InstanceRecord, SessionRecord, Tx};
+use crate::ops::store::{InstanceRecord, SessionRecord, Store, Tx};
 
 /// How much newer a contact must be to be written down, where nothing else changes: an edge that sends
 /// its journal speaks many times a second, and each write is a sync.
@@ -50,10 +50,20 @@ pub(in crate::ops) struct Accepted {
 /// # Errors
 /// Why it may not, or what is wrong with the records.
 pub(in crate::ops) fn accept(center: &Center, heard: &Heard<'_>) -> Result<Accepted, LinkError> {
+    accept_at(&center.store, center.now_ms(), gone_after_ms(&center.settings), heard)
+}
+
+/// The same at a moment, where a process that is silent for so long counts as gone.
+pub(super) fn accept_at(
+    store: &Store,
+    now_ms: i64,
+    gone_after_ms: i64,
+    heard: &Heard<'_>,
+) -> Result<Accepted, LinkError> {
     let refused = |code| LinkError::Refused(code);
     let Heard { contact, signature, path, body, report } = heard;
     let id = contact.session.ok_or(refused(Code::SessionUnknown))?.to_string();
-    let found = center.store.read(|tx| tx.edge_session(&id))?;
+    let found = store.read(|tx| tx.edge_session(&id))?;
     let session: SessionRecord = found.ok_or(refused(Code::SessionUnknown))?;
     let key =
         <[u8; 32]>::try_from(session.public_key.as_slice()).map_err(|_| malformed("a key"))?;
@@ -61,15 +71,13 @@ pub(in crate::ops) fn accept(center: &Center, heard: &Heard<'_>) -> Result<Accep
     if !is_signed(&PublicKey(key), &contact.message("POST", path, body), signature) {
         return Err(refused(Code::Signature));
     }
-    let now_ms = center.now_ms();
-    let gone_after_ms = gone_after_ms(&center.settings);
     if report.is_none() {
-        let quick = center.store.read(|tx| unchanged(tx, &id, contact, now_ms))?;
+        let quick = store.read(|tx| unchanged(tx, &id, contact, now_ms))?;
         if let Some(accepted) = quick {
             return Ok(accepted);
         }
     }
-    center.store.write(|tx| -> Result<Result<Accepted, LinkError>, LinkError> {
+    store.write(|tx| -> Result<Result<Accepted, LinkError>, LinkError> {
         let mut session = tx.edge_session(&id)?.ok_or(refused(Code::SessionUnknown))?;
         if session.is_removed {
             return Err(refused(Code::EdgeRemoved));
@@ -117,7 +125,10 @@ pub(in crate::ops) fn accept(center: &Center, heard: &Heard<'_>) -> Result<Accep
                 }
                 session.instance = instance;
                 session.serial = reached;
-                session.next_serial = Some(reached.saturating_add(1));
+                // What a copy was given stays behind for good; what a restart was given and did not
+                // write down is given again.
+                let given = session.next_serial.filter(|_| from_copy).unwrap_or(reached);
+                session.next_serial = Some(given.max(reached).saturating_add(1));
                 (speaker.again_mono_ms, speaker.copied_ms) = (None, None);
             }
             Turn::IsCopy => {

@@ -8,7 +8,7 @@ use crate::fleet::{
 use crate::logging::AT_SERVE;
 use crate::ops::access::{fresh_uuid, hashed};
 use crate::ops::center::Center;
-use crate::ops::store::{InstanceRecord, SessionRecord};
+use crate::ops::store::{InstanceRecord, SessionRecord, Store};
 
 /// The serial that a session begins with.
 const FIRST_SERIAL: i64 = 1;
@@ -23,71 +23,80 @@ pub(in crate::ops) fn join(
     signature: &Signature,
     body: &[u8],
 ) -> Result<Joined, LinkError> {
+    join_at(&center.store, center.now_ms(), contact, signature, body)
+}
+
+/// The same at a moment.
+pub(super) fn join_at(
+    store: &Store,
+    now_ms: i64,
+    contact: &Contact,
+    signature: &Signature,
+    body: &[u8],
+) -> Result<Joined, LinkError> {
     let request: JoinRequest =
         serde_json::from_slice(body).map_err(|error| LinkError::Malformed(error.to_string()))?;
     let text = contact.message("POST", JOIN_PATH, body);
     if contact.session.is_some() || !is_signed(&request.public_key, &text, signature) {
         return Err(LinkError::Refused(Code::Signature));
     }
-    let now_ms = center.now_ms();
-    let (session, is_new) =
-        center.store.write(|tx| -> Result<(SessionRecord, bool), LinkError> {
-            let refused = |code| Err(LinkError::Refused(code));
-            let hash = hashed(&request.token);
-            let token = tx.join_token(&hash)?.filter(|token| token.edge == request.edge);
-            let Some(token) = token else { return refused(Code::TokenUnknown) };
-            if token.is_revoked {
-                return refused(Code::TokenRevoked);
+    let (session, is_new) = store.write(|tx| -> Result<(SessionRecord, bool), LinkError> {
+        let refused = |code| Err(LinkError::Refused(code));
+        let hash = hashed(&request.token);
+        let token = tx.join_token(&hash)?.filter(|token| token.edge == request.edge);
+        let Some(token) = token else { return refused(Code::TokenUnknown) };
+        if token.is_revoked {
+            return refused(Code::TokenRevoked);
+        }
+        if let Some(key) = &token.public_key {
+            if key != &request.public_key.0 {
+                return refused(Code::TokenUsed);
             }
-            if let Some(key) = &token.public_key {
-                if key != &request.public_key.0 {
-                    return refused(Code::TokenUsed);
-                }
-                // The answer was lost, or the device was before it had written it down.
-                let session = tx.session_of_edge(&token.edge_id)?;
-                let Some(session) = session else { return refused(Code::SessionUnknown) };
-                return match has_ended(&session, now_ms) {
-                    true => refused(Code::SessionExpired),
-                    false => Ok((session, false)),
-                };
-            }
-            if token.expires_ms <= now_ms {
-                return refused(Code::TokenExpired);
-            }
-            let session = SessionRecord {
-                id: fresh_uuid()?,
-                edge_id: token.edge_id,
-                edge: token.edge,
-                is_removed: false,
-                public_key: request.public_key.0.to_vec(),
-                fingerprint: request.device.fingerprint.clone(),
-                serial: FIRST_SERIAL,
-                next_serial: None,
-                serial_ms: now_ms,
-                instance: contact.instance.to_string(),
-                seen_ms: now_ms,
-                copied_ms: None,
+            // The answer was lost, or the device was before it had written it down.
+            let session = tx.session_of_edge(&token.edge_id)?;
+            let Some(session) = session else { return refused(Code::SessionUnknown) };
+            return match has_ended(&session, now_ms) {
+                true => refused(Code::SessionExpired),
+                false => Ok((session, false)),
             };
-            tx.use_join_token(&hash, &session.public_key, now_ms)?;
-            tx.add_edge_session(&session)?;
-            let mono_ms = i64::try_from(contact.monotonic_ms).unwrap_or(i64::MAX);
-            tx.put_edge_instance(
-                &session.id,
-                &InstanceRecord {
-                    instance: session.instance.clone(),
-                    boot: contact.boot.to_string(),
-                    fingerprint: session.fingerprint.clone(),
-                    first_ms: now_ms,
-                    first_mono_ms: mono_ms,
-                    seen_ms: now_ms,
-                    mono_ms,
-                    again_mono_ms: None,
-                    copied_ms: None,
-                    has_left: false,
-                },
-            )?;
-            Ok((session, true))
-        })?;
+        }
+        if token.expires_ms <= now_ms {
+            return refused(Code::TokenExpired);
+        }
+        let session = SessionRecord {
+            id: fresh_uuid()?,
+            edge_id: token.edge_id,
+            edge: token.edge,
+            is_removed: false,
+            public_key: request.public_key.0.to_vec(),
+            fingerprint: request.device.fingerprint.clone(),
+            serial: FIRST_SERIAL,
+            next_serial: None,
+            serial_ms: now_ms,
+            instance: contact.instance.to_string(),
+            seen_ms: now_ms,
+            copied_ms: None,
+        };
+        tx.use_join_token(&hash, &session.public_key, now_ms)?;
+        tx.add_edge_session(&session)?;
+        let mono_ms = i64::try_from(contact.monotonic_ms).unwrap_or(i64::MAX);
+        tx.put_edge_instance(
+            &session.id,
+            &InstanceRecord {
+                instance: session.instance.clone(),
+                boot: contact.boot.to_string(),
+                fingerprint: session.fingerprint.clone(),
+                first_ms: now_ms,
+                first_mono_ms: mono_ms,
+                seen_ms: now_ms,
+                mono_ms,
+                again_mono_ms: None,
+                copied_ms: None,
+                has_left: false,
+            },
+        )?;
+        Ok((session, true))
+    })?;
     if is_new {
         let SessionRecord { edge, id, .. } = &session;
         log::info!(target: AT_SERVE, "edge={edge:?} session={id} msg=\"an edge has joined\"");

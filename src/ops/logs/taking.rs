@@ -6,9 +6,9 @@ use crate::disk;
 use crate::fleet::Id;
 use crate::ops::store::StoreError;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, SyncSender};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of deliveries that are being taken in: sixteen of the largest, or a whole fleet's of a second.
 const INTAKE_BYTES_MAX: u64 = 64 << 20;
@@ -88,7 +88,7 @@ pub(super) struct Order {
 /// The way to the writer.
 #[derive(Debug)]
 pub(super) struct Intake {
-    sender: Mutex<mpsc::Sender<Order>>,
+    sender: mpsc::Sender<Order>,
     load: Arc<Load>,
 }
 
@@ -129,7 +129,7 @@ impl Intake {
     pub(super) fn new() -> (Intake, mpsc::Receiver<Order>) {
         // Bounded by the room, not by the channel: who has none never gets here.
         let (sender, receiver) = mpsc::channel();
-        (Intake { sender: Mutex::new(sender), load: Arc::default() }, receiver)
+        (Intake { sender, load: Arc::default() }, receiver)
     }
 
     pub(super) fn take(&self, delivery: Delivery) -> Result<Taken, TakeError> {
@@ -142,8 +142,7 @@ impl Intake {
         }
         let (reply, answer) = mpsc::sync_channel(1);
         let order = Order { delivery, frames, journal, reply, _room: room };
-        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        sender.send(order).map_err(|_| TakeError::Stopping)?;
+        self.sender.send(order).map_err(|_| TakeError::Stopping)?;
         answer.recv().map_err(|_| TakeError::Stopping)?
     }
 }

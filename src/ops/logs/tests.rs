@@ -354,7 +354,7 @@ fn after_a_kill_files_and_records_agree_and_nothing_acknowledged_is_lost() {
         std::fs::write(file.with_file_name("77.seg"), b"begun").unwrap();
         stage = stage.again();
         assert_eq!(std::fs::read(&file).unwrap(), whole);
-        assert_eq!(files(&stage), [file.clone()]);
+        assert_eq!(files(&stage), std::slice::from_ref(&file));
         assert_eq!(stage.values(&stage.asked()), [1, 2, 3]);
     }
     assert_eq!(stage.send("till-1", &[frame(&one, 1, 3), next]).unwrap(), 6);

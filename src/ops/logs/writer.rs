@@ -45,7 +45,8 @@ struct Group {
     /// Journals by edge and name; those without a number are new.
     journals: Vec<(String, String, JournalPlace, bool)>,
     frames: Vec<(usize, NewLogFrame)>,
-    losses: Vec<(usize, i64, LogLoss)>,
+    /// Each with its journal, its pipeline, and the time that the device told.
+    losses: Vec<(usize, i64, LogLoss, i64)>,
 }
 
 /// Why a whole group was not taken.
@@ -158,8 +159,8 @@ impl Writer {
             for (journal, frame) in &group.frames {
                 tx.add_log_frame(&NewLogFrame { journal: numbers[*journal], ..frame.clone() })?;
             }
-            for (journal, pipeline, loss) in &group.losses {
-                tx.add_log_loss(numbers[*journal], *pipeline, loss, now_ms)?;
+            for (journal, pipeline, loss, told_ms) in &group.losses {
+                tx.add_log_loss(numbers[*journal], *pipeline, loss, (*told_ms, now_ms))?;
             }
             for (segment, bytes) in &lengths {
                 tx.set_log_segment(*segment, *bytes)?;
@@ -191,7 +192,8 @@ impl Writer {
                 Fate::Counts { from } => from,
                 Fate::AfterGap { lost, count } => {
                     let at_ms = delivery.contact.center_ms;
-                    group.losses.push((at, edge.pipeline, loss(&name, lost, count, "gap", at_ms)));
+                    let gap = loss(&name, lost, count, "gap", at_ms);
+                    group.losses.push((at, edge.pipeline, gap, at_ms));
                     header.first()
                 }
             };
@@ -238,7 +240,9 @@ impl Writer {
                         0 => 0,
                         _ => header.next().saturating_sub(from),
                     };
-                    group.losses.push((at, edge.pipeline, loss(&name, from, count, word, at_ms)));
+                    let told_ms = i64::try_from(told.ms).unwrap_or(i64::MAX);
+                    let lost = loss(&name, from, count, word, at_ms);
+                    group.losses.push((at, edge.pipeline, lost, told_ms));
                 }
             }
         }

@@ -184,6 +184,7 @@ impl Form {
                     inputs: Vec::new(),
                     outputs: Vec::new(),
                     known_answers: known.clone(),
+                    log: recipe.log.clone(),
                     created: recipe.created.clone(),
                 };
                 Ok(Draft { definition, sent: None, files })

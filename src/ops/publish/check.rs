@@ -65,6 +65,7 @@ pub(super) fn check(
         inputs: Vec::new(),
         outputs: Vec::new(),
         known_answers: known,
+        log: recipe.log.clone(),
         created: recipe.created.clone(),
     };
     let place = |key: &ModelKey| keys.iter().position(|known| known == key);

@@ -23,6 +23,14 @@ pub(in crate::ops) fn fit(
     definition.known_answers = known.map(|known| known::prove(&flow, &pool, known)).transpose()?;
     definition.inputs = flow.inputs().to_vec();
     definition.outputs = flow.outputs().to_vec();
+    let Definition { log, inputs, outputs, .. } = &*definition;
+    log.fits(inputs, flow.companions(), outputs).map_err(|sentence| {
+        Failure::new(
+            Exit::Usage,
+            format!("the `log` of the pipeline cannot be followed: {sentence}"),
+        )
+        .hint("nothing was published; correct the pipeline")
+    })?;
     Ok(())
 }
 

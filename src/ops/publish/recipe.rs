@@ -1,7 +1,7 @@
 //! The pipeline file that a person writes, YAML or JSON, and the recipe that is read from it.
 
 use crate::ops::name::{NAME_CHARS_MAX, is_name};
-use crate::pipeline::{MODELS_MAX, STEPS_MAX, SyntaxError};
+use crate::pipeline::{LogPolicy, MODELS_MAX, STEPS_MAX, SyntaxError};
 use serde::Deserialize;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,8 @@ pub(in crate::ops) struct Recipe<P> {
     pub models: Vec<ModelRecipe<P>>,
     /// What happens in turn.
     pub steps: Vec<StepRecipe>,
+    /// What of its inferences is kept.
+    pub log: LogPolicy,
 }
 
 /// A model as a pipeline file names it.
@@ -106,6 +108,8 @@ pub(in crate::ops) enum RecipeError {
     UnknownModel { step: usize, model: String },
     #[error("the model `{0}` is in no step: use it or leave it out")]
     UnusedModel(String),
+    #[error("`log` cannot be followed: {0}")]
+    Log(String),
     #[error("the file of model `{model}`, {}, is not there", path.display())]
     NoFile { model: String, path: PathBuf },
 }
@@ -120,6 +124,17 @@ struct FileWire {
     steps: Vec<StepWire>,
     #[serde(default)]
     validations: Vec<ValidationWire>,
+    #[serde(default)]
+    log: LogWire,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct LogWire {
+    sample: u32,
+    drop: Vec<String>,
+    hash: Vec<String>,
+    salt: String,
 }
 
 #[derive(Deserialize)]
@@ -194,7 +209,8 @@ fn single(path: &Path) -> FileWire {
     };
     let steps = vec![StepWire::of_model(&name)];
     let (models, validations) = (vec![model], Vec::new());
-    FileWire { name, version: None, created: None, models, steps, validations }
+    let log = LogWire::default();
+    FileWire { name, version: None, created: None, models, steps, validations, log }
 }
 
 fn text(path: &Path) -> Result<String, RecipeError> {
@@ -242,7 +258,10 @@ fn resolve<P>(
     if let Some(unused) = (0..models.len()).find(|place| !used.contains(place)) {
         return Err(RecipeError::UnusedModel(models.swap_remove(unused).name));
     }
-    Ok(Recipe { name, version: wire.version, created: wire.created, models, steps })
+    let LogWire { sample, drop, hash, salt } = wire.log;
+    let log = LogPolicy { sample, drop, hash, salt };
+    log.check().map_err(RecipeError::Log)?;
+    Ok(Recipe { name, version: wire.version, created: wire.created, models, steps, log })
 }
 
 fn checked_name(what: &'static str, name: &str) -> Result<(), RecipeError> {

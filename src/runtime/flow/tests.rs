@@ -25,6 +25,7 @@ fn flow(steps: Vec<Step>) -> Result<Flow, String> {
         inputs: Vec::new(),
         outputs: Vec::new(),
         known_answers: None,
+        log: crate::pipeline::LogPolicy::default(),
         created: None,
     };
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models");

@@ -1,8 +1,7 @@
 //! Looking for frames, kinds of columns, losses and segments.
 
 use super::{
-    FRAME_SPAN_MS_MAX, LogFrame, LogLoss, LogOrder, LogSegment, LogTotals, LogsAsked, number,
-    segment_of, totals_of,
+    FRAME_SPAN_MS_MAX, LogFrame, LogLoss, LogOrder, LogSegment, LogsAsked, number, segment_of,
 };
 use crate::ops::store::{StoreError, Tx};
 use rusqlite::{OptionalExtension, Row, params};
@@ -42,28 +41,45 @@ impl Tx<'_> {
         asked: &LogsAsked,
         count_max: i64,
     ) -> Result<Vec<LogFrame>, StoreError> {
-        let (after, order) = match asked.order {
-            LogOrder::Ascending => ("(f.first_ms, f.id) >= (?8, ?9)", "f.first_ms, f.id"),
-            LogOrder::Descending => {
-                ("(f.first_ms, f.id) <= (?8, ?9)", "f.first_ms DESC, f.id DESC")
-            }
-            LogOrder::Arrival => ("f.id >= ?9", "f.id"),
+        // Each order goes along an index from where the last frames ended: times that an order does not go
+        // by have a plus, which keeps their index out of it, and joins are made in the order written.
+        let (bounds, order) = match asked.order {
+            LogOrder::Ascending => (
+                "f.first_ms >= ?5 AND f.first_ms < ?7 AND (?9 IS NULL OR f.first_ms > ?8 OR f.id >= ?9)",
+                "f.first_ms, f.id",
+            ),
+            LogOrder::Descending => (
+                "f.first_ms >= ?5 AND f.first_ms < ?7 AND (?9 IS NULL OR f.first_ms < ?8 OR f.id <= ?9)",
+                "f.first_ms DESC, f.id DESC",
+            ),
+            LogOrder::Arrival => ("+f.first_ms >= ?5 AND +f.first_ms < ?7 AND f.id >= ?9", "f.id"),
         };
         let sql = format!(
             "SELECT f.id, e.name, f.from_seq, f.row_count, f.schema_key, f.first_ms, f.base_ms,
              f.time_source, f.segment_id, s.day, f.at_byte, f.bytes
-             FROM log_frames f JOIN log_segments s ON s.id = f.segment_id
-             JOIN log_journals j ON j.id = f.journal_id JOIN edges e ON e.id = j.edge_id
+             FROM log_frames f CROSS JOIN log_segments s ON s.id = f.segment_id
+             CROSS JOIN log_journals j ON j.id = f.journal_id CROSS JOIN edges e ON e.id = j.edge_id
              WHERE f.pipeline_id = ?1 AND NOT f.is_summary
              AND (?2 = '[]' OR e.name IN (SELECT value FROM json_each(?2)))
              AND (?3 IS NULL OR f.version = ?3) AND (NOT ?4 OR f.failures > 0)
-             AND f.first_ms >= ?5 AND (?6 IS NULL OR f.last_ms >= ?6) AND f.first_ms < ?7
-             AND (?8 IS NULL OR ?9 IS NULL OR {after}) AND f.id <= ?10
+             AND (?6 IS NULL OR f.last_ms >= ?6) AND f.id <= ?10 AND {bounds}
              ORDER BY {order} LIMIT ?11"
         );
         let mut look = self.0.prepare_cached(&sql)?;
         let edges = serde_json::json!(asked.edges).to_string();
-        let earliest = asked.from_ms.map_or(i64::MIN, |ms| ms.saturating_sub(FRAME_SPAN_MS_MAX));
+        let mut earliest =
+            asked.from_ms.map_or(i64::MIN, |ms| ms.saturating_sub(FRAME_SPAN_MS_MAX));
+        let mut latest = asked.until_ms.unwrap_or(i64::MAX);
+        let mut after = asked.after;
+        match asked.order {
+            LogOrder::Ascending => earliest = after.map_or(earliest, |(ms, _)| earliest.max(ms)),
+            LogOrder::Descending => {
+                latest = after.map_or(latest, |(ms, _)| latest.min(ms.saturating_add(1)));
+            }
+            LogOrder::Arrival => {
+                after.get_or_insert((0, 0));
+            }
+        }
         let given = params![
             asked.pipeline,
             edges,
@@ -71,9 +87,9 @@ impl Tx<'_> {
             asked.is_failures,
             earliest,
             asked.from_ms,
-            asked.until_ms.unwrap_or(i64::MAX),
-            asked.after.map(|(ms, _)| ms),
-            asked.after.map(|(_, id)| id),
+            latest,
+            after.map(|(ms, _)| ms),
+            after.map(|(_, id)| id),
             asked.newest.unwrap_or(i64::MAX),
             count_max
         ];

@@ -101,19 +101,19 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Records a loss; one that was told before is not told twice.
+    /// Records a loss, which the device told with this time; one that was told before counts once.
     pub(in crate::ops) fn add_log_loss(
         &self,
         journal: i64,
         pipeline: i64,
         loss: &LogLoss,
-        now_ms: i64,
+        (told_ms, now_ms): (i64, i64),
     ) -> Result<(), StoreError> {
         self.0
             .prepare_cached(
                 "INSERT OR IGNORE INTO log_losses
-                 (journal_id, pipeline_id, first_seq, count, reason, at_ms, received_ms)
-                 VALUES (?, ?, ?, ?, ?, ?, ?)",
+                 (journal_id, pipeline_id, first_seq, count, reason, at_ms, told_ms, received_ms)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 journal,
@@ -122,6 +122,7 @@ impl Tx<'_> {
                 signed(loss.count),
                 loss.reason,
                 loss.at_ms,
+                told_ms,
                 now_ms
             ])?;
         Ok(())

@@ -54,7 +54,8 @@ CREATE TABLE log_losses (
     count         INTEGER NOT NULL,               -- 0: nobody knows how many
     reason        TEXT NOT NULL,                  -- the device's `cap`, `disk`, `crash`, `queue`; ours `gap`
     at_ms         INTEGER NOT NULL,               -- corrected
+    told_ms       INTEGER NOT NULL,               -- as the device told: the same each time that it tells it
     received_ms   INTEGER NOT NULL,
-    UNIQUE (journal_id, first_seq, reason, at_ms)
+    UNIQUE (journal_id, first_seq, reason, told_ms)
 ) STRICT;
 CREATE INDEX log_losses_by_pipeline ON log_losses (pipeline_id, at_ms);

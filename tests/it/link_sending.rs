@@ -1,0 +1,99 @@
+//! The journal over a bad link: lost requests, lost and doubled answers, hours offline, and it arrives once and in order.
+
+use crate::support::edge::Random;
+use crate::support::engine::Engine;
+use crate::support::founded::Center;
+use crate::support::link_proxy::{LinkProxy, Luck};
+use crate::support::publishing::{Author, until};
+use crate::support::python::{RECORDS, request};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::Mutex;
+
+/// Inferences of each stretch: online, offline, and after the ops center was killed.
+const STRETCH: u64 = 25;
+
+/// Posts the fraud request with this number as the first of its inputs.
+fn infer(engine: &Engine, directory: &Path, number: u64) {
+    let text = std::fs::read_to_string(request("fraud_1.json")).unwrap();
+    let mut rows: Value = serde_json::from_str(&text).unwrap();
+    let (_, cell) = rows[0].as_object_mut().unwrap().iter_mut().next().unwrap();
+    *first(cell) = json!(number as f64);
+    let file = directory.join("request.json");
+    std::fs::write(&file, rows.to_string()).unwrap();
+    let answer = engine.infer("fraud", RECORDS, &file);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+/// The first number in a cell, however deep it is.
+fn first(cell: &mut Value) -> &mut Value {
+    match cell {
+        Value::Array(values) => first(&mut values[0]),
+        other => other,
+    }
+}
+
+/// The numbers of all inferences that the ops center has, the earliest first.
+fn arrived(center: &Center, pipeline: i64) -> Vec<u64> {
+    let asked = json!({ "pipeline_id": pipeline, "order": "asc", "page_size": 10_000 });
+    let rows = center.post("/v1/api/pipelines/get_logs", &asked).ok();
+    let number = |row: &Value| {
+        let mut cell = row["in"].as_object().unwrap().values().next().unwrap().clone();
+        first(&mut cell).as_f64().unwrap() as u64
+    };
+    rows.as_array().unwrap().iter().map(number).collect()
+}
+
+#[test]
+fn what_was_inferred_over_a_bad_link_arrives_once_and_in_order() {
+    let lucks = Mutex::new(Random::new(5));
+    let proxy = LinkProxy::start(move |_| match lucks.lock().unwrap().below(6) {
+        0 => Luck::Swallowed,
+        1 => Luck::AnswerLost,
+        2 => Luck::Twice,
+        _ => Luck::Good,
+    });
+    let home = tempfile::tempdir().unwrap();
+    let url = format!("http://{}", proxy.host());
+    let arguments = ["--url", &url, "--report-seconds", "1"];
+    let mut center = Center::serve(&home.path().join("data"), &arguments);
+    center.first_run();
+    proxy.lead_to(Some(&center.address));
+    let author = Author::of(&center);
+    let saved = author.save("fraud", "fraud.onnx");
+    let publish = author.published(saved.id);
+    let added = author.add_edge(&publish, "till-7");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let engine = Engine::start_in(
+        &home.path().join("edge"),
+        &[
+            ("EDGE_BUNDLE", &text(&added["docker_run_variables"]["EDGE_BUNDLE"])),
+            ("OCI_USERNAME", &text(&added["pull_credentials"]["username"])),
+            ("OCI_PASSWORD", &text(&added["pull_credentials"]["password"])),
+            ("POTOROO_SEND_KIB", "64"),
+        ],
+    );
+    let mut next = 0;
+    let mut stretch = || {
+        for _ in 0..STRETCH {
+            infer(&engine, home.path(), next);
+            next += 1;
+        }
+    };
+    stretch();
+    until(|| (!arrived(&center, saved.pipeline).is_empty()).then_some(()));
+    proxy.lead_to(None);
+    stretch();
+    center.process.signal("KILL");
+    stretch();
+    let mut again = Center::serve(&center.data, &arguments);
+    (again.token, again.workspace) = (center.token.clone(), center.workspace);
+    proxy.lead_to(Some(&again.address));
+    stretch();
+    let all =
+        until(|| Some(arrived(&again, saved.pipeline)).filter(|it| it.len() as u64 >= 4 * STRETCH));
+    assert_eq!(all, (0..4 * STRETCH).collect::<Vec<_>>(), "each once, in order");
+    let losses = json!({ "pipeline_id": saved.pipeline });
+    let losses = again.post("/v1/api/pipelines/get_log_losses", &losses).ok();
+    assert_eq!(losses, json!({ "losses": [] }));
+}
