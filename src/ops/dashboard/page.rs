@@ -182,7 +182,6 @@ fn navigation(section: Section, workspace: Option<i64>, is_admin: bool) -> Marku
                     (entry(Section::Models, &format!("/workspaces/{workspace}/models"), "Models"))
                     (entry(Section::Edges, &format!("/workspaces/{workspace}/edges"), "Edges"))
                     (entry(Section::Rollouts, &format!("/workspaces/{workspace}/rollouts"), "Rollouts"))
-                    (entry(Section::Rollouts, &format!("/workspaces/{workspace}/rollouts"), "Rollouts"))
                 }
             }
             ul {
