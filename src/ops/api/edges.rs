@@ -142,61 +142,83 @@ pub(in crate::ops) fn add_edge(
     asked: &Asked<'_, '_, '_>,
     order: &AddAsked,
 ) -> Result<Added, Problem> {
+    let handed = Handed::fresh(center)?;
+    center.store.write(|tx| added(center, asked, tx, order, handed))
+}
+
+/// What a new edge is handed.
+struct Handed {
+    edge_id: String,
+    token: String,
+    /// User name and password for the built-in registry; another one's are the operator's to hand out.
+    pull: Option<(String, Secret)>,
+}
+
+impl Handed {
+    fn fresh(center: &Center) -> Result<Handed, Problem> {
+        let (edge_id, token) = (fresh_uuid()?, fresh_uuid()?);
+        let pull = match center.settings.registry {
+            Some(_) => None,
+            None => Some((format!("edge-{edge_id}"), fresh_secret(PULL_PREFIX)?)),
+        };
+        Ok(Handed { edge_id, token, pull })
+    }
+}
+
+fn added(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    tx: &Tx<'_>,
+    order: &AddAsked,
+    handed: Handed,
+) -> Result<Added, Problem> {
     let AddAsked { pipeline_publish_id: publish_id, name, tags } = order;
     let publish_id = *publish_id;
     let name = checked_name(name)?;
     let tags = Tags::checked(tags.as_deref().unwrap_or_default())?;
-    let (edge_id, token) = (fresh_uuid()?, fresh_uuid()?);
-    // Only the built-in registry has logins of ours; another one's are the operator's to hand out.
-    let pull = match center.settings.registry {
-        Some(_) => None,
-        None => Some((format!("edge-{edge_id}"), fresh_secret(PULL_PREFIX)?)),
-    };
-    let (publish, bundle) = center.store.write(|tx| {
-        let publish = visible(tx, asked, publish_id, Role::Publisher)?;
-        let Some(place) = &publish.place else {
-            let status = publish.status.name();
-            let sentence = format!(
-                "publish {publish_id} is {status}: edges are added once it is Published; look with \
+    let Handed { edge_id, token, pull } = handed;
+    let publish = visible(tx, asked, publish_id, Role::Publisher)?;
+    let Some(place) = &publish.place else {
+        let status = publish.status.name();
+        let sentence = format!(
+            "publish {publish_id} is {status}: edges are added once it is Published; look with \
                  pipelines/get_publish_status, and publish again where it is Error"
-            );
-            return Err(Problem::conflict("not_published", sentence));
-        };
-        let needs = Needs::read(&publish.engine_config)
-            .map_err(|error| Problem::new(500, "records", crate::exit::chain(&error)))?;
-        let by = asked.caller()?.user.id.clone();
-        let memory = needs.memory.to_string();
-        let added = tx.add_edge(&NewEdge {
-            id: &edge_id,
-            name,
-            publish_id,
-            tags: tags.as_slice(),
-            cpus: needs.cpus_shown,
-            memory: &memory,
-            by: &by,
-            now_ms: asked.now_ms,
-        });
-        match added {
-            Err(StoreError::Taken(_)) => {
-                let sentence = format!(
-                    "there is an edge `{name}` already, here or in another workspace: choose another \
+        );
+        return Err(Problem::conflict("not_published", sentence));
+    };
+    let needs = Needs::read(&publish.engine_config)
+        .map_err(|error| Problem::new(500, "records", crate::exit::chain(&error)))?;
+    let by = asked.caller()?.user.id.clone();
+    let memory = needs.memory.to_string();
+    let added = tx.add_edge(&NewEdge {
+        id: &edge_id,
+        name,
+        publish_id,
+        tags: tags.as_slice(),
+        cpus: needs.cpus_shown,
+        memory: &memory,
+        by: &by,
+        now_ms: asked.now_ms,
+    });
+    match added {
+        Err(StoreError::Taken(_)) => {
+            let sentence = format!(
+                "there is an edge `{name}` already, here or in another workspace: choose another \
                      name, or remove that edge to add it anew"
-                );
-                return Err(Problem::conflict("name_taken", sentence));
-            }
-            other => other?,
+            );
+            return Err(Problem::conflict("name_taken", sentence));
         }
-        let expires_ms = asked.now_ms.saturating_add(JOIN_TOKEN_LIFE_MS);
-        tx.add_join_token(&hashed(&token), &edge_id, asked.now_ms, expires_ms)?;
-        if let Some((username, password)) = &pull {
-            let hash = hashed(password.reveal());
-            tx.add_pull_credential(username, &hash, &edge_id, asked.now_ms)?;
-        }
-        let bundle = bundle(&center.address, name, &token, place, publish.workspace_id)?;
-        let detail = json!({ "edge": edge_id, "publish": publish_id, "tags": tags.as_slice() });
-        asked.note(tx, "edge.add", Some(publish.workspace_id), name, detail)?;
-        Ok((publish, bundle))
-    })?;
+        other => other?,
+    }
+    let expires_ms = asked.now_ms.saturating_add(JOIN_TOKEN_LIFE_MS);
+    tx.add_join_token(&hashed(&token), &edge_id, asked.now_ms, expires_ms)?;
+    if let Some((username, password)) = &pull {
+        let hash = hashed(password.reveal());
+        tx.add_pull_credential(username, &hash, &edge_id, asked.now_ms)?;
+    }
+    let bundle = bundle(&center.address, name, &token, place, publish.workspace_id)?;
+    let detail = json!({ "edge": edge_id, "publish": publish_id, "tags": tags.as_slice() });
+    asked.note(tx, "edge.add", Some(publish.workspace_id), name, detail)?;
     Ok(Added { publish, bundle, pull })
 }
 
@@ -220,18 +242,37 @@ pub(in crate::ops) fn remove_edge(
     asked: &Asked<'_, '_, '_>,
     name: &str,
 ) -> Result<Edge, Problem> {
+    center.store.write(|tx| removed(asked, tx, name))
+}
+
+/// Removes an edge and adds it again under its name, both or neither: it gets a new bundle.
+///
+/// # Errors
+/// As [`remove_edge`] and [`add_edge`].
+pub(in crate::ops) fn renew_edge(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    name: &str,
+) -> Result<Added, Problem> {
+    let handed = Handed::fresh(center)?;
     center.store.write(|tx| {
-        let edge = edge_named(tx, asked, name, Role::Publisher)?;
-        let rollouts = tx.open_rollouts_of(&edge.id)?;
-        tx.remove_edge(&edge.id, asked.now_ms)?;
-        for rollout in rollouts {
-            // Its wave need not wait for it.
-            advance(tx, rollout, asked.now_ms)?;
-        }
-        let detail = json!({ "edge": edge.id, "publish": edge.publish_id });
-        asked.note(tx, "edge.remove", Some(edge.workspace_id), name, detail)?;
-        Ok(edge)
+        let Edge { name, tags, publish_id, .. } = removed(asked, tx, name)?;
+        let order = AddAsked { pipeline_publish_id: publish_id, name, tags: Some(tags) };
+        added(center, asked, tx, &order, handed)
     })
+}
+
+fn removed(asked: &Asked<'_, '_, '_>, tx: &Tx<'_>, name: &str) -> Result<Edge, Problem> {
+    let edge = edge_named(tx, asked, name, Role::Publisher)?;
+    let rollouts = tx.open_rollouts_of(&edge.id)?;
+    tx.remove_edge(&edge.id, asked.now_ms)?;
+    for rollout in rollouts {
+        // Its wave need not wait for it.
+        advance(tx, rollout, asked.now_ms)?;
+    }
+    let detail = json!({ "edge": edge.id, "publish": edge.publish_id });
+    asked.note(tx, "edge.remove", Some(edge.workspace_id), name, detail)?;
+    Ok(edge)
 }
 
 /// The edge of that name, if the caller has at least this role in its workspace.

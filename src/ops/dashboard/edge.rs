@@ -8,7 +8,7 @@ use super::publish::commands;
 use super::{again, get, post, see_other};
 use crate::http::server::Response;
 use crate::ops::access::Role;
-use crate::ops::api::edges::{AddAsked, add_edge, edge_named, remove_edge};
+use crate::ops::api::edges::{edge_named, remove_edge, renew_edge};
 use crate::ops::api::handouts::{blank_bundle, commands_of};
 use crate::ops::api::publishes::visible;
 use crate::ops::api::{Asked, Problem, Route};
@@ -200,11 +200,8 @@ fn remove(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
 
 fn anew(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let name = asked.parameter("edge").to_owned();
-    let edge = remove_edge(center, asked, &name)?;
-    let order =
-        AddAsked { pipeline_publish_id: edge.publish_id, name: edge.name, tags: Some(edge.tags) };
-    match add_edge(center, asked, &order) {
-        Ok(added) => bundle_page(center, asked, &Named { name: order.name, added }),
+    match renew_edge(center, asked, &name) {
+        Ok(added) => bundle_page(center, asked, &Named { name, added }),
         Err(problem) => again(problem, |problem| shown(center, asked, Some(problem))),
     }
 }
