@@ -82,12 +82,13 @@ ask "$port" "$(printf 'POST /pipelines/fraud HTTP/1.0\r\nContent-Type: applicati
     | tail -n 1
 echo
 echo
-echo "ops center: http://127.0.0.1:$ops_port, with $email and the password in $home/password"
+echo "ops center: http://127.0.0.1:$ops_port in a browser, with $email and the password in $home/password"
 echo "engine:     http://127.0.0.1:$port"
 echo "Try:"
 echo "  curl localhost:$port/pipelines"
 echo "  curl localhost:$port/models"
 echo "  curl -X POST localhost:$port/pipelines/fraud -H 'Content-Type: application/json; format=pandas-records' --data-binary @tests/fixtures/requests/fraud_1.json"
 echo "  XDG_CONFIG_HOME=$home/config POTOROO_OPS_URL=$POTOROO_OPS_URL $ops edge list"
+echo "  XDG_CONFIG_HOME=$home/config POTOROO_OPS_URL=$POTOROO_OPS_URL $ops logs fraud"
 echo "Ctrl-C ends both."
 wait -n "${started[@]}"

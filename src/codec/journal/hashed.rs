@@ -1,8 +1,8 @@
 //! Hashes in the place of values that shall not leave a device, and yet be told apart.
 
 use crate::codec::literal;
+use crate::oci::Digest;
 use crate::tensor::Data;
-use sha2::{Digest as _, Sha256};
 
 /// For each row the SHA-256, in hexadecimal digits, of the salt followed by the row's values: as a
 /// log writes them in JSON, with commas between, but a single text as it is.
@@ -28,17 +28,14 @@ pub fn hashed(data: &Data<'_>, rows: usize, salt: &str) -> Vec<String> {
             | Data::U32(_)
             | Data::U64(_) => literal::values(&mut text, data, row * length..(row + 1) * length),
         }
-        let digest: [u8; 32] = Sha256::digest(&text).into();
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        Digest::of(&text).hex()
     };
     (0..rows).map(row).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::hashed;
-    use crate::oci::Digest;
-    use crate::tensor::Data;
+    use super::*;
     use std::borrow::Cow;
 
     #[test]

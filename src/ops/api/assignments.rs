@@ -1,7 +1,8 @@
 //! Assignments: a publish that one edge is to run instead of what it runs, and how that went.
 
+use super::edges::edge_named;
 use super::moment::Moment;
-use super::publishes::{seen, visible};
+use super::publishes::visible;
 use super::{Asked, Need, Problem, Route, answer};
 use crate::fleet::Watch;
 use crate::http::server::Response;
@@ -88,7 +89,7 @@ fn assign(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
     let AssignAsked { name, publish_id, watch } = asked.json()?;
     let watch = WatchAsked::checked(watch)?;
     let record = center.store.write(|tx| {
-        let edge = edge_of(tx, asked, &name, Role::Publisher)?;
+        let edge = edge_named(tx, asked, &name, Role::Publisher)?;
         let publish = there(tx, asked, publish_id)?;
         of_one_workspace(&edge, &publish)?;
         is_free(tx, &edge)?;
@@ -106,22 +107,6 @@ fn assign(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
         tx.assignment(&id)?.ok_or_else(|| Problem::unknown("assignment", id))
     })?;
     Ok(answer(201, &AssignmentView::of(&record)))
-}
-
-/// The edge of that name, if the caller has at least this role in its workspace.
-///
-/// # Errors
-/// 404 and 403 as for any edge.
-pub(super) fn edge_of(
-    tx: &Tx<'_>,
-    asked: &Asked<'_, '_, '_>,
-    name: &str,
-    least: Role,
-) -> Result<Edge, Problem> {
-    let unknown = || Problem::unknown("edge", crate::oci::excerpt(name));
-    let edge = tx.edge_by_name(name)?.ok_or_else(unknown)?;
-    seen(asked.may(tx, edge.workspace_id, least), unknown)?;
-    Ok(edge)
 }
 
 /// The publish of that number, which edges can fetch.
@@ -212,7 +197,7 @@ struct OfEdge {
 fn assignments(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let OfEdge { name } = asked.json()?;
     let found = center.store.read(|tx| {
-        let edge = edge_of(tx, asked, &name, Role::Viewer)?;
+        let edge = edge_named(tx, asked, &name, Role::Viewer)?;
         Ok::<_, Problem>(tx.assignments_of(&edge.id, LISTED_MAX)?)
     })?;
     let views: Vec<AssignmentView<'_>> = found.iter().map(AssignmentView::of).collect();

@@ -1,6 +1,7 @@
 //! Rollouts: started, watched, paused, and ended before they are through.
 
-use super::assignments::{WatchAsked, edge_of, is_free, of_one_workspace, there};
+use super::assignments::{WatchAsked, is_free, of_one_workspace, there};
+use super::edges::edge_named;
 use super::moment::Moment;
 use super::publishes::seen;
 use super::{Asked, Need, Problem, Route, answer};
@@ -173,7 +174,7 @@ fn chosen(
         return Err(too_many());
     }
     for name in named {
-        let edge = edge_of(tx, asked, name, Role::Publisher)?;
+        let edge = edge_named(tx, asked, name, Role::Publisher)?;
         of_one_workspace(&edge, publish)?;
         chosen.insert(edge.name.clone(), edge);
     }

@@ -15,7 +15,7 @@ fn home(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Prob
         return Ok(see_other("/workspaces"));
     };
     let pipelines: Result<_, StoreError> =
-        center.store.read(|tx| tx.pipeline_glances(workspace, "", 1));
+        center.store.read(|tx| tx.pipeline_glances(workspace, "", 1, asked.now_ms));
     match pipelines?.is_empty() {
         true => Ok(see_other("/guide")),
         false => Ok(see_other(&format!("/workspaces/{workspace}/pipelines"))),

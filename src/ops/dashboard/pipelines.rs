@@ -1,4 +1,4 @@
-//! The pipelines of a workspace: name, status, last publish, and edges.
+//! The pipelines of a workspace: name, status, last publish, edges, and inferences of the last hour.
 
 use super::page::{Frame, Section, page};
 use super::pieces::{count, empty, moment, publish_state};
@@ -16,12 +16,20 @@ pub(super) const ROUTES: &[Route] = &[get("/workspaces/{workspace}/pipelines", l
 /// Pipelines on one page: some 50 KB.
 const SHOWN: i64 = 100;
 
+/// For how long inferences are counted, milliseconds.
+const HOUR_MS: i64 = 3600 * 1000;
+
 fn list(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let workspace = number(asked, "workspace")?;
     let after = asked.query("after").unwrap_or_default();
     let mut pipelines = center.store.read(|tx| {
         asked.may(tx, workspace, Role::Viewer)?;
-        Ok::<_, Problem>(tx.pipeline_glances(workspace, &after, SHOWN + 1)?)
+        Ok::<_, Problem>(tx.pipeline_glances(
+            workspace,
+            &after,
+            SHOWN + 1,
+            asked.now_ms - HOUR_MS,
+        )?)
     })?;
     let shown = usize::try_from(SHOWN).unwrap_or_default();
     let has_more = pipelines.len() > shown;
@@ -59,11 +67,11 @@ fn table(pipelines: &[PipelineGlance]) -> Markup {
                 thead {
                     tr {
                         th scope="col" { "Name" } th scope="col" { "Status" } th scope="col" { "Last publish" }
-                        th.number scope="col" { "Versions" } th.number scope="col" { "Edges" } th scope="col" { "Last saved" }
+                        th.number scope="col" { "Versions" } th.number scope="col" { "Edges" } th.number scope="col" { "Inferences, last hour" } th scope="col" { "Last saved" }
                     }
                 }
                 tbody {
-                    @for PipelineGlance { pipeline, versions, publish, edges } in pipelines {
+                    @for PipelineGlance { pipeline, versions, publish, edges, inferences } in pipelines {
                         tr {
                             th scope="row" { a href={ "/pipelines/" (pipeline.id) } { (pipeline.name) } }
                             td {
@@ -75,6 +83,7 @@ fn table(pipelines: &[PipelineGlance]) -> Markup {
                             td { @if let Some(publish) = publish { a href={ "/publishes/" (publish.id) } { (moment(publish.updated_ms)) } } @else { span.quiet { "never" } } }
                             td.number { (versions) }
                             td.number { span title=(count(*edges, "edge")) { (edges) } }
+                            td.number { (inferences) }
                             td { (moment(pipeline.updated_ms)) }
                         }
                     }

@@ -16,6 +16,8 @@ pub(in crate::ops) struct PipelineGlance {
     pub publish: Option<LastPublish>,
     /// Edges that run one of them.
     pub edges: i64,
+    /// Inferences of theirs since a time that was asked for; a frame counts where it begins.
+    pub inferences: i64,
 }
 
 /// The last publish of something.
@@ -56,12 +58,14 @@ pub(in crate::ops) struct ModelGlance {
 }
 
 impl Tx<'_> {
-    /// Pipelines of a workspace whose names come after this one, by name.
+    /// Pipelines of a workspace whose names come after this one, by name, with their inferences
+    /// since that time, milliseconds since the epoch.
     pub(in crate::ops) fn pipeline_glances(
         &self,
         workspace: i64,
         after: &str,
         count_max: i64,
+        since_ms: i64,
     ) -> Result<Vec<PipelineGlance>, StoreError> {
         let mut look = self.0.prepare_cached(
             "SELECT l.id, l.workspace_id, l.name, l.created_ms, l.updated_ms, l.created_by,
@@ -69,18 +73,21 @@ impl Tx<'_> {
                 (SELECT count(*) FROM edges e JOIN publishes q ON q.id = e.publish_id
                  JOIN pipeline_versions v ON v.id = q.pipeline_version_id
                  WHERE v.pipeline_id = l.id AND e.removed_ms IS NULL),
-                p.id, p.status, p.updated_ms
+                p.id, p.status, p.updated_ms,
+                (SELECT coalesce(sum(f.count), 0) FROM log_frames f
+                 WHERE f.pipeline_id = l.id AND f.first_ms >= ?4)
              FROM pipelines l LEFT JOIN publishes p ON p.id =
                 (SELECT max(q.id) FROM publishes q JOIN pipeline_versions v
                  ON v.id = q.pipeline_version_id WHERE v.pipeline_id = l.id)
-             WHERE l.workspace_id = ? AND l.name > ? ORDER BY l.name LIMIT ?",
+             WHERE l.workspace_id = ?1 AND l.name > ?2 ORDER BY l.name LIMIT ?3",
         )?;
-        let found = look.query_and_then(params![workspace, after, count_max], |row| {
+        let found = look.query_and_then(params![workspace, after, count_max, since_ms], |row| {
             Ok::<_, StoreError>(PipelineGlance {
                 pipeline: pipeline_of(row)?,
                 versions: row.get(6)?,
                 edges: row.get(7)?,
                 publish: last_publish(row, 8)?,
+                inferences: row.get(11)?,
             })
         })?;
         found.collect()

@@ -52,7 +52,7 @@ CREATE TABLE log_losses (
     pipeline_id   INTEGER NOT NULL REFERENCES pipelines (id), -- what the edge ran when it told
     first_seq     INTEGER NOT NULL,
     count         INTEGER NOT NULL,               -- 0: nobody knows how many
-    reason        TEXT NOT NULL,                  -- the device's `cap`, `disk`, `crash`, `queue`; ours `gap`
+    reason        TEXT NOT NULL,                  -- the device's `cap`, `disk`, `crash`, `queue`, `size`; ours `gap`
     at_ms         INTEGER NOT NULL,               -- corrected
     told_ms       INTEGER NOT NULL,               -- as the device told: the same each time that it tells it
     received_ms   INTEGER NOT NULL,
