@@ -249,7 +249,11 @@ fn listed(rows: &[Value]) -> String {
     let shown: Vec<Value> = rows.iter().map(shown).collect();
     let columns =
         [("TIME", "time"), ("EDGE", "edge"), ("FAILED", "failed"), ("OUT", "out"), ("IN", "in")];
-    table(&columns, &shown, "no logs: edges that were added with a bundle send them")
+    table(
+        &columns,
+        &shown,
+        "no logs like that yet: an engine that runs with an edge's bundle sends them",
+    )
 }
 
 /// The table's lines below its first.
