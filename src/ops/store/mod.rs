@@ -50,6 +50,10 @@ use std::time::Duration;
 /// Connections that read beside the one that writes: as many as there are often requests at once.
 const READERS: usize = 4;
 
+/// What a reader may keep of the file in memory, KiB: ten thousand publishes have 8 MB, and with SQLite's
+/// 2 MB each look at them read all of it again.
+const READER_KIB: i64 = 8 << 10;
+
 /// How long a statement waits for another process that has the file, `backup` for instance.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -129,6 +133,7 @@ impl Store {
         for _ in 0..READERS {
             let reader = Connection::open_with_flags(path, flags)?;
             prepare(&reader)?;
+            reader.pragma_update(None, "cache_size", -READER_KIB)?;
             readers.push(Mutex::new(reader));
         }
         Ok(Store { writer: Mutex::new(writer), readers })
