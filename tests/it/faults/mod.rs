@@ -132,10 +132,14 @@ impl Subject {
         self.slowest.set(self.slowest.get().max(waited));
     }
 
-    /// Serves, and holds what it held at rest.
+    /// Serves, and holds no more than it held at rest.
     fn is_well(&self) {
         self.serves();
-        self.until("all is as it was", |subject| subject.held() == subject.rest);
+        self.until("no more is held than at rest", |subject| {
+            let (now, rest) = (subject.held(), subject.rest);
+            // Less can be: at rest the first client's socket may have been about to be closed.
+            now.threads <= rest.threads && now.descriptors <= rest.descriptors
+        });
         let (now, peak) = (self.status("VmRSS"), self.status("VmHWM"));
         assert!(now <= self.resident_kib + KEPT_KIB_MAX, "{now} KiB, {} before", self.resident_kib);
         assert!(peak <= self.resident_kib + PEAK_KIB_MAX, "peak of {peak} KiB");
