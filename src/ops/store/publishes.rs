@@ -196,11 +196,17 @@ impl Tx<'_> {
         let mut look = self.0.prepare_cached(&format!(
             "SELECT {COLUMNS}
              WHERE (?1 IS NULL OR w.id IN (SELECT workspace_id FROM members WHERE user_id = ?1))
-             AND (?2 IS NULL OR l.id = ?2) AND (?3 IS NULL OR w.id = ?3) AND (?4 IS NULL OR p.id < ?4)
+             AND (?2 IS NULL OR l.id = ?2) AND (?3 IS NULL OR w.id = ?3) AND p.id < ?4
              ORDER BY p.id DESC LIMIT ?5"
         ))?;
         let rows = look.query_map(
-            params![asked.member, asked.pipeline, asked.workspace, asked.before, asked.count_max],
+            params![
+                asked.member,
+                asked.pipeline,
+                asked.workspace,
+                asked.before.unwrap_or(i64::MAX),
+                asked.count_max
+            ],
             |row| Ok(publish_of(row)),
         )?;
         rows.map(|row| row?).collect()
