@@ -15,7 +15,7 @@ use crate::registry::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 pub(super) const ROUTES: &[Route] = &[
     Route {
@@ -111,16 +111,13 @@ struct CredentialsView<'a> {
 impl<'a> PublishView<'a> {
     /// The view of a publish, with how far it is if it is being worked on.
     pub(super) fn of(publish: &'a Publish, progress: Option<Progress>) -> Result<Self, StoreError> {
-        Ok(PublishView::with(publish, progress, engine_config(publish)?))
-    }
-
-    fn with(publish: &'a Publish, progress: Option<Progress>, config: &'a RawValue) -> Self {
+        let malformed = |_| StoreError::Malformed { what: "a publish's engine_config" };
         let place = publish.place.as_ref();
         let is_there = publish.status == PublishStatus::Published;
         let done = if is_there { publish.bytes_total } else { 0 };
         let progress = progress.filter(|_| !is_there);
         let failed = publish.status == PublishStatus::Error;
-        PublishView {
+        Ok(PublishView {
             id: publish.id,
             pipeline_version_id: publish.version_id,
             pipeline_version_name: &publish.version,
@@ -136,7 +133,7 @@ impl<'a> PublishView<'a> {
                 version: &place.chart_version,
                 values: BTreeMap::new(),
             }),
-            engine_config: config,
+            engine_config: serde_json::from_str(&publish.engine_config).map_err(malformed)?,
             error: publish.error.as_deref().filter(|_| failed),
             user_images: [],
             docker_run_variables: BTreeMap::new(),
@@ -152,7 +149,7 @@ impl<'a> PublishView<'a> {
             attempts: publish.attempts,
             last_error: publish.error.as_deref().filter(|_| !failed),
             pull_credentials: None,
-        }
+        })
     }
 
     /// The same with what an edge that was just added is given.
@@ -256,12 +253,6 @@ pub(in crate::ops) fn seen(
     unknown: impl FnOnce() -> Problem,
 ) -> Result<(), Problem> {
     may.map_err(|problem| if problem.code() == 404 { unknown() } else { problem })
-}
-
-/// What the engine is to have, as it stands in the records.
-fn engine_config(publish: &Publish) -> Result<&RawValue, StoreError> {
-    serde_json::from_str(&publish.engine_config)
-        .map_err(|_| StoreError::Malformed { what: "a publish's engine_config" })
 }
 
 /// The publishes that this one replaces, with their names.
@@ -389,21 +380,11 @@ fn list(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Prob
     let has_more = publishes.len() > count;
     publishes.truncate(count);
     let next_before = publishes.last().filter(|_| has_more).map(|last| last.id);
-    // Most have the same one: to read ten thousand of them again took a tenth of the time.
-    let mut configs: HashMap<&str, &RawValue> = HashMap::new();
     let views: Result<Vec<PublishView<'_>>, StoreError> = publishes
         .iter()
         .zip(replaces)
         .map(|(publish, replaces)| {
-            let config = match configs.get(publish.engine_config.as_str()) {
-                Some(config) => *config,
-                None => {
-                    let config = engine_config(publish)?;
-                    configs.insert(&publish.engine_config, config);
-                    config
-                }
-            };
-            let view = PublishView::with(publish, center.desk.progress(publish.id), config);
+            let view = PublishView::of(publish, center.desk.progress(publish.id))?;
             Ok(PublishView { replaces, ..view })
         })
         .collect();
