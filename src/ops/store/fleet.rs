@@ -82,7 +82,7 @@ pub(in crate::ops) struct InstanceRecord {
 
 /// What is known of an edge beside its record.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::ops) struct Faring {
+pub(in crate::ops) struct Faring<T = String> {
     /// When its session was made.
     pub joined_ms: i64,
     /// The last contact.
@@ -94,7 +94,7 @@ pub(in crate::ops) struct Faring {
     /// How far its clock was ahead at its last report, milliseconds.
     pub clock_ms: Option<i64>,
     /// Its last report, JSON.
-    pub report: Option<String>,
+    pub report: Option<T>,
 }
 
 const SESSION: &str = "SELECT s.id, s.edge_id, e.name, e.removed_ms IS NOT NULL, s.public_key,
