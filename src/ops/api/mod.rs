@@ -21,6 +21,7 @@ pub(in crate::ops) mod pipelines;
 mod problem;
 pub(in crate::ops) mod publishes;
 pub(in crate::ops) mod rollouts;
+mod resumed;
 pub(in crate::ops) mod tokens;
 pub(in crate::ops) mod uploads;
 pub(in crate::ops) mod users;
@@ -75,6 +76,7 @@ const TABLES: &[&[Route]] = &[
     uploads::ROUTES,
     pipelines::ROUTES,
     publishes::ROUTES,
+    resumed::ROUTES,
     edges::ROUTES,
     handouts::ROUTES,
     assignments::ROUTES,

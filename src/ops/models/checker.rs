@@ -64,7 +64,8 @@ fn next(center: &Center) -> Result<bool, Box<dyn std::error::Error>> {
 fn checked(center: &Center, version: &ModelVersion) -> Result<Facts, Box<dyn std::error::Error>> {
     let malformed = || StoreError::Malformed { what: "a model version" };
     let file = center.models.file(&version.sha).ok_or_else(malformed)?;
-    let order = Order::Model { file };
+    let side_files = center.store.read(|tx| tx.side_files(version.id))?;
+    let order = Order::Model { file, beside: center.models.beside(&side_files) };
     let error = match hold(center.models.program(), &order, Bounds::of(CHECK_TIME)) {
         Ok(Verdict::Model(facts)) => return Ok(facts),
         Ok(Verdict::Pipeline { .. } | Verdict::Unfit { .. }) => {

@@ -16,6 +16,7 @@ mod pipelines;
 mod publishes;
 mod rollouts;
 mod schema;
+mod side_files;
 mod snapshot;
 mod tokens;
 mod uploads;
@@ -38,6 +39,7 @@ pub(in crate::ops) use publishes::{
     NewPublish, Publish, PublishPlace, PublishStatus, PublishesAsked, VersionToPublish,
 };
 pub(in crate::ops) use rollouts::{NewRollout, Rollout, RolloutEdge, RolloutState};
+pub(in crate::ops) use side_files::SideRecord;
 pub(in crate::ops) use snapshot::{examine, named_blobs, named_logs, snapshot};
 pub(in crate::ops) use tokens::{TokenFacts, TokenHolder, TokenRecord};
 pub(in crate::ops) use uploads::Upload;

@@ -8,6 +8,7 @@ use rusqlite::{Connection, TransactionBehavior};
 const MIGRATIONS: [&[&str]; 1] = [&[
     include_str!("schema/access.sql"),
     include_str!("schema/models.sql"),
+    include_str!("schema/side_files.sql"),
     include_str!("schema/pipelines.sql"),
     include_str!("schema/publishes.sql"),
     include_str!("schema/edges.sql"),

@@ -19,8 +19,8 @@ mod varint;
 mod whole;
 mod widen;
 
-pub(super) use beside::bring_in;
 pub use beside::{Beside, SIDE_FILES_MAX};
+pub(super) use beside::{bring_in, location};
 pub(super) use stored::raw_data;
 pub(super) use widen::widen;
 
