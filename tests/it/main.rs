@@ -108,6 +108,7 @@ mod signatures;
 mod charts;
 
 // The commands that a publish prints, as their readers take them.
+mod garbage;
 mod handouts;
 // Weights in files beside a model.
 mod side_files;

@@ -9,6 +9,7 @@ mod assignments;
 pub(in crate::ops) mod audit;
 mod auth;
 pub(in crate::ops) mod edges;
+mod garbage;
 pub(in crate::ops) mod handouts;
 mod link;
 mod listed;
@@ -68,6 +69,7 @@ const TABLES: &[&[Route]] = &[
     openapi::ROUTES,
     about::ROUTES,
     audit::ROUTES,
+    garbage::ROUTES,
     auth::ROUTES,
     tokens::ROUTES,
     users::ROUTES,

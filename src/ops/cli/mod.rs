@@ -74,6 +74,8 @@ enum Verb {
     Logs(AtCenterWith<logs::LogsArguments>),
     /// All that edges inferred with a pipeline as one file: Arrow, Parquet or CSV.
     ExportLogs(AtCenterWith<logs::ExportArguments>),
+    /// Take away files that nothing names any more; the ops center does so itself each hour.
+    Gc(AtCenterAlone),
     /// Make a key pair to sign with, in the form of cosign's.
     Keygen(carry::KeygenArguments),
     /// Write a published pipeline and its signatures into one tar file, an OCI image layout.
@@ -104,6 +106,13 @@ struct AtCenter<V: Subcommand> {
 struct AtCenterWith<A: Args> {
     #[command(flatten)]
     arguments: A,
+    #[command(flatten)]
+    center: CenterArguments,
+}
+
+/// A command that asks an ops center, and has nothing to say to it.
+#[derive(Args)]
+struct AtCenterAlone {
     #[command(flatten)]
     center: CenterArguments,
 }
@@ -148,6 +157,12 @@ impl Command {
             Verb::Rollout(AtCenter { verb, center }) => verb.run(&center),
             Verb::Logs(AtCenterWith { arguments, center }) => arguments.run(&center),
             Verb::ExportLogs(AtCenterWith { arguments, center }) => arguments.run(&center),
+            Verb::Gc(AtCenterAlone { center }) => {
+                let swept = center.client()?.post("garbage/collect", &serde_json::json!({}))?;
+                Ok(told(&center, &swept, || {
+                    format!("took away {} files of {} bytes\n", swept["blobs"], swept["bytes"])
+                }))
+            }
             Verb::Backup(arguments) => arguments.run(),
             Verb::Restore(arguments) => arguments.run(),
             Verb::Keygen(arguments) => arguments.run(),

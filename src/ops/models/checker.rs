@@ -4,6 +4,7 @@ use super::resumed;
 use crate::exit;
 use crate::logging::AT_LOAD;
 use crate::ops::center::Center;
+use crate::ops::garbage;
 use crate::ops::store::{ModelVersion, StoreError};
 use crate::ops::trial::{Bounds, Facts, Order, TrialError, Verdict, hold};
 use std::sync::Arc;
@@ -36,6 +37,10 @@ fn go_on(center: &Center) {
             Ok(false) => {
                 resumed::sweep(center, center.now_ms());
                 center.models.wait(seen, SWEEP_EVERY);
+                if looked.elapsed() >= garbage::EVERY {
+                    garbage::collect_by_itself(center);
+                    looked = Instant::now();
+                }
             }
             Err(error) => {
                 log::error!(target: AT_LOAD, "msg={:?}", exit::chain(&*error));

@@ -86,6 +86,34 @@ impl Models {
         Some(self.blobs.blob_path(&digest))
     }
 
+    /// Where the files beside a version's are, by location.
+    pub(in crate::ops) fn beside(&self, files: &[SideRecord]) -> BTreeMap<String, PathBuf> {
+        let place = |file: &SideRecord| Some((file.location.clone(), self.file(&file.sha)?));
+        files.iter().filter_map(place).collect()
+    }
+
+    /// Where all blobs are.
+    pub(in crate::ops) fn blobs(&self) -> &Layout {
+        &self.blobs
+    }
+
+    /// Takes a blob away unless it is named, which no upload makes it meanwhile; tells whether it did.
+    ///
+    /// # Errors
+    /// Those of `is_named`, and when the disk does not let it go.
+    pub(in crate::ops) fn discard<E: From<registry::Error>>(
+        &self,
+        digest: &Digest,
+        is_named: impl FnOnce() -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        let _placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
+        let goes = !is_named()?;
+        if goes {
+            self.blobs.discard_blob(digest)?;
+        }
+        Ok(goes)
+    }
+
     /// The program whose `trial` checks.
     pub(in crate::ops) fn program(&self) -> &Path {
         &self.program
