@@ -27,6 +27,7 @@ pub mod distribution;
 pub mod export;
 pub mod handout;
 pub mod keygen;
+pub mod proxies;
 pub mod publish;
 pub mod serve;
 pub mod settings;

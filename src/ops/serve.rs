@@ -136,7 +136,8 @@ fn registry(center: &Arc<Center>) -> Result<Option<Distribution>, Failure> {
         None => Realm::AsAsked { https: center.address.is_tls },
     };
     let pullers = Box::new(Pullers(Arc::clone(center)));
-    Ok(Some(Distribution::new(center.repositories.clone(), key, realm, pullers)))
+    let registry = Distribution::new(center.repositories.clone(), key, realm, pullers);
+    Ok(Some(registry.behind(&center.settings.trusted_proxies)))
 }
 
 /// On SIGTERM or SIGINT: no new connections, and the end of running requests.

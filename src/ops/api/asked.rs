@@ -6,6 +6,7 @@ use crate::http::query;
 use crate::http::server::Request;
 use crate::ops::access::{By, Caller, Role, hashed};
 use crate::ops::center::Center;
+use crate::ops::proxies::client_of;
 use crate::ops::store::{Change, StoreError, Tx, User};
 use crate::registry::Secret;
 use serde::de::DeserializeOwned;
@@ -99,9 +100,9 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
         })
     }
 
-    /// From where it is asked; a proxy's address where one is between.
+    /// From where it is asked; a proxy's address where one is between that is not trusted.
     pub(in crate::ops) fn peer(&self) -> IpAddr {
-        self.request.peer().ip()
+        client_of(self.request, &self.center.settings.trusted_proxies)
     }
 
     /// The field of that name of a form, decoded; empty where the form has none.

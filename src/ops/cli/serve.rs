@@ -5,6 +5,7 @@ use super::registry::{LoginArguments, external};
 use super::signing::SigningArguments;
 use crate::exit::Failure;
 use crate::ops::fleet::REPORT_SECONDS_DEFAULT;
+use crate::ops::proxies::Network;
 use crate::ops::settings::{Admin, LISTEN_DEFAULT, LogsKept, Settings};
 use crate::registry::Secret;
 use clap::Args;
@@ -31,6 +32,15 @@ pub(super) struct ServeArguments {
     /// Listen without TLS, though other machines reach it.
     #[arg(long, env = "POTOROO_OPS_LISTEN_PLAIN_HTTP")]
     listen_plain_http: bool,
+    /// A reverse proxy before it, as an address or a network (10.0.0.0/8): its X-Forwarded-For or
+    /// Forwarded tells whose failed logins are counted, and what the audit names. Several with commas.
+    #[arg(
+        long = "trusted-proxy",
+        value_name = "CIDR",
+        env = "POTOROO_OPS_TRUSTED_PROXIES",
+        value_delimiter = ','
+    )]
+    trusted_proxies: Vec<Network>,
     /// The registry that publishes go to, with a path below it if wanted; its own without one.
     #[arg(long, env = "OCI_REGISTRY")]
     registry: Option<String>,
@@ -102,6 +112,7 @@ impl ServeArguments {
             logs,
             admin,
         })
+            trusted_proxies: self.trusted_proxies,
     }
 }
 
