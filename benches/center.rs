@@ -49,6 +49,12 @@ fn main() {
     ] {
         measured(what, || center.get(path));
     }
+    // Each asks whether the rollout goes on, as a report does.
+    let next = std::cell::Cell::new(0);
+    measured("an edge of a rollout to all edges is removed", || {
+        next.set(next.get() + 1);
+        center.post("pipelines/remove_edge", &format!(r#"{{"name":"edge-{:05}"}}"#, next.get()))
+    });
 }
 
 /// Prints how long it takes to be answered.

@@ -65,3 +65,21 @@ with sqlite3.connect(records) as db:
             "INSERT INTO join_tokens (hash, edge_id, created_ms, expires_ms) VALUES (?, ?, 1, 86400001)",
             (uuid.uuid4().bytes * 2, edge),
         )
+    # A rollout to all of them, of which none has said anything yet.
+    watch = '{"requests":0,"seconds_max":0,"failed_share_max":0.0,"nan_share_max":0.0}'
+    made = db.execute(
+        "INSERT INTO rollouts (workspace_id, publish_id, state, wave, waves, wave_began_ms, wave_ms_max, failures_max,"
+        " sends_back, watch, created_ms, created_by) VALUES (?, ?, 'running', 1, 1, 4e12, 3600000, 0, 1, ?, 1, ?)",
+        (workspace, first, watch, user),
+    )
+    for (edge,) in db.execute("SELECT id FROM edges").fetchall():
+        assignment = str(uuid.uuid4())
+        db.execute(
+            "INSERT INTO assignments (id, edge_id, publish_id, replaces, rollout_id, state, watch, created_ms,"
+            " created_by, updated_ms) VALUES (?, ?, ?, ?, ?, 'assigned', ?, 1, ?, 1)",
+            (assignment, edge, first, first, made.lastrowid, watch, user),
+        )
+        db.execute(
+            "INSERT INTO rollout_edges (rollout_id, edge_id, wave, from_publish, assignment_id) VALUES (?, ?, 1, ?, ?)",
+            (made.lastrowid, edge, first, assignment),
+        )

@@ -48,6 +48,8 @@ pub struct LogsKept {
     pub days: u32,
     /// Bytes on the disk, as edges sent them.
     pub bytes: u64,
+    /// Bytes a second that are taken of one edge; it is told when to come again with more.
+    pub edge_bytes_per_s: u64,
 }
 
 /// A person to be: email and password.

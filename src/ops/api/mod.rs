@@ -21,8 +21,8 @@ mod openapi;
 pub(in crate::ops) mod pipelines;
 mod problem;
 pub(in crate::ops) mod publishes;
-pub(in crate::ops) mod rollouts;
 mod resumed;
+pub(in crate::ops) mod rollouts;
 pub(in crate::ops) mod tokens;
 pub(in crate::ops) mod uploads;
 pub(in crate::ops) mod users;
@@ -76,9 +76,9 @@ const TABLES: &[&[Route]] = &[
     workspaces::ROUTES,
     models::ROUTES,
     uploads::ROUTES,
+    resumed::ROUTES,
     pipelines::ROUTES,
     publishes::ROUTES,
-    resumed::ROUTES,
     edges::ROUTES,
     handouts::ROUTES,
     assignments::ROUTES,

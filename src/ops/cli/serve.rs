@@ -57,6 +57,9 @@ pub(super) struct ServeArguments {
     /// How many bytes of logs are kept, as 512Mi or 10Gi; the oldest go first.
     #[arg(long, value_name = "SIZE", env = "POTOROO_OPS_LOGS_SIZE", default_value = "10Gi", value_parser = size)]
     logs_size: u64,
+    /// How many bytes of its log one edge may send a second, so that a backlog leaves room for others.
+    #[arg(long, value_name = "SIZE", env = "POTOROO_OPS_LOGS_EDGE_RATE", default_value = "8Mi", value_parser = size)]
+    logs_edge_rate: u64,
     /// How often edges report, seconds: one that stays silent for five times as long counts as gone.
     #[arg(
         long,
@@ -90,7 +93,8 @@ impl ServeArguments {
         let registry = registry.map(|registry| external(registry, &self.login)).transpose()?;
         let signing = self.signing.signing()?;
         let ServeArguments { data, listen, url, engine_url, report_seconds, .. } = self;
-        let logs = LogsKept { days: self.logs_days, bytes: self.logs_size };
+        let edge_bytes_per_s = self.logs_edge_rate;
+        let logs = LogsKept { days: self.logs_days, bytes: self.logs_size, edge_bytes_per_s };
         let tls = self.tls_cert.zip(self.tls_key);
         let plain_http = self.listen_plain_http;
         let admin = self.admin_email.zip(self.admin_password_file);
@@ -108,11 +112,11 @@ impl ServeArguments {
             registry,
             engine_url,
             signing,
+            trusted_proxies: self.trusted_proxies,
             report_seconds,
             logs,
             admin,
         })
-            trusted_proxies: self.trusted_proxies,
     }
 }
 

@@ -43,6 +43,15 @@ impl Reader {
 
     /// The rows of a frame; `None` when it has gone meanwhile, or cannot be read.
     pub(super) fn read(&mut self, frame: &LogFrame) -> Result<Option<LogBatch>, ReadError> {
+        self.read_as(frame, batch)
+    }
+
+    /// What `decode` makes of a frame; `None` when it has gone meanwhile, or cannot be read.
+    pub(super) fn read_as<T>(
+        &mut self,
+        frame: &LogFrame,
+        decode: fn(&[u8], &LogFrame) -> Result<T, Box<dyn std::error::Error>>,
+    ) -> Result<Option<T>, ReadError> {
         let path = segments::path(&self.root, self.pipeline, &frame.day, frame.segment);
         let file = match self.open.take() {
             Some((segment, file)) if segment == frame.segment => file,
@@ -58,8 +67,8 @@ impl Reader {
         let read = file.read_exact_at(&mut bytes, frame.at);
         read.map_err(failed(Step::Read, &path)).map_err(ReadError::Disk)?;
         self.open = Some((frame.segment, file));
-        match batch(&bytes, frame) {
-            Ok(batch) => Ok(Some(batch)),
+        match decode(&bytes, frame) {
+            Ok(found) => Ok(Some(found)),
             Err(error) => {
                 self.unreadable += 1;
                 let why = exit::chain(&*error);

@@ -25,7 +25,7 @@ const RETENTION_EVERY: Duration = Duration::from_secs(600);
 
 /// Starts the thread; it ends with the intake.
 pub(super) fn start(store: Arc<Store>, segments: Segments, kept: LogsKept) -> io::Result<Intake> {
-    let (intake, orders) = Intake::new();
+    let (intake, orders) = Intake::new(kept.edge_bytes_per_s);
     let mut writer = Writer { store, segments, clock: DeviceClock };
     std::thread::Builder::new()
         .name("log-writer".into())

@@ -8,7 +8,7 @@ use crate::ops::garbage;
 use crate::ops::store::{ModelVersion, StoreError};
 use crate::ops::trial::{Bounds, Facts, Order, TrialError, Verdict, hold};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long one check may take: the loader's own ten minutes, and one for running.
 const CHECK_TIME: Duration = Duration::from_secs(660);
@@ -30,17 +30,18 @@ pub(in crate::ops) fn start(center: Arc<Center>) -> std::io::Result<()> {
 }
 
 fn go_on(center: &Center) {
+    let mut looked = Instant::now();
     loop {
         let seen = center.models.changes();
         match next(center) {
             Ok(true) => {}
             Ok(false) => {
                 resumed::sweep(center, center.now_ms());
-                center.models.wait(seen, SWEEP_EVERY);
                 if looked.elapsed() >= garbage::EVERY {
                     garbage::collect_by_itself(center);
                     looked = Instant::now();
                 }
+                center.models.wait(seen, SWEEP_EVERY);
             }
             Err(error) => {
                 log::error!(target: AT_LOAD, "msg={:?}", exit::chain(&*error));

@@ -236,6 +236,7 @@ pub(in crate::ops) fn record(
     wanted: &Wanted,
     digest: Digest,
     size_bytes: u64,
+    side_files: &[SideRecord],
     by: &str,
     now_ms: i64,
 ) -> Result<Recorded, RecordError> {
@@ -251,12 +252,11 @@ pub(in crate::ops) fn record(
         by,
         now_ms,
     })?;
+    for file in side_files {
+        tx.add_side_file(id, file)?;
+    }
     Ok(Recorded { model, id, version, sha })
 }
 
 #[cfg(test)]
 mod tests;
-    side_files: &[SideRecord],
-    for file in side_files {
-        tx.add_side_file(id, file)?;
-    }

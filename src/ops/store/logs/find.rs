@@ -59,7 +59,7 @@ impl Tx<'_> {
              f.time_source, f.segment_id, s.day, f.at_byte, f.bytes
              FROM log_frames f CROSS JOIN log_segments s ON s.id = f.segment_id
              CROSS JOIN log_journals j ON j.id = f.journal_id CROSS JOIN edges e ON e.id = j.edge_id
-             WHERE f.pipeline_id = ?1 AND NOT f.is_summary
+             WHERE f.pipeline_id = ?1 AND f.is_summary = ?12
              AND (?2 = '[]' OR e.name IN (SELECT value FROM json_each(?2)))
              AND (?3 IS NULL OR f.version = ?3) AND (NOT ?4 OR f.failures > 0)
              AND (?6 IS NULL OR f.last_ms >= ?6) AND f.id <= ?10 AND {bounds}
@@ -91,7 +91,8 @@ impl Tx<'_> {
             after.map(|(ms, _)| ms),
             after.map(|(_, id)| id),
             asked.newest.unwrap_or(i64::MAX),
-            count_max
+            count_max,
+            asked.is_summary
         ];
         Ok(look.query_map(given, frame_of)?.collect::<Result<_, _>>()?)
     }

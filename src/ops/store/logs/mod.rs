@@ -139,6 +139,8 @@ pub(in crate::ops) struct LogsAsked {
     pub version: Option<String>,
     /// Only frames in which a validation failed.
     pub is_failures: bool,
+    /// Frames with counts alone, in place of those with rows.
+    pub is_summary: bool,
     /// From this time on, in milliseconds since the epoch.
     pub from_ms: Option<i64>,
     /// Before this time.
