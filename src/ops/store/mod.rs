@@ -52,9 +52,9 @@ use std::time::Duration;
 /// Connections that read beside the one that writes: as many as there are often requests at once.
 const READERS: usize = 4;
 
-/// What a reader may keep of the file in memory, KiB: ten thousand publishes have 8 MB, and with SQLite's
-/// 2 MB each look at them read all of it again.
-const READER_KIB: i64 = 8 << 10;
+/// What a reader may keep of the file in memory, KiB: ten thousand publishes with their edges have 10 MB, and
+/// with less than that each look at them reads all of it again, 4 ms.
+const READER_KIB: i64 = 16 << 10;
 
 /// How long a statement waits for another process that has the file, `backup` for instance.
 const BUSY: Duration = Duration::from_secs(5);
