@@ -266,6 +266,10 @@ fn shown(version: &Value) -> String {
         text("sha"),
         text("status")
     );
+    for file in rows(version, "side_files") {
+        let location = file["location"].as_str().unwrap_or("-");
+        lines.push_str(&format!("beside it: {location}, {} bytes\n", file["size_bytes"]));
+    }
     if let Some(facts) = version["facts"].as_object() {
         for (name, value) in facts {
             lines.push_str(&format!("{name}: {value}\n"));
