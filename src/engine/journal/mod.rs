@@ -132,9 +132,19 @@ impl Journal {
         &self.settings
     }
 
+    /// Whether there may be room for one more inference. Where there is none it is counted as lost,
+    /// and no work of making it ready is to be done.
+    pub(in crate::engine) fn admits(&self) -> bool {
+        let admits = self.queue.admits();
+        if !admits {
+            self.counts.lost(LossReason::Queue, 1);
+        }
+        admits
+    }
+
     /// Takes an inference; one for which there is no room is counted as lost. Never waits.
     pub(in crate::engine) fn record(&self, inference: Inference) {
-        if !self.queue.push(inference) {
+        if !self.queue.push(Box::new(inference)) {
             self.counts.lost(LossReason::Queue, 1);
         }
     }
