@@ -1,5 +1,7 @@
 //! A journal with real files: written, read, sent, cut at any byte, at its cap, and on a full disk.
 
+mod crashes;
+
 use super::queue::Queue;
 use super::*;
 use crate::clock::DeviceClock;
@@ -83,7 +85,7 @@ impl Received {
                 self.take(&frame.unwrap());
             }
             assert!(batch.first < self.next, "a batch brings something on");
-            journal.acknowledge(journal.id(), self.next);
+            journal.acknowledge(batch.journal, self.next);
         }
     }
 

@@ -300,7 +300,7 @@ impl<'j> Writer<'j> {
 
     fn append_owed(&mut self) -> Result<(), disk::Error> {
         while let Some(owed) = self.owed.first().copied() {
-            let header = self.journal.loss(owed.reason, owed.first, owed.count);
+            let header = self.journal.loss(self.journal.id, owed.reason, owed.first, owed.count);
             match encode(&header, &[]) {
                 Ok(frame) => self.append(&frame, owed.first)?,
                 Err(error) => self.tell("a loss cannot be written", &exit::chain(&error)),
