@@ -19,6 +19,7 @@ mod story;
 mod publish_kills;
 mod story_center;
 mod upload_kills;
+mod wrong_clocks;
 
 // What we push to a real registry is what we pull, whoever we have to be.
 mod registry_roundtrip;
