@@ -20,6 +20,7 @@ mod publish_kills;
 mod story_center;
 mod upload_kills;
 mod wrong_clocks;
+mod disk_faults;
 
 // What we push to a real registry is what we pull, whoever we have to be.
 mod registry_roundtrip;

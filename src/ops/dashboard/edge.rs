@@ -157,6 +157,7 @@ fn told(fleet: &FleetView, wanted: &Publish) -> Markup {
         ),
         ("Inferences", number(fleet.inferences)),
         ("Failures", number(fleet.failures)),
+        ("Refused", number(fleet.refused)),
         (
             "Backlog",
             number(fleet.backlog_records).map(|records| {
@@ -175,6 +176,8 @@ fn told(fleet: &FleetView, wanted: &Publish) -> Markup {
             "Its clock",
             fleet.clock_ahead_seconds.map(|seconds| format!("{seconds:.1} s ahead of ours")),
         ),
+        ("Joined on", fleet.joined_host.clone()),
+        ("Goes on, on", fleet.joined_host.as_ref().and(fleet.host.clone())),
     ];
     html! {
         section.card {

@@ -88,7 +88,8 @@ pub(in crate::ops) struct PullGrant {
 
 const COLUMNS: &str = "e.id, e.name, e.tags, e.cpus, e.memory, e.publish_id, e.came_from,
     p.pipeline_version_id, l.workspace_id, e.created_ms, e.seen_ms, t.used_ms, t.expires_ms,
-    s.joined_ms, s.seen_ms, s.copied_ms, coalesce(i.has_left, 0), r.clock_ms, r.report
+    s.joined_ms, s.seen_ms, s.copied_ms, coalesce(i.has_left, 0), r.clock_ms, r.report,
+    coalesce(i.fingerprint <> s.fingerprint, 0), s.host
     FROM edges e LEFT JOIN edge_sessions s ON s.edge_id = e.id
     LEFT JOIN edge_instances i ON i.session_id = s.id AND i.instance = s.instance
     LEFT JOIN edge_reports r ON r.edge_id = e.id JOIN publishes p ON p.id = e.publish_id
@@ -254,5 +255,7 @@ fn faring_of(row: &Row<'_>) -> Result<Option<Faring>, StoreError> {
         has_left: row.get(16)?,
         clock_ms: row.get(17)?,
         report: row.get(18)?,
+        is_elsewhere: row.get(19)?,
+        joined_host: row.get(20)?,
     }))
 }
