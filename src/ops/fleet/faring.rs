@@ -44,16 +44,17 @@ pub(in crate::ops) struct FleetView {
 
 impl FleetView {
     /// The facts of an edge at that time.
-    pub(in crate::ops) fn of(faring: Option<&Faring>, now_ms: i64) -> FleetView {
+    pub(in crate::ops) fn of<T: AsRef<str>>(faring: Option<&Faring<T>>, now_ms: i64) -> FleetView {
         let Some(faring) = faring else { return FleetView::default() };
         let ends_ms = faring.seen_ms.saturating_add_unsigned(SESSION_LIFE_MS);
         let left_ms = ends_ms.saturating_sub(now_ms).max(0);
-        let joined_host = faring.joined_host.clone().filter(|_| faring.is_elsewhere);
+        let joined_host = faring.joined_host.as_ref().filter(|_| faring.is_elsewhere);
+        let joined_host = joined_host.map(|host| host.as_ref().to_owned());
         let days = (left_ms as f64 / 86_400_000.0 * 10.0).floor() / 10.0;
         let view = FleetView { session_days_left: Some(days), joined_host, ..FleetView::default() };
         // A report of a later version that cannot be read leaves its edge in the list.
         let report: Option<Report> =
-            faring.report.as_deref().and_then(|text| serde_json::from_str(text).ok());
+            faring.report.as_ref().and_then(|text| serde_json::from_str(text.as_ref()).ok());
         let Some(report) = report else { return view };
         let (running, journal) = (report.running, report.journal);
         let (running_pipeline_url, running_version, running_digest) = match running {

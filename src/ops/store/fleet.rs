@@ -84,7 +84,7 @@ pub(in crate::ops) struct InstanceRecord {
 
 /// What is known of an edge beside its record.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::ops) struct Faring {
+pub(in crate::ops) struct Faring<T = String> {
     /// When its session was made.
     pub joined_ms: i64,
     /// The last contact.
@@ -96,11 +96,11 @@ pub(in crate::ops) struct Faring {
     /// Whether another device goes on with its session than the one that joined.
     pub is_elsewhere: bool,
     /// What the device that joined is called.
-    pub joined_host: Option<String>,
+    pub joined_host: Option<T>,
     /// How far its clock was ahead at its last report, milliseconds.
     pub clock_ms: Option<i64>,
     /// Its last report, JSON.
-    pub report: Option<String>,
+    pub report: Option<T>,
 }
 
 const SESSION: &str = "SELECT s.id, s.edge_id, e.name, e.removed_ms IS NOT NULL, s.public_key,
