@@ -13,7 +13,7 @@ use std::sync::Arc;
 const SEQUENCE: &str = "_seq";
 
 /// The column that a time of day is in.
-const TIME: &str = "time";
+pub(super) const TIME: &str = "time";
 
 /// The group that tells of each row where it comes from, and what its time is made from.
 const METADATA: &str = "metadata";
