@@ -227,8 +227,9 @@ impl Spread {
 }
 
 /// The bounds between magnitudes, ascending.
-static BOUNDS: LazyLock<Vec<f64>> =
-    LazyLock::new(|| POWERS.flat_map(|power| STEPS.map(|step| step * 10_f64.powi(power))).collect());
+static BOUNDS: LazyLock<Vec<f64>> = LazyLock::new(|| {
+    POWERS.flat_map(|power| STEPS.map(|step| step * 10_f64.powi(power))).collect()
+});
 
 /// The bucket of a finite value: 0 for the least magnitudes, with the sign of the value for others.
 pub fn bucket(value: f64) -> i32 {

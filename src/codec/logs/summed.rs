@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 /// What a summary's frame tells of each column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSummary {
+    /// Rows that it tells of.
+    pub rows: u64,
     /// By name, as `in.tensor`; all elements of a list together.
     pub columns: BTreeMap<String, SummedColumn>,
 }
@@ -45,10 +47,10 @@ impl LogSummary {
     /// # Errors
     /// When its payload is not that of a summary.
     pub fn read(frame: &Frame<'_>) -> Result<Option<LogSummary>, LogsError> {
-        match &frame.header {
+        let rows = match &frame.header {
             Header::Records(_) | Header::Loss(_) => return Ok(None),
-            Header::Summary(_) => {}
-        }
+            Header::Summary(batch) => batch.rows,
+        };
         let wire: Wire = serde_json::from_slice(frame.payload).map_err(|error| {
             let sentence = format!("the frame holds no summary: {error}");
             LogsError::Payload(Misfit::new(MisfitKind::Unreadable, sentence))
@@ -63,6 +65,6 @@ impl LogSummary {
             texts: spread.texts,
         };
         let columns = wire.columns.into_iter().map(|(name, spread)| (name, column(spread)));
-        Ok(Some(LogSummary { columns: columns.collect() }))
+        Ok(Some(LogSummary { rows, columns: columns.collect() }))
     }
 }

@@ -46,7 +46,9 @@ pub enum TableError {
     #[error(transparent)]
     Arrow(#[from] Misfit),
     /// It is wider than any model's table.
-    #[error("the file has more than {COLUMNS_MAX} columns: keep those that the pipeline takes or gives")]
+    #[error(
+        "the file has more than {COLUMNS_MAX} columns: keep those that the pipeline takes or gives"
+    )]
     Columns,
 }
 

@@ -85,7 +85,10 @@ pub(super) fn column_of(name: String, array: &ArrayRef) -> Option<LogColumn> {
     Some(LogColumn { name, offsets, values: values_of(&values)? })
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "Arrow has forty types, of which few are values")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "Arrow has forty types, of which few are values"
+)]
 fn values_of(array: &ArrayRef) -> Option<LogValues> {
     macro_rules! numbers {
         ($type:ty, $to:expr) => {
@@ -111,9 +114,7 @@ fn values_of(array: &ArrayRef) -> Option<LogValues> {
         DataType::UInt16 => numbers!(UInt16Type, f64::from),
         DataType::UInt32 => numbers!(UInt32Type, f64::from),
         DataType::UInt64 => numbers!(UInt64Type, |value| value as f64),
-        DataType::Utf8 => {
-            Some(LogValues::Texts(texts(array.as_string::<i32>().iter())))
-        }
+        DataType::Utf8 => Some(LogValues::Texts(texts(array.as_string::<i32>().iter()))),
         DataType::LargeUtf8 => Some(LogValues::Texts(texts(array.as_string::<i64>().iter()))),
         DataType::Dictionary(_, _) => {
             let dictionary = array.as_any_dictionary_opt()?;

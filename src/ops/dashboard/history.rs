@@ -50,6 +50,7 @@ fn shown(
             div { p.crumb { a href=(place) { "Pipelines" } } h1 { (pipeline.name) } }
             div.row {
                 a.button.second href={ "/pipelines/" (id) "/logs" } { "Logs" }
+                a.button.second href={ "/pipelines/" (id) "/drift" } { "Drift" }
                 a.button.second href={ (place) "/new?name=" (pipeline.name) } { "Save another version" }
             }
         }
