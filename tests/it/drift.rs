@@ -1,5 +1,6 @@
 //! Drift from real engines' logs: the index is numpy's, of files in each form and of a window, by edge and by time.
 
+use crate::dashboard::signed_in;
 use crate::support::engine::Engine;
 use crate::support::fixture;
 use crate::support::founded::Center;
@@ -175,6 +176,20 @@ fn the_index_is_that_of_numpy_of_files_and_of_a_window_and_of_each_edge() {
     let points = all["columns"][0]["points"].as_array().unwrap();
     assert_eq!(points.iter().map(|it| it["values"].as_u64().unwrap()).sum::<u64>(), 3 * ROWS);
 
+    // No page grows with what is logged, and each says what it is about.
+    let (browser, _) = signed_in(&stage.center);
+    for (path, words) in [
+        ("/pipelines/1/logs", "Earlier"),
+        ("/edges/till-2", "Latency"),
+        ("/pipelines/1/drift", "in.features[0]"),
+        ("/pipelines/1/drift?edge=till-2&column=out.fraud_probability", "How its values are spread"),
+    ] {
+        let page = browser.get(path);
+        assert_eq!(page.status, 200, "{path}");
+        assert!(page.text().contains(words), "{path}: {}", page.text());
+        assert!(page.body.len() < 100_000, "{path} has {} bytes", page.body.len());
+    }
+
     // In a person's words, and gone when it is to go.
     let shown = stage.command(&["drift", "show", "fraud", "--baseline", "first-hour"]);
     assert!(shown.contains("in.features[0]") && shown.contains("significant"), "{shown}");
@@ -189,4 +204,58 @@ fn the_index_is_that_of_numpy_of_files_and_of_a_window_and_of_each_edge() {
     let center = stage.center.killed_and_started();
     let stage = Stage { center, ..stage };
     stage.drift(&id, None, 3 * ROWS);
+}
+
+#[test]
+fn a_baseline_comes_by_a_form_without_a_script_if_the_token_comes_before_it() {
+    let center = Center::start();
+    let author = Author::of(&center);
+    author.save("fraud", "fraud.onnx");
+    let (browser, csrf) = signed_in(&center);
+    let send = |token: &str, file: &str| {
+        let part = |name: &str, value: &str| {
+            format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let file = part("file\"; filename=\"training.csv", file);
+        let body = [part("csrf_token", token), part("pipeline", "1"), part("name", "training"), file];
+        let body = body.concat() + "--edge--\r\n";
+        browser.send("POST", "/drift/baselines", "multipart/form-data; boundary=edge", body.as_bytes())
+    };
+    for token in ["", "wrong"] {
+        assert_eq!(send(token, "x\n1\n").status, 403, "{token:?}");
+    }
+    let refused = send(&csrf, "time\n");
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    let sent = send(&csrf, "amount,kind\n1.5,a\n2.5,b\n");
+    assert_eq!(sent.header("Location"), Some("/pipelines/1/drift?baseline=1"), "{}", sent.text());
+    let page = browser.get("/pipelines/1/drift").text();
+    assert!(page.contains("the file training.csv") && page.contains("Nothing was inferred"), "{page}");
+    let refused = send(&csrf, "amount\n1\n");
+    assert_eq!(refused.status, 409, "a name is given once: {}", refused.text());
+    let fields = [("csrf_token", csrf.as_str()), ("name", "empty")];
+    let refused = browser.form("/pipelines/1/drift/window", &fields);
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    let fields = [("csrf_token", csrf.as_str()), ("baseline", "1")];
+    assert_eq!(browser.form("/pipelines/1/drift/remove", &fields).status, 303);
+    assert!(browser.get("/pipelines/1/drift").text().contains("No baseline yet"));
+}
+
+#[test]
+fn an_edge_is_told_to_run_another_publish_from_its_page() {
+    let center = Center::start();
+    let author = Author::of(&center);
+    let first = author.published(author.save("fraud", "fraud.onnx").id);
+    let second = author.published(author.save("fraud", "fraud.onnx").id);
+    author.add_edge(&first, "till-1");
+    let (browser, csrf) = signed_in(&center);
+    let page = browser.get("/edges/till-1").text();
+    assert!(page.contains("Run another publish") && page.contains("start a rollout"), "{page}");
+    let id = second["id"].to_string();
+    let fields = [("csrf_token", csrf.as_str()), ("publish", id.as_str())];
+    let sent = browser.form("/edges/till-1/assign", &fields);
+    assert_eq!((sent.status, sent.header("Location")), (303, Some("/edges/till-1")));
+    let assignments = author.post("edges/assignments", &json!({ "name": "till-1" })).ok();
+    assert_eq!(assignments["assignments"][0]["publish_id"], second["id"]);
+    let unknown = [("csrf_token", csrf.as_str()), ("publish", "99")];
+    assert_eq!(browser.form("/edges/till-1/assign", &unknown).status, 404);
 }

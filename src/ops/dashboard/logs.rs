@@ -196,7 +196,7 @@ fn form(place: &str, filter: &Filter) -> Markup {
 pub(super) fn table(rows: &[Map<String, Value>]) -> Markup {
     let part = |row: &Map<String, Value>, key: &str| row.get(key).cloned().unwrap_or_default();
     html! {
-        div.table tabindex="0" role="region" aria-label="Inferences" {
+        div.table.dense tabindex="0" role="region" aria-label="Inferences" {
             table {
                 thead { tr { th scope="col" { "Time" } th scope="col" { "Edge" } th scope="col" { "In" } th scope="col" { "Out" } th scope="col" { "Failed checks" } th scope="col" { "Version" } } }
                 tbody {
