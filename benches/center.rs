@@ -66,7 +66,10 @@ fn main() {
         ("/pipelines/7/logs?version=none", "page: logs of a version that none is of"),
         ("/pipelines/7/logs?failures=yes", "page: logs with failed checks"),
         ("/pipelines/7/logs?failures=yes&edge=edge-00058", "page: the same of an edge"),
-        ("/pipelines/7/logs?from=2020-01-01T00:00&until=2020-01-02T00:00", "page: logs of a day without"),
+        (
+            "/pipelines/7/logs?from=2020-01-01T00:00&until=2020-01-02T00:00",
+            "page: logs of a day without",
+        ),
         ("/edges/edge-00058", "page: an edge with inferences"),
         ("/workspaces/1/pipelines", "page: pipelines"),
     ] {
@@ -91,7 +94,10 @@ fn drift(center: &Center) {
     println!("{:7.1} ms: until all rows are counted", start.elapsed().as_secs_f64() * 1e3);
     for (path, what) in [
         ("/pipelines/7/drift", "page: drift of a week"),
-        ("/pipelines/7/drift?from=2020-01-01T00:00&until=2020-01-02T00:00", "page: drift of a day without"),
+        (
+            "/pipelines/7/drift?from=2020-01-01T00:00&until=2020-01-02T00:00",
+            "page: drift of a day without",
+        ),
         ("/pipelines/7/drift?edge=edge-00058", "page: drift of an edge"),
     ] {
         measured(what, || center.get(path));

@@ -55,8 +55,11 @@ pub fn write(logs: &Path, now_ms: i64) -> String {
             sent[place] += FRAME_ROWS as u64;
             let end_ms = begin_ms + FRAME_ROWS as i64 - 1;
             let (at, length, edge) = (bytes.len(), frame.len(), edge(place));
-            writeln!(list, "{segment} {edge} {at} {length} {FRAME_ROWS} {failures} {begin_ms} {end_ms}")
-                .unwrap();
+            writeln!(
+                list,
+                "{segment} {edge} {at} {length} {FRAME_ROWS} {failures} {begin_ms} {end_ms}"
+            )
+            .unwrap();
             bytes.extend(frame);
         }
         let directory = logs.join(PIPELINE.to_string()).join("2026-01-01");

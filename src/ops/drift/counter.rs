@@ -69,7 +69,10 @@ fn count_all(center: &Center) -> Result<(), DriftError> {
     for record in baselines {
         count(&center.store, &center.logs, &record)?;
         let before = center.now_ms() / HOUR_MS - kept_hours;
-        center.store.write(|tx| tx.forget_hours(record.id, before))?;
+        let first = center.store.read(|tx| tx.first_hour(record.id))?;
+        if first.is_some_and(|first| first < before) {
+            center.store.write(|tx| tx.forget_hours(record.id, before))?;
+        }
     }
     Ok(())
 }

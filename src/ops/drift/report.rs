@@ -210,7 +210,7 @@ impl<'a> Spread<'a> {
     }
 }
 
-fn column_drift(
+pub(super) fn column_drift(
     baseline: &Baseline,
     place: usize,
     whole: &Counts,

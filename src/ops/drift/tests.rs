@@ -5,6 +5,7 @@ use super::bins::Bins;
 use super::count::Counts;
 use super::gathered::Gathered;
 use super::make::of_file;
+use super::report::column_drift;
 use crate::codec::journal::bucket;
 use crate::codec::logs::{LogColumn, LogSummary, LogValues, SummedColumn};
 use std::collections::BTreeMap;
@@ -91,6 +92,40 @@ fn a_summary_is_counted_in_the_same_bins_as_the_rows_that_it_stands_for() {
     assert_eq!(found[..coarse.len() - 1], coarse.counts[..coarse.len() - 1]);
     assert_eq!((found[coarse.len() - 1], counts.rows), (3, 1003));
     assert_eq!(coarse.len(), 5, "{coarse:?}");
+}
+
+#[test]
+fn summaries_among_rows_are_told_by_their_own_bins_and_what_they_hide_is_said() {
+    let values: Vec<f64> = (0..1000).map(|at| f64::from(at) / 10.0).collect();
+    let rows = [
+        numbers("in.x", 1, values),
+        numbers("in.narrow", 1, (0..1000).map(|at| 0.61 + f64::from(at) / 1e5).collect()),
+        texts("in.name", &[Some("a"); 1000]),
+    ];
+    let baseline = baseline(&rows);
+    let summed = |buckets| SummedColumn { not_finite: 0, buckets, texts: 0 };
+    let columns = BTreeMap::from([
+        ("in.x".to_owned(), summed(vec![(bucket(3.0), 500)])),
+        ("in.narrow".to_owned(), summed(vec![(bucket(0.7), 500)])),
+        ("in.name".to_owned(), SummedColumn { texts: 500, ..SummedColumn::default() }),
+    ]);
+    let mut alone = Counts::none(&baseline);
+    alone.add_summary(&baseline, &LogSummary { rows: 500, columns });
+    let mut mixed = alone.clone();
+    mixed.add(&baseline, &rows, 0..1000);
+    let of = |counts: &Counts, label: &str| {
+        let place = baseline.columns.iter().position(|it| it.to_string() == label).unwrap();
+        let drift = column_drift(&baseline, place, counts, &[]);
+        (drift.psi.map(|psi| psi > 0.25), drift.values, drift.note.is_some())
+    };
+    assert_eq!(of(&alone, "in.x"), (Some(true), 500, true));
+    assert_eq!(of(&mixed, "in.x"), (Some(true), 1500, true));
+    assert_eq!(of(&alone, "in.narrow").0, None, "all of it is in one bucket");
+    assert_eq!(of(&alone, "in.name"), (None, 0, true));
+    assert_eq!(of(&mixed, "in.name"), (Some(false), 1000, false));
+    let mut exact = Counts::none(&baseline);
+    exact.add(&baseline, &rows, 0..1000);
+    assert_eq!(of(&exact, "in.narrow"), (Some(false), 1000, false));
 }
 
 #[test]

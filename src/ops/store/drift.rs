@@ -186,6 +186,13 @@ impl Tx<'_> {
         Ok(found.collect::<Result<_, _>>()?)
     }
 
+    /// The first hour of which something is counted.
+    pub(in crate::ops) fn first_hour(&self, baseline: i64) -> Result<Option<i64>, StoreError> {
+        let mut look =
+            self.0.prepare_cached("SELECT min(hour) FROM drift_counts WHERE baseline_id = ?")?;
+        Ok(look.query_row([baseline], |row| row.get(0))?)
+    }
+
     /// Forgets what is counted of hours before this one.
     pub(in crate::ops) fn forget_hours(
         &self,
