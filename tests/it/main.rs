@@ -101,6 +101,9 @@ mod link_kills;
 mod link_sending;
 mod logs_center;
 
+// How far what edges infer has moved, beside numpy.
+mod drift;
+
 // Who published it, and who may say so; and the way over an air gap.
 mod air_gap;
 mod referrers;

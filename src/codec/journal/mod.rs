@@ -28,4 +28,6 @@ pub use log::{ArrowLog, JsonLog, Shown};
 #[cfg(feature = "ops")]
 pub(super) use log::{grouped, member, stored};
 pub use rows::Rows;
-pub use summary::Summary;
+#[cfg(feature = "ops")]
+pub use summary::bucket_told;
+pub use summary::{Summary, bucket};

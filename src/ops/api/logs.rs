@@ -66,7 +66,11 @@ pub(in crate::ops) struct Wanted {
 
 impl Wanted {
     /// The pipeline, if the caller may see it.
-    fn pipeline(&self, asked: &Asked<'_, '_, '_>, tx: &Tx<'_>) -> Result<Pipeline, Problem> {
+    pub(super) fn pipeline(
+        &self,
+        asked: &Asked<'_, '_, '_>,
+        tx: &Tx<'_>,
+    ) -> Result<Pipeline, Problem> {
         let name = match (&self.pipeline_id, &self.pipeline_name) {
             (Some(PipelineId::Number(id)), _) => {
                 let found = readable(asked, tx, *id)?;
@@ -113,7 +117,11 @@ impl Wanted {
     }
 }
 
-fn time(name: &'static str, text: Option<&str>) -> Result<Option<i64>, Problem> {
+/// A time of RFC 3339 as milliseconds since the epoch.
+///
+/// # Errors
+/// When the text is none.
+pub(in crate::ops) fn time(name: &'static str, text: Option<&str>) -> Result<Option<i64>, Problem> {
     let Some(text) = text else { return Ok(None) };
     from_rfc3339(text).map(Some).ok_or_else(|| {
         let sentence = format!("`{name}` is no time of RFC 3339: send 2026-11-28T10:00:00Z");

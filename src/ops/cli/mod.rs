@@ -6,6 +6,7 @@
 mod backup;
 mod carry;
 mod center;
+mod drift;
 mod edge;
 mod keep;
 mod logs;
@@ -74,6 +75,8 @@ enum Verb {
     Logs(AtCenterWith<logs::LogsArguments>),
     /// All that edges inferred with a pipeline as one file: Arrow, Parquet or CSV.
     ExportLogs(AtCenterWith<logs::ExportArguments>),
+    /// Drift: how far what edges infer has moved from a baseline.
+    Drift(AtCenter<drift::DriftVerb>),
     /// Make a key pair to sign with, in the form of cosign's.
     Keygen(carry::KeygenArguments),
     /// Write a published pipeline and its signatures into one tar file, an OCI image layout.
@@ -148,6 +151,7 @@ impl Command {
             Verb::Rollout(AtCenter { verb, center }) => verb.run(&center),
             Verb::Logs(AtCenterWith { arguments, center }) => arguments.run(&center),
             Verb::ExportLogs(AtCenterWith { arguments, center }) => arguments.run(&center),
+            Verb::Drift(AtCenter { verb, center }) => verb.run(&center),
             Verb::Backup(arguments) => arguments.run(),
             Verb::Restore(arguments) => arguments.run(),
             Verb::Keygen(arguments) => arguments.run(),
