@@ -43,8 +43,11 @@ fn asked(written: &Value) -> Value {
             "bool" => "BOOL",
             other => panic!("no name for {other}"),
         };
-        json!({ "name": input["name"], "shape": input["dim"], "datatype": element,
-            "data": input["data"] })
+        // JSON has no word for what is no number; both engines get the same in its place.
+        let data = input["data"].as_array().unwrap().iter();
+        let data: Vec<Value> =
+            data.map(|value| if value.is_null() { json!(0) } else { value.clone() }).collect();
+        json!({ "name": input["name"], "shape": input["dim"], "datatype": element, "data": data })
     });
     json!({ "inputs": inputs.collect::<Vec<_>>() })
 }
