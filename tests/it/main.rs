@@ -48,6 +48,9 @@ mod inference;
 mod ml;
 mod quantised;
 
+// An engine of another processor beside this machine's: cross/test says which.
+mod cross;
+
 // What was inferred, kept on the device.
 mod journal;
 
