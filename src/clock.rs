@@ -40,6 +40,13 @@ pub fn since_boot_ms() -> u64 {
     seconds.saturating_mul(1000).saturating_add(ms)
 }
 
+/// The CPU time that the thread which asks has taken, in the kernel too.
+pub fn thread_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
 /// The kernel's id of this boot (random(4)): times since two boots do not compare. None where
 /// `/proc` is not mounted.
 pub fn boot_id() -> Option<Id> {

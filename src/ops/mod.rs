@@ -6,6 +6,7 @@ mod api;
 mod center;
 mod client;
 mod dashboard;
+mod drift;
 mod edges;
 mod fleet;
 mod garbage;

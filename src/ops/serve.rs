@@ -6,6 +6,7 @@ use super::api::{Api, Problem};
 use super::center::Center;
 use super::dashboard::Streams;
 use super::distribution::{Distribution, Realm, Repositories, TokenKey};
+use super::drift::{self, Bell};
 use super::edges::Pullers;
 use super::home::Home;
 use super::logs::Logs;
@@ -73,6 +74,7 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
         home,
         store,
         logs,
+        drift: Bell::default(),
         guard,
         models,
         address,
@@ -85,6 +87,7 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     let center = Arc::new(center);
     let registry = registry(&center)?;
     models::start(center.clone()).map_err(|error| Failure::new(Exit::Failed, error))?;
+    drift::start(center.clone()).map_err(|error| Failure::new(Exit::Failed, error))?;
     let publisher = Worker::start(Arc::clone(&center))
         .map_err(|error| Failure::new(Exit::Failed, error).hint("raise the limit of threads"))?;
     log::info!(target: AT_SERVE, "listen={} data={:?} msg=ready", server.address(), center.settings.data);

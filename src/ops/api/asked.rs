@@ -1,5 +1,6 @@
 //! What is asked: the request with who asks and what its path names.
 
+use super::drift::BASELINE_PATH;
 use super::uploads::PAGE_PATH;
 use super::{Parameters, Problem};
 use crate::http::query;
@@ -165,8 +166,8 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
         let shown = match self.request.header(CSRF_HEADER) {
             Some(shown) => shown.to_owned(),
             None if self.is_form() => self.field(CSRF_FIELD)?,
-            // It has the token in a part, which is read with the others.
-            None if self.request.path() == PAGE_PATH => return Ok(()),
+            // They have the token in a part, which is read with the others.
+            None if [PAGE_PATH, BASELINE_PATH].contains(&self.request.path()) => return Ok(()),
             None => String::new(),
         };
         if is_csrf(&shown, Some(&csrf)) { Ok(()) } else { Err(Problem::forged()) }

@@ -11,7 +11,7 @@ use crate::exit;
 use crate::http::server::{Content, Response};
 use crate::ops::center::Center;
 use crate::ops::logs::{
-    Cursor, ExportAsked, LogSummary, PAGE_ROWS_MAX, PageAsked, ReadError, exported, page,
+    Cursor, EdgeSummary, ExportAsked, PAGE_ROWS_MAX, PageAsked, ReadError, exported, page,
 };
 use crate::ops::store::{LogLoss, LogOrder, LogsAsked, Pipeline, Tx};
 use serde::Deserialize;
@@ -72,7 +72,11 @@ pub(in crate::ops) struct Wanted {
 
 impl Wanted {
     /// The pipeline, if the caller may see it.
-    fn pipeline(&self, asked: &Asked<'_, '_, '_>, tx: &Tx<'_>) -> Result<Pipeline, Problem> {
+    pub(super) fn pipeline(
+        &self,
+        asked: &Asked<'_, '_, '_>,
+        tx: &Tx<'_>,
+    ) -> Result<Pipeline, Problem> {
         let name = match (&self.pipeline_id, &self.pipeline_name) {
             (Some(PipelineId::Number(id)), _) => {
                 let found = readable(asked, tx, *id)?;
@@ -120,7 +124,11 @@ impl Wanted {
     }
 }
 
-fn time(name: &'static str, text: Option<&str>) -> Result<Option<i64>, Problem> {
+/// A time of RFC 3339 as milliseconds since the epoch.
+///
+/// # Errors
+/// When the text is none.
+pub(in crate::ops) fn time(name: &'static str, text: Option<&str>) -> Result<Option<i64>, Problem> {
     let Some(text) = text else { return Ok(None) };
     from_rfc3339(text).map(Some).ok_or_else(|| {
         let sentence = format!("`{name}` is no time of RFC 3339: send 2026-11-28T10:00:00Z");
@@ -296,8 +304,8 @@ fn get_summaries(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Respo
     let pipeline = center.store.read(|tx| wanted.pipeline(asked, tx))?;
     let logs = wanted.logs(pipeline.id, LogOrder::Descending)?;
     let found = center.logs.summaries(&logs, SUMMARIES_MAX)?;
-    let shown = |summary: &LogSummary| {
-        let LogSummary { edge, version, first_ms, span_ms, counts, .. } = summary;
+    let shown = |summary: &EdgeSummary| {
+        let EdgeSummary { edge, version, first_ms, span_ms, counts, .. } = summary;
         json!({
             "edge": edge,
             "pipeline_version": version,

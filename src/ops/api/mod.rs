@@ -5,9 +5,10 @@
 
 mod about;
 mod asked;
-mod assignments;
+pub(in crate::ops) mod assignments;
 pub(in crate::ops) mod audit;
 mod auth;
+pub(in crate::ops) mod drift;
 pub(in crate::ops) mod edges;
 mod garbage;
 pub(in crate::ops) mod handouts;
@@ -85,6 +86,7 @@ const TABLES: &[&[Route]] = &[
     rollouts::ROUTES,
     link::ROUTES,
     logs::ROUTES,
+    drift::ROUTES,
 ];
 
 /// The routes of the API and of the dashboard's pages.
@@ -237,8 +239,11 @@ impl Service for Api {
     }
 
     fn body_bytes_max(&self, head: &Head<'_>, limit_bytes: u64) -> u64 {
-        match uploads::takes_a_file(head.method(), head.path()) {
-            true => uploads::BODY_BYTES_MAX,
+        if uploads::takes_a_file(head.method(), head.path()) {
+            return uploads::BODY_BYTES_MAX;
+        }
+        match drift::takes_a_file(head.method(), head.path()) {
+            true => drift::BODY_BYTES_MAX,
             false => limit_bytes,
         }
     }

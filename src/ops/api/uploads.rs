@@ -293,7 +293,7 @@ pub(super) fn side_files_shown(files: &[SideRecord]) -> Vec<Value> {
 }
 
 /// A body that could not be read: by its framing, or by its parts.
-fn unread(error: std::io::Error) -> Problem {
+pub(super) fn unread(error: std::io::Error) -> Problem {
     let inner = error.get_ref();
     if let Some(body) = inner.and_then(|it| it.downcast_ref::<BodyError>()) {
         return Problem::new(body.status(), "body", exit::chain(body));

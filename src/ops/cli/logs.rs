@@ -353,7 +353,7 @@ fn lost(client: &OpsClient, body: &Value, losses: usize) -> Result<String, Failu
 }
 
 /// A time as people write it: RFC 3339, or how long ago.
-fn moment(text: &str) -> Result<i64, String> {
+pub(super) fn moment(text: &str) -> Result<i64, String> {
     if let Some(ms) = from_rfc3339(text) {
         return Ok(ms);
     }

@@ -6,6 +6,7 @@
 mod backup;
 mod carry;
 mod center;
+mod drift;
 mod edge;
 mod keep;
 mod logs;
@@ -74,6 +75,8 @@ enum Verb {
     Logs(AtCenterWith<logs::LogsArguments>),
     /// All that edges inferred with a pipeline as one file: Arrow, Parquet or CSV.
     ExportLogs(AtCenterWith<logs::ExportArguments>),
+    /// Drift: how far what edges infer has moved from a baseline.
+    Drift(AtCenter<drift::DriftVerb>),
     /// Take away files that nothing names any more; the ops center does so itself each hour.
     Gc(AtCenterAlone),
     /// Make a key pair to sign with, in the form of cosign's.
@@ -157,6 +160,7 @@ impl Command {
             Verb::Rollout(AtCenter { verb, center }) => verb.run(&center),
             Verb::Logs(AtCenterWith { arguments, center }) => arguments.run(&center),
             Verb::ExportLogs(AtCenterWith { arguments, center }) => arguments.run(&center),
+            Verb::Drift(AtCenter { verb, center }) => verb.run(&center),
             Verb::Gc(AtCenterAlone { center }) => {
                 let swept = center.client()?.post("garbage/collect", &serde_json::json!({}))?;
                 Ok(told(&center, &swept, || {

@@ -15,7 +15,7 @@ pub(in crate::ops) enum State {
     Expired,
     /// It joined, and it reports.
     Joined,
-    /// It reports, and a copy of its persistent directory spoke lately.
+    /// It reports, and a copy of its persistent directory spoke lately or is what reports.
     Copied,
     /// Its engine was stopped in good order.
     Stopped,
@@ -37,7 +37,8 @@ const NAMES: [(State, &str, &str); 7] = [
     (
         State::Copied,
         "copied",
-        "it reports, and another device spoke with a copy of its persistent directory, which was refused",
+        "its persistent directory is on two devices, or was moved from the one that joined to another: the one \
+         that joined goes on whenever it reports; to keep the other, remove the edge and add it again",
     ),
     (State::Stopped, "stopped", "its engine was stopped in good order"),
     (
@@ -89,7 +90,8 @@ impl State {
         };
         let silent_ms = now_ms.saturating_sub(faring.seen_ms);
         let is_copied =
-            faring.copied_ms.is_some_and(|at| now_ms.saturating_sub(at) < COPY_SHOWN_MS);
+            faring.copied_ms.is_some_and(|at| now_ms.saturating_sub(at) < COPY_SHOWN_MS)
+                || faring.is_elsewhere;
         if silent_ms.unsigned_abs() >= SESSION_LIFE_MS && silent_ms > 0 {
             State::Lost
         } else if faring.has_left {

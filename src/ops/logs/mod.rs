@@ -7,6 +7,7 @@
 
 mod arrange;
 mod export;
+mod latency;
 mod page;
 mod reading;
 mod retention;
@@ -17,14 +18,17 @@ mod taking;
 #[cfg(test)]
 mod tests;
 mod times;
+mod walk;
 mod writer;
 
 pub(in crate::ops) use export::{ExportAsked, exported};
+pub(in crate::ops) use latency::{Latency, latencies};
 pub(in crate::ops) use page::{Cursor, LogPage, PAGE_ROWS_MAX, PageAsked, page};
 pub(in crate::ops) use reading::ReadError;
-pub(in crate::ops) use summaries::LogSummary;
+pub(in crate::ops) use summaries::EdgeSummary;
 pub(in crate::ops) use taking::{Delivery, RETRY_AFTER_S, TakeError, Taken};
 pub(in crate::ops) use times::Clocks;
+pub(in crate::ops) use walk::{Walk, Walked};
 
 use super::settings::LogsKept;
 use super::store::{Store, StoreError};

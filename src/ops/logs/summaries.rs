@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// What one edge told of a stretch of its inferences.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::ops) struct LogSummary {
+pub(in crate::ops) struct EdgeSummary {
     /// The edge's name.
     pub edge: String,
     /// The version of the pipeline, a UUID.
@@ -37,7 +37,7 @@ impl Logs {
         &self,
         asked: &LogsAsked,
         count_max: usize,
-    ) -> Result<Vec<LogSummary>, ReadError> {
+    ) -> Result<Vec<EdgeSummary>, ReadError> {
         let mut asked = LogsAsked { is_summary: true, ..asked.clone() };
         let mut reader = Reader::new(&self.root, asked.pipeline);
         let mut found = Vec::new();
@@ -53,7 +53,7 @@ impl Logs {
                 if found.len() == count_max {
                     return Ok(found);
                 }
-                found.extend(reader.read_as(frame, read)?);
+                found.extend(reader.read_as(frame, |it| Ok(read(it, frame)))?.flatten());
             }
             if asked.after == Some(next) {
                 return Ok(found);
@@ -63,10 +63,10 @@ impl Logs {
     }
 }
 
-fn read(bytes: &[u8], frame: &LogFrame) -> Result<LogSummary, Box<dyn std::error::Error>> {
-    let found = journal::first(bytes)?;
-    let Header::Summary(told) = &found.header else { return Err("it is no summary".into()) };
-    Ok(LogSummary {
+/// What a frame of a summary tells; nothing where it is another one.
+fn read(found: &journal::Frame<'_>, frame: &LogFrame) -> Option<EdgeSummary> {
+    let Header::Summary(told) = &found.header else { return None };
+    Some(EdgeSummary {
         edge: frame.edge.clone(),
         version: told.version.clone(),
         first_ms: frame.first_ms,
@@ -74,6 +74,6 @@ fn read(bytes: &[u8], frame: &LogFrame) -> Result<LogSummary, Box<dyn std::error
         inferences: told.count,
         rows: told.rows,
         failures: told.failures,
-        counts: serde_json::from_slice(found.payload)?,
+        counts: serde_json::from_slice(found.payload).ok()?,
     })
 }

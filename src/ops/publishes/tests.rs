@@ -64,6 +64,7 @@ fn center(settings: Settings) -> Arc<Center> {
         home,
         store,
         logs,
+        drift: Default::default(),
         guard,
         models,
         address,

@@ -92,7 +92,8 @@ pub(in crate::ops) enum Fares {
         seen: Between,
         /// Whether its engine stopped in good order, if that counts.
         has_left: Option<bool>,
-        /// When a copy of it spoke last; never is 0.
+        /// When a copy of it spoke last; never is 0, and the end of time where another device goes on
+        /// with its session.
         copied: Between,
     },
 }
@@ -125,7 +126,8 @@ pub(in crate::ops) struct PullGrant {
 // looked for; an edge has one token that was not revoked.
 const COLUMNS: &str = "e.id, e.name, e.tags, e.cpus, e.memory, e.publish_id, e.came_from,
     p.pipeline_version_id, l.workspace_id, e.created_ms, e.seen_ms, t.used_ms, t.expires_ms,
-    s.joined_ms, s.seen_ms, s.copied_ms, coalesce(i.has_left, 0), r.clock_ms, r.report
+    s.joined_ms, s.seen_ms, s.copied_ms, coalesce(i.has_left, 0), r.clock_ms, r.report,
+    coalesce(i.fingerprint <> s.fingerprint, 0), s.host
     FROM edges e LEFT JOIN edge_sessions s ON s.edge_id = e.id
     LEFT JOIN join_tokens t ON t.edge_id = e.id AND t.revoked_ms IS NULL
     LEFT JOIN edge_instances i ON i.session_id = s.id AND i.instance = s.instance
@@ -297,8 +299,9 @@ fn sql_of(asked: &EdgesAsked<'_>) -> String {
             "s.id IS NULL AND coalesce(t.expires_ms, 0) > ?7 AND coalesce(t.expires_ms, 0) <= ?8"
         }
         Some(Fares::Joined { .. }) => {
-            "s.seen_ms > ?9 AND s.seen_ms <= ?10 AND coalesce(s.copied_ms, 0) > ?11
-             AND coalesce(s.copied_ms, 0) <= ?12 AND (?13 IS NULL OR coalesce(i.has_left, 0) = ?13)"
+            "s.seen_ms > ?9 AND s.seen_ms <= ?10 AND (?13 IS NULL OR coalesce(i.has_left, 0) = ?13)
+             AND CASE WHEN i.fingerprint <> s.fingerprint THEN 9223372036854775807
+                 ELSE coalesce(s.copied_ms, 0) END BETWEEN ?11 + 1 AND ?12"
         }
     };
     let mut sql = format!("SELECT {COLUMNS} WHERE e.removed_ms IS NULL");
@@ -354,5 +357,7 @@ fn faring_of<'a, T: From<&'a str>>(row: &'a Row<'_>) -> Result<Option<Faring<T>>
         has_left: row.get(16)?,
         clock_ms: row.get(17)?,
         report: text(row, 18)?,
+        is_elsewhere: row.get(19)?,
+        joined_host: text(row, 20)?,
     }))
 }

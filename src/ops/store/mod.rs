@@ -7,6 +7,7 @@
 mod access;
 mod assignments;
 mod audit;
+mod drift;
 mod edges;
 mod fleet;
 mod glances;
@@ -24,6 +25,7 @@ mod uploads;
 pub(in crate::ops) use access::{User, Workspace};
 pub(in crate::ops) use assignments::{AssignmentRecord, NewAssignment};
 pub(in crate::ops) use audit::{Change, Wanted};
+pub(in crate::ops) use drift::{BaselineRecord, HourCounts, NewBaseline};
 pub(in crate::ops) use edges::{Between, Edge, EdgesAsked, Fares, NewEdge};
 pub(in crate::ops) use fleet::{Faring, InstanceRecord, SessionRecord};
 pub(in crate::ops) use glances::{

@@ -15,6 +15,7 @@ const MIGRATIONS: [&[&str]; 1] = [&[
     include_str!("schema/rollouts.sql"),
     include_str!("schema/logs.sql"),
     include_str!("schema/fleet.sql"),
+    include_str!("schema/drift.sql"),
 ]];
 
 /// The schema of this version.
