@@ -19,6 +19,8 @@ mod story;
 mod publish_kills;
 mod story_center;
 mod upload_kills;
+mod wrong_clocks;
+mod disk_faults;
 
 // What we push to a real registry is what we pull, whoever we have to be.
 mod registry_roundtrip;
@@ -45,6 +47,9 @@ mod inference;
 // Models of scikit-learn and its kin beside onnxruntime, and nets in integers of 8 bits.
 mod ml;
 mod quantised;
+
+// An engine of another processor beside this machine's: cross/test says which.
+mod cross;
 
 // What was inferred, kept on the device.
 mod journal;

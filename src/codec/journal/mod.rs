@@ -5,6 +5,7 @@
 //! ```
 //! The engine writes them, the ops center keeps them as they came, and both read them here.
 
+mod alike;
 mod column;
 mod frame;
 mod gathered;

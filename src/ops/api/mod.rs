@@ -12,6 +12,7 @@ pub(in crate::ops) mod drift;
 pub(in crate::ops) mod edges;
 pub(in crate::ops) mod handouts;
 mod link;
+mod listed;
 pub(in crate::ops) mod logs;
 pub(in crate::ops) mod models;
 mod moment;
@@ -140,9 +141,15 @@ pub(in crate::ops) fn answer(status: u16, value: &impl Serialize) -> Response {
     Response::new(status, "application/json", json(value))
 }
 
-#[expect(clippy::expect_used, reason = "structs and values of JSON always have a JSON form")]
 fn json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("an answer has a JSON form")
+    let mut json = Vec::new();
+    json_into(&mut json, value);
+    json
+}
+
+#[expect(clippy::expect_used, reason = "structs and values of JSON always have a JSON form")]
+fn json_into(json: &mut Vec<u8>, value: &impl Serialize) {
+    serde_json::to_writer(json, value).expect("an answer has a JSON form");
 }
 
 /// The values of the names in braces of a path.

@@ -218,6 +218,7 @@ fn told(fleet: &FleetView, wanted: &Publish) -> Markup {
         ),
         ("Inferences", number(fleet.inferences)),
         ("Failures", number(fleet.failures)),
+        ("Refused", number(fleet.refused)),
         (
             "Backlog",
             number(fleet.backlog_records).map(|records| {
@@ -233,6 +234,8 @@ fn told(fleet: &FleetView, wanted: &Publish) -> Markup {
         ("Disk free", bytes(fleet.disk_free_bytes)),
         ("Temperature", fleet.temperature_celsius.map(|celsius| format!("{celsius:.0} °C"))),
         ("Its clock", fleet.clock_ahead_seconds.map(clock)),
+        ("Joined on", fleet.joined_host.clone()),
+        ("Goes on, on", fleet.joined_host.as_ref().and(fleet.host.clone())),
     ];
     html! {
         section.card {

@@ -1,5 +1,6 @@
 //! Joins, renewals, copies and refusals at moments that a test sets, over real records and real signatures.
 
+use super::FleetView;
 use super::accept::{Accepted, Heard, accept_at};
 use super::join::join_at;
 use super::turn::SERIAL_LIFE_MS;
@@ -8,7 +9,7 @@ use crate::fleet::{
     REPORT_PATH, Report, SESSION_LIFE_MS, Signature,
 };
 use crate::ops::access::hashed;
-use crate::ops::edges::JOIN_TOKEN_LIFE_MS;
+use crate::ops::edges::{JOIN_TOKEN_LIFE_MS, State};
 use crate::ops::store::{NewEdge, NewPipelineVersion, NewPublish, Store, StoreError, User};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use std::cell::Cell;
@@ -72,7 +73,7 @@ impl Engine {
     }
 
     fn device(&self) -> Device {
-        Device { fingerprint: self.mark.clone(), host: None }
+        Device { fingerprint: self.mark.clone(), host: self.mark.clone() }
     }
 
     fn report(&self) -> Report {
@@ -330,6 +331,15 @@ fn a_disk_that_was_put_into_another_device_goes_on_there() {
     fleet.passes(GONE_MS);
     assert_eq!(fleet.reported(&mut moved), Ok(2));
     assert_eq!(fleet.reported(&mut moved), Ok(2));
+    // It is shown, with both devices by name.
+    let shown = || {
+        let edge: Result<_, StoreError> = fleet.store.read(|tx| tx.edge_by_name("press"));
+        let (edge, now_ms) = (edge.unwrap().unwrap(), fleet.now_ms.get());
+        let view = FleetView::of(edge.faring.as_ref(), now_ms);
+        (State::of(&edge, now_ms, GONE_MS), view.joined_host, view.host)
+    };
+    let name = |text: &str| Some(text.to_owned());
+    assert_eq!(shown(), (State::Copied, name("board 1"), name("board 2")));
     // The one that joined comes back after all: it is the original.
     assert_eq!(fleet.reported(&mut engine), Err(Code::SayAgain));
     assert!(fleet.reported(&mut engine).is_ok());

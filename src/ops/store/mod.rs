@@ -25,7 +25,7 @@ pub(in crate::ops) use access::{User, Workspace};
 pub(in crate::ops) use assignments::{AssignmentRecord, NewAssignment};
 pub(in crate::ops) use audit::{Change, Wanted};
 pub(in crate::ops) use drift::{BaselineRecord, HourCounts, NewBaseline};
-pub(in crate::ops) use edges::{Edge, EdgesAsked, NewEdge};
+pub(in crate::ops) use edges::{Between, Edge, EdgesAsked, Fares, NewEdge};
 pub(in crate::ops) use fleet::{Faring, InstanceRecord, SessionRecord};
 pub(in crate::ops) use glances::{
     Deployable, LogTally, ModelGlance, PipelineGlance, VersionGlance,
@@ -44,7 +44,7 @@ pub(in crate::ops) use snapshot::{examine, named_blobs, named_logs, snapshot};
 pub(in crate::ops) use tokens::{TokenFacts, TokenHolder, TokenRecord};
 pub(in crate::ops) use uploads::Upload;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, TransactionBehavior};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -177,6 +177,12 @@ impl Store {
         let free = self.readers.iter().find_map(|reader| reader.try_lock().ok());
         free.unwrap_or_else(|| self.readers[0].lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// The text of a column where SQLite has it, as long as the row is looked at.
+fn text<'a, T: From<&'a str>>(row: &'a Row<'_>, at: usize) -> Result<Option<T>, StoreError> {
+    let found = row.get_ref(at)?.as_str_or_null();
+    Ok(found.map_err(|_| StoreError::Malformed { what: "a text" })?.map(T::from))
 }
 
 fn prepare(connection: &Connection) -> Result<(), StoreError> {

@@ -47,6 +47,11 @@ pub(in crate::ops) struct JournalPlace {
     pub told: Option<u64>,
 }
 
+impl JournalPlace {
+    /// Where a journal is of which nothing is here.
+    pub(in crate::ops) const NOWHERE: JournalPlace = JournalPlace { id: 0, next: 1, told: None };
+}
+
 /// A frame that counts from now on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::ops) struct NewLogFrame {
