@@ -236,14 +236,17 @@ fn in_full(window: &DriftAsked, column: &ColumnDrift) -> Markup {
         word: short,
         is_whole: false,
     };
-    let each = if window.step_ms == HOUR_MS { "hour" } else { "day" };
+    let (each, one) = match window.step_ms == HOUR_MS {
+        true => ("hour", "An hour"),
+        false => ("day", "A day"),
+    };
     html! {
         section.card id="column" {
             h2 { (column.label) }
             p { "PSI " (index(column.psi)) ", " (level(column.psi)) @if let Some(note) = column.note { ". " span.quiet { "Note: " (note) } } }
             figure {
                 (plot.picture())
-                figcaption.hint { "PSI of each " (each) ", UTC; the dotted lines are 0.1 and 0.25. An " (each) " with few values moves by chance." }
+                figcaption.hint { "PSI of each " (each) ", UTC; the dotted lines are 0.1 and 0.25. " (one) " with few values moves by chance." }
                 details {
                     summary { "As a table" }
                     div.table tabindex="0" role="region" aria-label=(label) {

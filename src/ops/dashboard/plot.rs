@@ -46,6 +46,7 @@ impl Plot<'_> {
                     @for mark in self.marks { path.mark d={ "M" (LEFT) " " (y(*mark)) "h" (WIDTH) } {} }
                     @for (place, line) in self.lines.iter().enumerate() {
                         path class=(if place == 0 { "line" } else { "other" }) d=(drawn(line, y)) {}
+                        @for (x, y) in alone(line, y) { circle.dot cx=(x) cy=(y) r="2.5" {} }
                     }
                     text.label x=(LEFT) y=(bottom + 16.0) { (self.ends[0]) }
                     text.label x=(right) y=(bottom + 16.0) text-anchor="end" { (self.ends[1]) }
@@ -55,9 +56,27 @@ impl Plot<'_> {
     }
 }
 
-/// A line through the middles of the parts, with a gap where there is nothing and a dot between two gaps.
+/// Where the middle of a part is.
+fn x(place: usize, parts: usize) -> f64 {
+    LEFT + WIDTH / parts.max(1) as f64 * (place as f64 + 0.5)
+}
+
+/// The places of values between two gaps, which no line shows.
+fn alone(values: &[Option<f64>], y: impl Fn(f64) -> f64) -> Vec<(String, String)> {
+    let is_gap = |place: Option<usize>| {
+        place.and_then(|place| values.get(place)).is_none_or(Option::is_none)
+    };
+    let alone = values.iter().enumerate().filter_map(|(place, value)| {
+        let is_alone = is_gap(place.checked_sub(1)) && is_gap(Some(place + 1));
+        value.filter(|_| is_alone).map(|value| (place, value))
+    });
+    alone
+        .map(|(at, value)| (format!("{:.1}", x(at, values.len())), format!("{:.1}", y(value))))
+        .collect()
+}
+
+/// A line through the middles of the parts, with a gap where there is nothing.
 fn drawn(values: &[Option<f64>], y: impl Fn(f64) -> f64) -> String {
-    let step = WIDTH / values.len().max(1) as f64;
     let mut path = String::new();
     let mut is_open = false;
     for (place, value) in values.iter().enumerate() {
@@ -65,11 +84,7 @@ fn drawn(values: &[Option<f64>], y: impl Fn(f64) -> f64) -> String {
             None => is_open = false,
             Some(value) => {
                 let letter = if is_open { "L" } else { "M" };
-                let x = LEFT + step * (place as f64 + 0.5);
-                path.push_str(&format!("{letter}{x:.1} {:.1}", y(*value)));
-                if !is_open {
-                    path.push_str("h.1");
-                }
+                path.push_str(&format!("{letter}{:.1} {:.1}", x(place, values.len()), y(*value)));
                 is_open = true;
             }
         }
@@ -103,8 +118,10 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_gaps_where_there_is_nothing() {
-        let path = drawn(&[Some(0.0), Some(1.0), None, Some(1.0)], |value| 100.0 - value);
-        assert_eq!(path, "M165.0 100.0h.1L355.0 99.0M735.0 99.0h.1");
+    fn a_line_has_gaps_where_there_is_nothing_and_a_dot_between_two() {
+        let values = [Some(0.0), Some(1.0), None, Some(1.0)];
+        assert_eq!(drawn(&values, |value| 100.0 - value), "M165.0 100.0L355.0 99.0M735.0 99.0");
+        let dots = alone(&values, |value| 100.0 - value);
+        assert_eq!(dots, [("735.0".to_owned(), "99.0".to_owned())]);
     }
 }

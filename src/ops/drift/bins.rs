@@ -71,11 +71,13 @@ pub(in crate::ops) enum Bins {
     /// Values up to each bound, and those above the last.
     Quantiles {
         /// Ascending.
+        #[serde(with = "exact")]
         bounds: Vec<f64>,
     },
     /// Whole numbers of which there are few.
     Numbers {
         /// Ascending.
+        #[serde(with = "exact")]
         values: Vec<f64>,
     },
     /// Texts, the most frequent.
@@ -85,6 +87,21 @@ pub(in crate::ops) enum Bins {
     },
     /// None: the baseline had no single value.
     None,
+}
+
+/// Numbers as texts: what reads JSON's numbers may miss the last digit, and a value that is a bound would
+/// change its bin.
+mod exact {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(values: &[f64], to: S) -> Result<S::Ok, S::Error> {
+        values.iter().map(f64::to_string).collect::<Vec<String>>().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Error> {
+        let texts = Vec::<String>::deserialize(from)?;
+        texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+    }
 }
 
 impl Bins {
@@ -246,6 +263,13 @@ mod unit {
         let found = [0.5, 1.0, 1.5, 2.0, 9.0, f64::NAN].map(|value| bins.of_number(value).unwrap());
         assert_eq!(found, [0, 0, 1, 1, 2, 3]);
         assert_eq!(bins.labels(), ["up to 1", "1 to 2", "above 2", "missing"]);
+    }
+
+    #[test]
+    fn bounds_come_back_from_their_record_to_the_last_bit() {
+        let bounds: Vec<f64> = (1..5000).map(|at| f64::from((at as f32).sin())).collect();
+        let text = serde_json::to_string(&Bins::Quantiles { bounds: bounds.clone() }).unwrap();
+        assert_eq!(serde_json::from_str::<Bins>(&text).unwrap(), Bins::Quantiles { bounds });
     }
 
     #[test]
