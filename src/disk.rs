@@ -8,10 +8,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 mod hold;
+mod own;
 mod space;
 mod stretch;
 
 pub use hold::{hold, remove_unheld, sweep};
+pub use own::own;
 pub use space::free_bytes;
 pub use stretch::{Picking, Reading, Stretch};
 

@@ -59,9 +59,13 @@ const COMMANDS: &[Command] = &[
 ];
 
 fn main() -> ExitCode {
+    // Before anything from outside is read.
+    if let Err(failure) = engine::own_volume() {
+        return ended(Err(failure));
+    }
     let arguments: Vec<String> =
         std::env::args_os().skip(1).map(|text| text.to_string_lossy().into_owned()).collect();
-    let ended = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+    ended(match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [] => engine::run(environment()),
         ["--help" | "-h" | "help"] => {
             print!("{}", help());
@@ -72,8 +76,11 @@ fn main() -> ExitCode {
             Ok(())
         }
         [name, flags @ ..] => command(name, flags),
-    };
-    match ended {
+    })
+}
+
+fn ended(end: Result<(), Failure>) -> ExitCode {
+    match end {
         Ok(()) => ExitCode::from(Exit::Done as u8),
         Err(failure) => {
             eprintln!("{}", failure.report());

@@ -53,6 +53,7 @@ mod doctor;
 pub use commands::{gc, logs, models, pull};
 pub use doctor::doctor;
 pub use healthcheck::healthcheck;
+pub use persist::own_volume;
 
 use crate::clock::DeviceClock;
 use crate::exit::{self, Exit, Failure};

@@ -8,6 +8,7 @@ mod client;
 mod dashboard;
 mod edges;
 mod fleet;
+mod healthcheck;
 mod home;
 mod login;
 mod logs;

@@ -5,7 +5,7 @@ use crate::sources::{self, Scan, Source, Use};
 /// From the bottom up; a room uses only rooms of the layers before its own.
 const LAYERS: [(&str, &[&str]); 4] = [
     ("words", &["tensor", "pipeline", "oci", "fleet"]),
-    ("hands", &["clock", "logging", "exit", "disk", "http"]),
+    ("hands", &["clock", "logging", "exit", "disk", "http", "supervisor"]),
     ("crafts", &["codec", "registry", "runtime"]),
     ("programs", &["engine", "ops"]),
 ];

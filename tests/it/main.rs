@@ -109,6 +109,9 @@ mod charts;
 
 // The commands that a publish prints, as their readers take them.
 mod handouts;
+
+// The images, by the contract's commands and files.
+mod images;
 // Weights in files beside a model.
 mod side_files;
 
