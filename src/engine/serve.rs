@@ -8,6 +8,7 @@ use super::journal::Journal;
 use super::link::Link;
 use super::live::Live;
 use super::metrics::Metrics;
+use super::room::Room;
 use super::routes::Routes;
 use super::slot::Slot;
 use super::updates::Updates;
@@ -121,6 +122,7 @@ pub(super) fn serve(
         pool,
         clock,
         gate,
+        room: Arc::new(Room::of("/".into())),
         batches,
         metrics,
         journal: recorder,

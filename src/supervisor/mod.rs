@@ -3,8 +3,10 @@
 // The protocol is datagrams of text to a socket whose name is in the environment (sd_notify(3)), so
 // nothing of systemd's own is needed.
 
+mod memory;
 mod unit;
 
+pub use memory::{Room, room};
 pub use unit::{Program, UnitSettings, unit};
 
 use std::ffi::OsString;

@@ -2,11 +2,12 @@
 
 use crate::support::fixture;
 use crate::support::ops::Published;
-use crate::support::podman::{ENGINE, OPS, REGISTRY, Yard, yard};
+use crate::support::podman::{CENTER, ENGINE, OPS, REGISTRY, Yard, yard};
 use crate::support::process::{Running, run};
 use crate::support::python::{RECORDS, request};
-use crate::support::registry::PASSWORD;
+use crate::support::registry::{PASSWORD, PASSWORD_HASH};
 use serde_json::{Value, json};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const USER: &str = "_json_key_base64";
@@ -51,7 +52,7 @@ fn an_image_is_one_user_without_rights_one_volume_one_port_and_its_own_health() 
         assert_eq!(config["Volumes"], json!({ volume: {} }));
         assert_eq!(config["ExposedPorts"], json!({ port: {} }));
         assert_eq!(config["Entrypoint"], json!([program]));
-        assert_eq!(found["HealthCheck"]["Test"], json!(["CMD", program, "healthcheck"]), "{found}");
+        assert_eq!(found["Healthcheck"]["Test"], json!(["CMD", program, "healthcheck"]), "{found}");
         let labels = &found["Labels"];
         assert_eq!(labels["org.opencontainers.image.licenses"], "MIT OR Apache-2.0");
         assert_eq!(labels["org.opencontainers.image.version"], "0.0.0-test");
@@ -111,10 +112,15 @@ fn a_directory_of_roots_is_taken_over_and_outlives_a_kill_under_a_read_only_root
     let mut docker = Running::start(&mut yard.shell(&script, &[("PASSWORD", PASSWORD)]));
     docker.line_with("msg=ready");
     infers(&yard, "fraud");
-    let top = yard.podman(&["top", "device", "huser", "hcaps"]).success().stdout;
-    assert!(top.lines().last().unwrap().starts_with("10001"), "{top}");
-    assert!(!top.contains("CHOWN") && !top.contains("SETUID"), "{top}");
-    let kept = run(std::process::Command::new("stat").args(["-c", "%u %a"]).arg(&data)).success();
+    let process =
+        yard.podman(&["inspect", "--format", "{{.State.Pid}}", "device"]).success().stdout;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.trim())).unwrap();
+    let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
+    assert_eq!(line("Uid:"), "10001\t10001\t10001\t10001");
+    for rights in ["CapPrm:", "CapEff:"] {
+        assert_eq!(line(rights), "0000000000000000", "{status}");
+    }
+    let kept = run(Command::new("stat").args(["-c", "%u %a"]).arg(&data)).success();
     assert_eq!(kept.stdout.trim(), "10001 755");
 
     yard.podman(&["kill", "--signal", "KILL", "device"]).success();
@@ -152,4 +158,112 @@ fn a_directory_that_is_somebody_elses_is_left_alone_and_the_engine_says_what_to_
     ];
     let ended = yard.podman(&words);
     assert!(ended.stderr.contains("chown 10001"), "{}", ended.stderr);
+}
+
+/// A file of `deploy`, with these values for what stands behind the keys, and the images of the tests.
+fn deployed(yard: &Yard, place: &str, file: &str, values: &[(&str, &str)]) -> Command {
+    let project = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(project.join("deploy").join(file)).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    for line in &mut lines {
+        for image in ["potoroo-engine", "potoroo-ops"] {
+            if line.trim_start() == format!("image: localhost/{image}") {
+                *line += ":test";
+            }
+        }
+        if let Some((key, value)) =
+            values.iter().find(|(key, _)| line.trim_start().starts_with(&format!("{key}:")))
+        {
+            let indent = line.len() - line.trim_start().len();
+            *line = format!("{}{key}: {value}", " ".repeat(indent));
+        }
+    }
+    let directory = yard.home().join(place);
+    std::fs::create_dir_all(directory.join("data")).unwrap();
+    std::fs::write(directory.join(file), lines.join("\n") + "\n").unwrap();
+    yard.shell(&format!("cd {place} && exec podman-compose -f {file} up"), &[])
+}
+
+fn has_compose() -> bool {
+    let found = run(Command::new("sh").args(["-c", "command -v podman-compose"])).status.success();
+    if !found {
+        println!("not run: there is no podman-compose");
+    }
+    found
+}
+
+#[test]
+fn the_contracts_compose_file_serves() {
+    let Some(yard) = yard().filter(|_| has_compose()) else { return };
+    let url = published(&yard, "pipelines/fraud.yaml");
+    let values = [("PIPELINE_URL", url.as_str()), ("OCI_PASSWORD", PASSWORD)];
+    let mut compose = Running::start(&mut deployed(&yard, "device", "compose.yaml", &values));
+    compose.line_with("msg=ready");
+    infers(&yard, "fraud");
+}
+
+/// The ops center and its registry by their file, an edge by the contract's with observability, and the
+/// same edge again after its container is gone.
+#[test]
+fn the_contracts_compose_file_with_observability_joins_and_stays_joined() {
+    let Some(yard) = yard().filter(|_| has_compose()) else { return };
+    let place = yard.home().join("center");
+    yard.certificate(CENTER, &place.join("certs"));
+    let settings =
+        format!("HOST={CENTER}\nREGISTRY_USERNAME={USER}\nREGISTRY_PASSWORD={PASSWORD}\n");
+    std::fs::write(place.join(".env"), settings).unwrap();
+    std::fs::write(place.join("htpasswd"), format!("{USER}:{PASSWORD_HASH}\n")).unwrap();
+    let mut center = Running::start(&mut deployed(&yard, "center", "compose.ops.yaml", &[]));
+    let link = center.line_with("/first-run?token=");
+    center.line_with("msg=ready");
+    let token = link.rsplit_once("token=").unwrap().1.trim();
+    let at = format!("https://{CENTER}:8090");
+    let order = json!({ "token": token, "email": "admin@example.com", "password": "correct horse battery staple" });
+    let resolve = format!("{CENTER}:8090:127.0.0.1");
+    let founded = yard.curl(&[
+        "--insecure",
+        "--resolve",
+        &resolve,
+        &format!("{at}/v1/api/first_run"),
+        "-d",
+        &order.to_string(),
+    ]);
+    let founded: Value = serde_json::from_str(&founded.0).unwrap_or_else(|_| panic!("{founded:?}"));
+    let access = [
+        ("POTOROO_OPS_URL", at.as_str()),
+        ("POTOROO_OPS_TOKEN", founded["token"].as_str().unwrap()),
+    ];
+    let ops = |words: &[&str]| yard.beside(OPS_PROGRAM, words, &access).success().stdout;
+    ops(&[
+        "model",
+        "upload",
+        fixture("models/fraud.onnx").to_str().unwrap(),
+        "--name",
+        "fraud-mlp",
+    ]);
+    ops(&["pipeline", "create", fixture("pipelines/fraud.yaml").to_str().unwrap()]);
+    ops(&["publish", "start", "fraud"]);
+    let added: Value =
+        serde_json::from_str(&ops(&["edge", "add", "edge-1", "--publish", "1", "--json"])).unwrap();
+    let url = added["pipeline_url"].as_str().unwrap();
+    assert!(url.starts_with(&format!("{CENTER}:5000/pipelines/fraud:")), "{added}");
+    let registry = format!("{CENTER}:5000");
+    let values = [
+        ("PIPELINE_URL", url),
+        ("EDGE_BUNDLE", added["docker_run_variables"]["EDGE_BUNDLE"].as_str().unwrap()),
+        ("OCI_REGISTRY", &registry),
+        ("OCI_PASSWORD", PASSWORD),
+    ];
+    let file = "compose.observability.yaml";
+    for _ in 0..2 {
+        let mut edge = Running::start(&mut deployed(&yard, "device", file, &values));
+        edge.line_with("Node attestation was successful");
+        edge.line_with("msg=ready");
+        infers(&yard, "fraud");
+        let down = format!("cd device && podman-compose -f {file} down -t 10");
+        run(&mut yard.shell(&down, &[])).success();
+        edge.wait();
+    }
+    let edges: Value = serde_json::from_str(&ops(&["edge", "list", "--json"])).unwrap();
+    assert_eq!(edges["edges"][0]["name"], "edge-1", "{edges}");
 }

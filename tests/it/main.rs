@@ -112,6 +112,9 @@ mod handouts;
 
 // The images, by the contract's commands and files.
 mod images;
+
+// The engine as a service of systemd, and in the bounds that one sets.
+mod units;
 // Weights in files beside a model.
 mod side_files;
 

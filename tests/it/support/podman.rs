@@ -136,7 +136,8 @@ impl Kit {
         let base = home.join("base");
         std::fs::create_dir_all(base.join("root/etc/ssl")).unwrap();
         std::fs::copy(self.authority.file(), base.join("root/etc/ssl/ca.pem")).unwrap();
-        for program in &programs {
+        let registry = PathBuf::from("/usr/bin/docker-registry");
+        for program in programs.iter().chain([&registry]) {
             for library in libraries(program) {
                 let to = base.join("root").join(library.strip_prefix("/").unwrap());
                 std::fs::create_dir_all(to.parent().unwrap()).unwrap();
@@ -153,6 +154,19 @@ impl Kit {
         };
         run(build(home).args(["--tag", base_image]).arg(&base)).success();
 
+        // What the compose file of the ops center calls `registry:2`: Debian's, with the same settings.
+        let place = home.join("registry");
+        std::fs::create_dir_all(&place).unwrap();
+        std::fs::copy(&registry, place.join("registry")).unwrap();
+        let settings = "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: /var/lib/registry\nhttp:\n  addr: :5000\n";
+        std::fs::write(place.join("config.yml"), settings).unwrap();
+        let file = format!(
+            "FROM {base_image}\nCOPY registry /bin/registry\nCOPY config.yml /etc/registry.yml\n\
+             VOLUME /var/lib/registry\nENTRYPOINT [\"/bin/registry\", \"serve\", \"/etc/registry.yml\"]\n"
+        );
+        std::fs::write(place.join("Dockerfile"), file).unwrap();
+        run(build(home).args(["--tag", "docker.io/library/registry:2"]).arg(&place)).success();
+
         let context = home.join("context");
         let cross = std::env::consts::ARCH;
         let place = context.join("target/cross").join(cross);
@@ -161,7 +175,8 @@ impl Kit {
             run(Command::new("strip").arg("-o").arg(place.join(name)).arg(program)).success();
         }
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for name in ["LICENSE-APACHE", "LICENSE-MIT"] {
+        std::fs::create_dir_all(context.join("deploy/volume")).unwrap();
+        for name in ["LICENSE-APACHE", "LICENSE-MIT", "deploy/volume/.keep"] {
             std::fs::copy(project.join(name), context.join(name)).unwrap();
         }
         // Each file is built once: that of the ARM boards for this processor, with its own base.
@@ -242,18 +257,6 @@ impl Yard {
         for file in files {
             run(Command::new("chmod").args(["0644"]).arg(file)).success();
         }
-    }
-
-    /// What a container logged, once it holds `part`; fails the test when it does not come.
-    pub fn logged(&self, container: &str, part: &str) -> String {
-        let mut last = String::new();
-        self.until(&format!("`{part}` in the log of {container}"), || {
-            let ended = self.podman(&["logs", container]);
-            last = ended.stdout + &ended.stderr;
-            assert!(!last.contains("\nerror: "), "{last}");
-            last.contains(part)
-        });
-        last
     }
 
     /// Polls until it is so.

@@ -16,7 +16,8 @@ use super::token_server::TokenServer;
 /// The password that the registry knows with [`Auth::Htpasswd`].
 pub(crate) const PASSWORD: &str = "correct horse battery";
 /// Its bcrypt hash, made by `htpasswd -nbB -C 4`.
-const PASSWORD_HASH: &str = "$2y$04$aV/B2qr8EZn.Wkf/Vi7kjOFUEB05BOlJ5rOPMCkRGHhR6SPpQKw2a";
+pub(crate) const PASSWORD_HASH: &str =
+    "$2y$04$aV/B2qr8EZn.Wkf/Vi7kjOFUEB05BOlJ5rOPMCkRGHhR6SPpQKw2a";
 
 /// Whom the registry lets in.
 pub(crate) enum Auth<'a> {
