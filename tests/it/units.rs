@@ -175,26 +175,29 @@ fn a_service_is_installed_once_keeps_secrets_to_itself_and_breaks_nothing() {
     std::fs::remove_dir_all(program.parent().unwrap()).unwrap();
 }
 
-/// A control group of our own with a limit on memory, gone with the value; none where we may make none.
+/// A control group of our own with a limit, gone with the value; none where we may make none.
 struct Group(PathBuf);
 
 impl Group {
-    fn of(bytes: u64) -> Option<Group> {
-        let name = format!("potoroo-test-{}", std::process::id());
-        for (top, limit) in
-            [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")]
-        {
-            let group = Path::new(top).join(&name);
+    /// Of both hierarchies: where the group is made, the file, and what is written into it.
+    fn of(name: &str, limits: [(&str, &str, &str); 2]) -> Option<Group> {
+        for (top, limit, value) in limits {
+            let group = Path::new(top).join(format!("potoroo-{name}-{}", std::process::id()));
             if std::fs::create_dir(&group).is_err() {
                 continue;
             }
             let group = Group(group);
-            if std::fs::write(group.0.join(limit), bytes.to_string()).is_ok() {
+            if std::fs::write(group.0.join(limit), value).is_ok() {
                 return Some(group);
             }
         }
-        println!("not run: no control group with a limit on memory can be made here");
+        println!("not run: no control group with such a limit can be made here");
         None
+    }
+
+    /// Words of a shell that join it.
+    fn join(&self) -> String {
+        format!("echo $$ >{}", self.0.join("cgroup.procs").display())
     }
 }
 
@@ -206,11 +209,15 @@ impl Drop for Group {
 
 #[test]
 fn a_request_that_the_group_has_no_memory_for_is_refused_and_the_engine_lives() {
-    let Some(group) = Group::of(96 << 20) else { return };
+    let bytes = (96 << 20).to_string();
+    let limits = [
+        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", bytes.as_str()),
+        ("/sys/fs/cgroup", "memory.max", &bytes),
+    ];
+    let Some(group) = Group::of("memory", limits) else { return };
     let layout = tempfile::tempdir().unwrap();
     let published = publish_layout(&fixture("models/fraud.onnx"), layout.path());
-    let join = format!("echo $$ >{}", group.0.join("cgroup.procs").display());
-    let engine = Engine::start_after(&join, &[("PIPELINE_URL", &published.pipeline_url)]);
+    let engine = Engine::start_after(&group.join(), &[("PIPELINE_URL", &published.pipeline_url)]);
     let body = layout.path().join("large.json");
     std::fs::write(&body, vec![b' '; 40 << 20]).unwrap();
     let answer = engine.infer("fraud", "application/json", &body);
@@ -228,18 +235,30 @@ fn a_request_that_the_group_has_no_memory_for_is_refused_and_the_engine_lives() 
     drop(engine);
 }
 
+/// How many threads of an engine compute.
+fn computing(engine: &Engine) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", engine.process.id())).unwrap();
+    let names =
+        tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap());
+    names.filter(|name| name.starts_with("compute-")).count()
+}
+
 #[test]
-fn one_cpu_is_one_thread_that_computes() {
+fn as_many_threads_compute_as_are_set_or_as_the_group_has_cpus_for() {
     let layout = tempfile::tempdir().unwrap();
     let published = publish_layout(&fixture("models/fraud.onnx"), layout.path());
-    let threads = |cpus: &str| {
-        let engine =
-            Engine::start(&[("PIPELINE_URL", &published.pipeline_url), ("CONFIG_CPUS", cpus)]);
-        let tasks = format!("/proc/{}/task", engine.process.id());
-        let names = std::fs::read_dir(tasks).unwrap().map(|task| {
-            std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap().trim().to_owned()
-        });
-        names.filter(|name| name.starts_with("compute")).count()
-    };
-    assert_eq!([threads("1"), threads("3")], [1, 3]);
+    let url = ("PIPELINE_URL", published.pipeline_url.as_str());
+    for cpus in ["1", "3"] {
+        let engine = Engine::start(&[url, ("CONFIG_CPUS", cpus)]);
+        assert_eq!(computing(&engine).to_string(), cpus);
+    }
+    let limits = [
+        ("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "100000"),
+        ("/sys/fs/cgroup", "cpu.max", "100000 100000"),
+    ];
+    let Some(group) = Group::of("cpu", limits) else { return };
+    // Set to nothing is not set: then the quota counts.
+    let engine = Engine::start_after(&group.join(), &[url, ("CONFIG_CPUS", "")]);
+    assert_eq!(computing(&engine), 1);
+    drop(engine);
 }
