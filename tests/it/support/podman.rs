@@ -100,8 +100,10 @@ impl Kit {
         let settings = format!(
             "[containers]\nbase_hosts_file = {:?}\ndefault_ulimits = [\"nofile=1024:1024\", \
              \"nproc=1024:1024\"]\nlog_driver = \"k8s-file\"\n[engine]\nruntime = \"runc\"\n\
-             cgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n",
-            home.join("hosts")
+             cgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n[network]\n\
+             network_config_dir = {:?}\n",
+            home.join("hosts"),
+            home.join("networks")
         );
         std::fs::write(home.join("containers.conf"), settings).unwrap();
         // `podman` and `docker` as a person's shell finds them.
@@ -287,6 +289,7 @@ impl Drop for Yard {
     fn drop(&mut self) {
         // All of them: there is one yard at a time.
         self.podman(&["rm", "--force", "--all", "--time", "0", "--volumes"]);
+        self.podman(&["volume", "prune", "--force"]);
         run(Command::new("ip").args(["netns", "delete", &self.network]));
     }
 }
