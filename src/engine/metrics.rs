@@ -1,5 +1,6 @@
 //! What the engine counts about itself, in Prometheus' text form (exposition format 0.0.4).
 
+mod board;
 mod journal;
 
 use super::gate::Load;
@@ -12,6 +13,7 @@ use crate::fleet::Counters;
 use crate::tensor::{Data, NamedTensor};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -265,6 +267,7 @@ impl Metrics {
             journal::write(&mut page, state);
         }
         process(&mut page);
+        board::write(&mut page, Path::new("/"));
         page.0
     }
 
@@ -309,6 +312,10 @@ impl Page {
             "" => writeln!(self.0, "{name} {value}"),
             labels => writeln!(self.0, "{name}{{{labels}}} {value}"),
         };
+    }
+
+    fn float(&mut self, name: &str, labels: &str, value: f64) {
+        let _ = writeln!(self.0, "{name}{{{labels}}} {value}");
     }
 
     pub(super) fn info(&mut self, name: &str, help: &str, labels: &str) {

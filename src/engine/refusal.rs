@@ -220,6 +220,7 @@ impl From<Busy> for Problem {
         let kind = match busy {
             Busy::Full { .. } => "queue_full",
             Busy::Waited => "queue_timeout",
+            Busy::NoRoom { .. } => "memory",
             Busy::ClientLeft => "client_left",
         };
         let mut problem = Problem::new(503, kind, busy.to_string());

@@ -28,7 +28,7 @@ mod secured;
 pub use answer::Answer;
 pub use distrust::{Distrust, TlsFault};
 pub use error::{Error, ProxyFault, Wait};
-pub use glance::{Glance, GlanceError, Seen};
+pub use glance::{Glance, GlanceError, Seen, reachable};
 pub use location::{Origin, resolve};
 pub use network::{Network, NetworkRead};
 use proxy::Proxy;

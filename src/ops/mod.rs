@@ -10,6 +10,7 @@ mod drift;
 mod edges;
 mod fleet;
 mod garbage;
+mod healthcheck;
 mod home;
 mod login;
 mod logs;

@@ -8,6 +8,7 @@ use super::dashboard::Streams;
 use super::distribution::{Distribution, Realm, Repositories, TokenKey};
 use super::drift::{self, Bell};
 use super::edges::Pullers;
+use super::healthcheck;
 use super::home::Home;
 use super::logs::Logs;
 use super::models::{self, Models};
@@ -18,6 +19,7 @@ use crate::clock::DeviceClock;
 use crate::exit::{Exit, Failure};
 use crate::http::server::{Handle, Limits, Server, Tls};
 use crate::logging::{self, AT_SERVE};
+use crate::supervisor::Supervisor;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +65,8 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     }
     let handle = server.handle().map_err(|error| Failure::new(Exit::Failed, error))?;
     let streams = Arc::new(Streams::default());
-    let stopping = stop_on_signal(handle, Arc::clone(&streams))
+    let supervisor = Supervisor::of_process();
+    let stopping = stop_on_signal(handle, Arc::clone(&streams), supervisor.clone())
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let guard = Guard::new().map_err(|error| Failure::new(Exit::Failed, error))?;
     let address = Address::of(&settings, server.address())?;
@@ -91,6 +94,11 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     let publisher = Worker::start(Arc::clone(&center))
         .map_err(|error| Failure::new(Exit::Failed, error).hint("raise the limit of threads"))?;
     log::info!(target: AT_SERVE, "listen={} data={:?} msg=ready", server.address(), center.settings.data);
+    supervisor.ready();
+    let certificate = center.settings.tls.as_ref().map(|(certificate, _)| certificate.clone());
+    let address = server.address();
+    let answers = move || healthcheck::look(address, certificate.as_deref()).is_ok();
+    supervisor.watch(answers).map_err(|error| Failure::new(Exit::Failed, error))?;
     server.run(Api::new(center, registry));
     let drained = stopping.join().unwrap_or(false);
     let rested = publisher.stop(PUBLISHER_REST);
@@ -147,10 +155,12 @@ fn registry(center: &Arc<Center>) -> Result<Option<Distribution>, Failure> {
 fn stop_on_signal(
     handle: Handle,
     streams: Arc<Streams>,
+    supervisor: Supervisor,
 ) -> std::io::Result<std::thread::JoinHandle<bool>> {
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         let signal = signals.forever().next().unwrap_or_default();
+        supervisor.stopping();
         log::info!(target: AT_SERVE, "msg=stopping signal={signal}");
         streams.stop();
         handle.shutdown(DRAIN)

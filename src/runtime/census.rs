@@ -1,7 +1,7 @@
 //! A census of a model's file: how many numbers it has learnt, its operators, and the files beside it that it names.
 
 use super::error::LoadError;
-use super::{onnx as onnx_file, operators};
+use super::onnx as onnx_file;
 use crate::disk::Stretch;
 use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::pb::{GraphProto, TensorProto};
@@ -25,7 +25,7 @@ pub struct Census {
 /// # Errors
 /// When the file cannot be read or is no ONNX file.
 pub fn census(file: &Stretch) -> Result<Census, LoadError> {
-    let proto = onnx_file::read(file, &operators::onnx())?;
+    let proto = onnx_file::read(file)?;
     let mut census = Census::default();
     if let Some(graph) = &proto.graph {
         census.graph(graph, 0);

@@ -118,6 +118,12 @@ mod charts;
 // The commands that a publish prints, as their readers take them.
 mod garbage;
 mod handouts;
+
+// The images, by the contract's commands and files.
+mod images;
+
+// The engine as a service of systemd, and in the bounds that one sets.
+mod units;
 // Weights in files beside a model.
 mod side_files;
 

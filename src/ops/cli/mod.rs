@@ -46,6 +46,8 @@ pub struct Command {
 enum Verb {
     /// Run the ops center: API, publishing, edges, and a registry of its own.
     Serve(Box<serve::ServeArguments>),
+    /// Ask the ops center on this machine whether it is well; ends with 0 or 1.
+    Healthcheck(serve::HealthcheckArguments),
     /// Write all records, keys and files of an ops center into one tar file; it may be running.
     Backup(backup::BackupArguments),
     /// Make a data directory again from such a file.
@@ -148,6 +150,7 @@ impl Command {
             Verb::Serve(arguments) => {
                 super::serve::serve(arguments.settings()?).map(|()| String::new())
             }
+            Verb::Healthcheck(arguments) => arguments.run().map(|()| String::new()),
             Verb::Publish(command) => command.run(),
             Verb::Login(LoginAtCenter { login, center }) => login.run(&center),
             Verb::Logout => Ok(token::logout()),

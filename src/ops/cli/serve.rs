@@ -86,6 +86,23 @@ pub(super) struct ServeArguments {
     admin_password_file: Option<PathBuf>,
 }
 
+/// Where the center of the same settings listens, and what it is known by.
+#[derive(Args)]
+pub(super) struct HealthcheckArguments {
+    /// Where it listens.
+    #[arg(long, value_name = "ADDRESS", env = "POTOROO_OPS_LISTEN", default_value = LISTEN_DEFAULT)]
+    listen: SocketAddr,
+    /// Its certificate chain, a PEM file, where it speaks TLS.
+    #[arg(long, value_name = "FILE", env = "POTOROO_OPS_TLS_CERT")]
+    tls_cert: Option<PathBuf>,
+}
+
+impl HealthcheckArguments {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        crate::ops::healthcheck::healthcheck(self.listen, self.tls_cert.as_deref())
+    }
+}
+
 impl ServeArguments {
     /// The settings that they are.
     pub(super) fn settings(self) -> Result<Settings, Failure> {
