@@ -86,8 +86,7 @@ fn main() {
             );
         }
         let pace = limit / 2.0;
-        let ask =
-            |address: &str| paced::run(address, &request, PACED_CONNECTIONS, pace, ROUND);
+        let ask = |address: &str| paced::run(address, &request, PACED_CONNECTIONS, pace, ROUND);
         compared(&format!("{title}, at a pace of {pace:.0} a second"), [&on, &off], rounds, &ask);
         println!("load average: {}", load_average());
     }

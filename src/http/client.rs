@@ -183,10 +183,10 @@ impl Client {
                 // all kinds of requests through the first proxy that it finds.
                 .proxy(proxy.map(|it| it.inner.clone()))
                 .build();
-            let connector = ()
-                .chain(ConnectProxyConnector::default())
-                .chain(TcpConnector::default())
-                .chain(Securing(secured.clone()));
+            let connector =
+                ().chain(ConnectProxyConnector::default())
+                    .chain(TcpConnector::default())
+                    .chain(Securing(secured.clone()));
             Agent::with_parts(config, connector, DefaultResolver::default())
         };
         let way = |proxy: &Option<Proxy>| {

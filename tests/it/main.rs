@@ -16,11 +16,11 @@ mod sources;
 mod story;
 
 // The same by the ops center, and what a kill leaves of publishes and uploads.
+mod disk_faults;
 mod publish_kills;
 mod story_center;
 mod upload_kills;
 mod wrong_clocks;
-mod disk_faults;
 
 // What we push to a real registry is what we pull, whoever we have to be.
 mod registry_roundtrip;

@@ -60,9 +60,9 @@ fn network(root: &Path) -> Option<String> {
     let found = below(&root.join(NETWORKS)).into_iter().filter_map(|path| {
         let device = fs::canonicalize(path.join("device")).ok()?;
         fact(&path.join("addr_assign_type")).filter(|kind| kind == OWN_ADDRESS)?;
-        let is_plugged_in = device.components().any(|part| {
-            part.as_os_str().to_str().is_some_and(|name| name.starts_with("usb"))
-        });
+        let is_plugged_in = device
+            .components()
+            .any(|part| part.as_os_str().to_str().is_some_and(|name| name.starts_with("usb")));
         Some((is_plugged_in, fact(&path.join("address"))?))
     });
     found.min().map(|(_, address)| address)

@@ -102,8 +102,7 @@ impl<In: Transport> Connector<In> for Securing {
         let host = details.uri.host().unwrap_or_default();
         let host = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(host);
         let name = ServerName::try_from(host).map_err(io::Error::other)?.to_owned();
-        let session =
-            ClientConnection::new(self.0.config()?, name).map_err(io::Error::other)?;
+        let session = ClientConnection::new(self.0.config()?, name).map_err(io::Error::other)?;
         let mut socket = TransportAdapter::new(transport.boxed(), details.current_time.clone());
         socket.set_timeout(details.timeout);
         let mut stream = StreamOwned::new(session, socket);
@@ -183,9 +182,10 @@ impl ServerCertVerifier for ByTime {
             match verified {
                 // By a clock that is surely wrong nothing is too new: that the certificate has begun
                 // is what the server says by showing it.
-                Err(rustls::Error::InvalidCertificate(
-                    CertificateError::NotValidYetContext { not_before, .. },
-                )) if told < RELEASED && now.as_secs() < not_before.as_secs() => {
+                Err(rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext {
+                    not_before,
+                    ..
+                })) if told < RELEASED && now.as_secs() < not_before.as_secs() => {
                     now = Duration::from_secs(not_before.as_secs());
                 }
                 other => return other,
