@@ -71,8 +71,11 @@ impl Column {
         let _ = self.data.append(data);
     }
 
-    pub(super) fn array(&self, rows_of: &[usize]) -> Result<(Field, ArrayRef), GatherError> {
-        let values = values(&self.name, &self.data).map_err(GatherError::Answer)?;
+    /// The column as Arrow has it; its values are moved there.
+    pub(super) fn array(&mut self, rows_of: &[usize]) -> Result<(Field, ArrayRef), GatherError> {
+        let nothing = self.data.element().zeros(0);
+        let data = std::mem::replace(&mut self.data, nothing);
+        let values = values(&self.name, data).map_err(GatherError::Answer)?;
         let rows: usize = rows_of.iter().sum();
         let (item, nullable) = match self.source {
             Source::Request => ("item", true),

@@ -228,8 +228,9 @@ impl Gathered {
     ///
     /// # Errors
     /// When it is over a limit, which one inference alone may be.
-    pub fn frame(&self, stamp: Stamp<'_>) -> Result<Vec<u8>, GatherError> {
+    pub fn frame(mut self, stamp: Stamp<'_>) -> Result<Vec<u8>, GatherError> {
         let Stamp { journal, first, boot, engine } = stamp;
+        let schema = self.schema_name();
         let payload = self.payload(first)?;
         let Origin { pipeline, version, digest } = &*self.origin;
         let at = |list: &[u64], index: Option<usize>| {
@@ -251,13 +252,13 @@ impl Gathered {
             last_ms: at(&self.times, last),
             first_mono_ms: at(&self.monotonic, Some(0)),
             last_mono_ms: at(&self.monotonic, last),
-            schema: self.schema_name(),
+            schema,
         });
         frame::encode(&header, &payload).map_err(GatherError::Frame)
     }
 
     /// The Arrow stream of one batch.
-    fn payload(&self, first: u64) -> Result<Vec<u8>, GatherError> {
+    fn payload(&mut self, first: u64) -> Result<Vec<u8>, GatherError> {
         let mut constants = HashMap::new();
         constants.insert(PIPELINE_VERSION.to_owned(), self.origin.version.clone());
         let sequence: Vec<u64> = (first..).take(self.rows_of.len()).collect();
@@ -268,10 +269,12 @@ impl Gathered {
             plain(MONOTONIC, Arc::new(UInt64Array::from(self.each_row(&self.monotonic, |it| *it)))),
             plain("time", Arc::new(Int64Array::from(times))),
         ];
-        for run in self.columns.chunk_by(|one, other| one.group == other.group) {
-            let columns = run.iter().map(|column| column.array(&self.rows_of));
+        let mut columns = std::mem::take(&mut self.columns);
+        for run in columns.chunk_by_mut(|one, other| one.group == other.group) {
+            let group = run[0].group.clone();
+            let columns = run.iter_mut().map(|column| column.array(&self.rows_of));
             let columns = columns.collect::<Result<Vec<_>, GatherError>>()?;
-            members.push(self.group(&run[0].group, columns)?);
+            members.push(self.group(&group, columns)?);
         }
         for (place, name) in [INPUTS, OUTPUTS].into_iter().enumerate() {
             // A model may take or leave nothing that is kept: the group is there all the same.

@@ -37,8 +37,8 @@ const NAMES: [(State, &str, &str); 7] = [
     (
         State::Copied,
         "copied",
-        "its persistent directory is on two devices, or was moved from the one that joined to another: the one \
-         that joined goes on whenever it reports; to keep the other, remove the edge and add it again",
+        "another device spoke with a copy of its persistent directory, or goes on with it: the one that joined \
+         goes on whenever it reports; to keep the other, remove the edge and add it again",
     ),
     (State::Stopped, "stopped", "its engine was stopped in good order"),
     (
