@@ -215,7 +215,9 @@ fn the_contracts_compose_file_with_observability_joins_and_stays_joined() {
     std::fs::write(place.join("htpasswd"), format!("{USER}:{PASSWORD_HASH}\n")).unwrap();
     let mut center = Running::start(&mut deployed(&yard, "center", "compose.ops.yaml", &[]));
     let link = center.line_with("/first-run?token=");
-    center.line_with("msg=ready");
+    yard.until("center that serves", || {
+        center.seen().iter().any(|line| line.contains("msg=ready"))
+    });
     let token = link.rsplit_once("token=").unwrap().1.trim();
     let at = format!("https://{CENTER}:8090");
     let order = json!({ "token": token, "email": "admin@example.com", "password": "correct horse battery staple" });
@@ -257,8 +259,11 @@ fn the_contracts_compose_file_with_observability_joins_and_stays_joined() {
     let file = "compose.observability.yaml";
     for _ in 0..2 {
         let mut edge = Running::start(&mut deployed(&yard, "device", file, &values));
-        edge.line_with("Node attestation was successful");
-        edge.line_with("msg=ready");
+        // In whichever order.
+        yard.until("edge that serves and has joined", || {
+            let said = edge.seen().join("\n");
+            said.contains("Node attestation was successful") && said.contains("msg=ready")
+        });
         infers(&yard, "fraud");
         let down = format!("cd device && podman-compose -f {file} down -t 10");
         run(&mut yard.shell(&down, &[])).success();

@@ -212,7 +212,7 @@ fn a_request_that_the_group_has_no_memory_for_is_refused_and_the_engine_lives() 
     let bytes = (96 << 20).to_string();
     let limits = [
         ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", bytes.as_str()),
-        ("/sys/fs/cgroup", "memory.max", &bytes),
+        ("/sys/fs/cgroup", "memory.max", bytes.as_str()),
     ];
     let Some(group) = Group::of("memory", limits) else { return };
     let layout = tempfile::tempdir().unwrap();
