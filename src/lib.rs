@@ -16,7 +16,7 @@
 //!
 //! Rooms use only rooms below them. Words know nothing of the world: [`tensor`], [`oci`],
 //! [`pipeline`], [`fleet`]. Hands touch it: [`allocator`], [`clock`], [`logging`], [`exit`], [`disk`],
-//! [`http`].
+//! [`http`], [`supervisor`].
 //! Crafts turn one into the other: [`codec`], [`registry`], [`runtime`]. Programs put them in
 //! order: `engine` and `ops`, which never use each other. A test reads the sources and holds it.
 
@@ -31,6 +31,7 @@ pub mod disk;
 pub mod exit;
 pub mod http;
 pub mod logging;
+pub mod supervisor;
 
 pub mod codec;
 pub mod registry;

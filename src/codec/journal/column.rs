@@ -22,7 +22,7 @@ pub(super) struct Column {
     /// Values in each row, record by record: rows of one record are alike.
     lengths: Vec<usize>,
     source: Source,
-    expression: Option<String>,
+    pub(super) expression: Option<String>,
 }
 
 /// A column of one record.
@@ -62,6 +62,12 @@ impl Column {
         self.lengths.push(row_shape.iter().product());
         self.shape = self.merged(&row_shape).collect();
         // `fits` has seen that the types are the same.
+        let _ = self.data.append(data);
+    }
+
+    /// Takes rows of the type and the shape that it has, of which no extent is unknown.
+    pub(super) fn append_alike(&mut self, data: Data<'_>) {
+        self.lengths.extend(self.lengths.last().copied());
         let _ = self.data.append(data);
     }
 
