@@ -462,4 +462,14 @@ fn an_edge_is_found_by_the_state_that_is_told_of_it_at_each_bound_of_time() {
     assert_eq!(told(&fleet), "stopped");
     fleet.passes(1);
     assert_eq!(told(&fleet), "lost");
+
+    let fleet = Fleet::new();
+    fleet.add("press");
+    let mut engine = Engine::new(1, "board");
+    fleet.joined(&mut engine);
+    fleet.reported(&mut engine).unwrap();
+    fleet.passes(GONE_MS);
+    let mut moved = engine.copied(2, "another board");
+    fleet.reported(&mut moved).unwrap();
+    assert_eq!(told(&fleet), "copied");
 }
