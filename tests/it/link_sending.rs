@@ -43,7 +43,7 @@ fn arrived(center: &Center, pipeline: i64) -> Vec<u64> {
 
 #[test]
 fn an_edge_that_is_told_to_come_again_later_loses_nothing() {
-    let arguments = ["--report-seconds", "1", "--logs-edge-rate", "2Ki", "--debug"];
+    let arguments = ["--report-seconds", "1", "--logs-edge-rate", "256", "--debug"];
     let mut center = Center::start_with(&arguments);
     let author = Author::of(&center);
     let saved = author.save("fraud", "fraud.onnx");
