@@ -1,7 +1,7 @@
 //! Models whose graph depends on what a request brings: shapes, and values such as axes or rates.
 
 use super::Deadline;
-use super::check;
+use super::{blocked, check};
 use super::error::{RunError, contained};
 use super::load::Extent;
 use super::operators;
@@ -175,7 +175,11 @@ impl Late {
         }
         graph.set_input_outlets(&rest)?;
         check::sized(&mut graph)?;
-        let mut typed = graph.into_typed()?.into_decluttered()?;
+        let mut typed = graph.into_typed()?;
+        if blocked::is_of_images(&typed) {
+            blocked::rewrite(&mut typed);
+        }
+        typed.declutter()?;
         operators::correct(&mut typed)?;
         Ok(typed)
     }
