@@ -128,10 +128,8 @@ impl Graph<'_> {
             (operator, from) = self.maker(from)?;
         }
         let near = |one: f32, other: f32| (one - other).abs() < 1e-6;
-        let is_hard_swish = from == value
-            && bounds == (0.0, 1.0)
-            && near(factor, 1.0 / 6.0)
-            && near(term, 0.5);
+        let is_hard_swish =
+            from == value && bounds == (0.0, 1.0) && near(factor, 1.0 / 6.0) && near(term, 0.5);
         is_hard_swish.then_some((value, Activation::HardSwish))
     }
 

@@ -5,6 +5,8 @@ use super::program::{Program, Step, Value, Work};
 use crate::runtime::kernels::{
     Activation, Convolution, Depthwise, Frame, Kind, Map, Parts, Pooling, Window,
 };
+use crate::runtime::packing;
+use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
@@ -49,10 +51,14 @@ pub(super) fn lower(kind: Kind, mut graph: Graph<'_>) -> Option<Program> {
     let maps = maps(kind, &planned, &extents, inputs.len());
     let mut values: Vec<Value> = maps.iter().map(|map| Value { map: *map, buffer: 0 }).collect();
     let buffers = place(&planned, &mut values, inputs.len(), &outputs);
-    let steps = planned.into_iter().map(|planned| step(kind, planned, &maps));
+    let make = |planned| step(kind, planned, &maps);
+    let steps: Option<Vec<Step>> = match packing::has_threads() {
+        true => planned.into_par_iter().map(make).collect(),
+        false => planned.into_iter().map(make).collect(),
+    };
     Some(Program {
         kind,
-        steps: steps.collect::<Option<Vec<_>>>()?,
+        steps: steps?,
         inputs: (0..inputs.len()).collect(),
         values,
         outputs,
@@ -294,7 +300,8 @@ fn step(kind: Kind, planned: Planned<'_>, maps: &[Map]) -> Option<Step> {
             let Filters { window, is_depthwise, weights, bias } = filters;
             // Without a residual between them, only one of both is there.
             if is_depthwise {
-                let depthwise = Depthwise::new(kind, [input, made], window, &weights, &bias, before)?;
+                let depthwise =
+                    Depthwise::new(kind, [input, made], window, &weights, &bias, before)?;
                 Work::Depthwise(depthwise)
             } else {
                 let (before, after) = match residual {

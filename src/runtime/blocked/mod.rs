@@ -14,8 +14,8 @@ mod program;
 mod roles;
 mod stretch;
 
-use crate::runtime::kernels::Kind;
 use crate::runtime::error::{LoadError, contained};
+use crate::runtime::kernels::Kind;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tract_onnx::prelude::*;
@@ -31,6 +31,7 @@ pub(super) fn is_of_images(model: &TypedModel) -> bool {
     let is_taken = |node: &TypedNode| {
         let op = node.op_as::<Conv>();
         op.is_some_and(|conv| conv.q_params.is_none() && conv.pool_spec.rank() == 2)
+            && node.outputs[0].fact.datum_type == DatumType::F32
     };
     Kind::best().is_quick() && model.nodes().iter().any(is_taken)
 }
@@ -72,3 +73,6 @@ fn rewrite_for(kind: Kind, model: &mut TypedModel) -> TractResult<usize> {
     }
     Ok(taken)
 }
+
+#[cfg(test)]
+mod tests;

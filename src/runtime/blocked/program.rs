@@ -1,7 +1,9 @@
 //! A stretch of a net as it runs: kernels in turn, on a few buffers that are made once and used again.
 
 use crate::runtime::Deadline;
-use crate::runtime::kernels::{self, Activation, Alone, Convolution, Crew, Depthwise, Gang, Kind, Map, Pooling, With, Window};
+use crate::runtime::kernels::{
+    self, Activation, Alone, Convolution, Crew, Depthwise, Gang, Kind, Map, Pooling, Window, With,
+};
 use std::sync::{Mutex, PoisonError};
 
 /// Buffers that wait for a run, at most: one for each core of a large board.
@@ -80,11 +82,13 @@ impl Program {
     /// When an input or an output is not of the extents it was made for.
     pub(super) fn run(&self, rows: usize, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) -> bool {
         let (deadline, gang) = (Deadline::here(), Gang::here());
-        let crew: &dyn Crew = gang.as_deref().map_or(&Alone, |gang| gang);
+        let crew: &dyn Crew = match &gang {
+            Some(gang) => gang.as_ref(),
+            None => &Alone,
+        };
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut buffers = idle.unwrap_or_else(|| {
-            self.buffers.iter().map(|floats| vec![0.0; *floats]).collect()
-        });
+        let mut buffers =
+            idle.unwrap_or_else(|| self.buffers.iter().map(|floats| vec![0.0; *floats]).collect());
         for row in 0..rows {
             for (value, input) in self.inputs.iter().zip(inputs) {
                 let Value { map, buffer } = self.values[*value];
@@ -114,7 +118,8 @@ impl Program {
 
     fn step(&self, step: &Step, buffers: &mut [Vec<f32>], crew: &dyn Crew) {
         // What little there is to do is done before a helper has come.
-        let crew = if self.values[step.output].map.floats() < SHARED_FLOATS_MIN { &Alone } else { crew };
+        let is_little = self.values[step.output].map.floats() < SHARED_FLOATS_MIN;
+        let crew: &dyn Crew = if is_little { &Alone } else { crew };
         let Value { map: to, buffer } = self.values[step.output];
         // No input of a step is in its output's buffer, so it can be taken out meanwhile.
         let mut made = std::mem::take(&mut buffers[buffer]);
@@ -127,7 +132,6 @@ impl Program {
         let mut blend = |with: With<'_>, after: Activation| {
             kernels::blend(self.kind, input(0), with, after, (&to, &mut *output), crew);
         };
-        let other = |place: usize| input(place);
         match &step.work {
             Work::Convolution(convolution) => {
                 let residual = (1 < step.inputs.len()).then(|| input(1).1);
@@ -137,15 +141,15 @@ impl Program {
             Work::Activation(after) => blend(With::Nothing, *after),
             Work::Scale(factors, terms, after) => blend(With::Scale(factors, terms), *after),
             Work::Sum(after) => {
-                let (map, other) = other(1);
+                let (map, other) = input(1);
                 blend(With::Sum(map, other), *after);
             }
             Work::Product(after) => {
-                let (map, other) = other(1);
+                let (map, other) = input(1);
                 blend(With::Product(map, other), *after);
             }
             Work::Gate(after) => {
-                let (map, other) = other(1);
+                let (map, other) = input(1);
                 blend(With::Gate(map, other), *after);
             }
             Work::Pool(window, pooling) => {

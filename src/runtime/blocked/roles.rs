@@ -154,7 +154,12 @@ fn convolution(model: &TypedModel, node: &TypedNode, conv: &Conv) -> Option<Role
     if weights.shape() != [made[1], inputs, window.size[0], window.size[1]] {
         return None;
     }
-    let bias = per_channel(&constant(model, bias)?, made[1])?;
+    // Quantised nets count in floats that hold whole numbers, each between operators of their own.
+    if weights.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?.iter().all(|it| it.fract() == 0.0) {
+        return None;
+    }
+    let bias = constant(model, bias)?;
+    let bias = per_channel(&bias, made[1])?;
     let operator = Draft::Convolution { window, is_depthwise, weights, bias };
     Some(Role { operator, images: vec![input] })
 }

@@ -169,7 +169,8 @@ impl Stretch {
             graph.outputs = outputs.iter().filter_map(name).collect();
             Ok(Some(graph))
         };
-        let rows_fit = inputs.iter().all(|input| image(model, *input).is_some_and(|it| it[0] == self.rows));
+        let rows_fit =
+            inputs.iter().all(|input| image(model, *input).is_some_and(|it| it[0] == self.rows));
         let Some(graph) = graph()?.filter(|_| rows_fit) else { return Ok(None) };
         let Some(program) = lower(kind, graph) else { return Ok(None) };
         let facts = outputs.iter().map(|outlet| Ok(model.outlet_fact(*outlet)?.without_value()));

@@ -227,7 +227,8 @@ impl Convolution {
                     bias: self.bias.as_ptr().add(channel),
                     output: match is_aside {
                         true => aside.as_mut_ptr(),
-                        false => output.at(first + at, (blocks - 1) * self.output.block() + pixels * lanes),
+                        false => output
+                            .at(first + at, (blocks - 1) * self.output.block() + pixels * lanes),
                     },
                     residual: match (residual, &self.residual) {
                         (Some(residual), Some(map)) => {
@@ -251,10 +252,15 @@ impl Convolution {
                 computes[pixels](&job);
                 if is_aside {
                     for pixel in 0..pixels {
-                        let (row, column) = ((column + pixel) / self.output.width, (column + pixel) % self.output.width);
+                        let (row, column) = (
+                            (column + pixel) / self.output.width,
+                            (column + pixel) % self.output.width,
+                        );
                         for block in 0..blocks {
-                            let to = first + block * self.output.block() + self.output.at(row, column);
-                            let from = aside.as_ptr().add(block * PIXELS_MAX * lanes + pixel * lanes);
+                            let to =
+                                first + block * self.output.block() + self.output.at(row, column);
+                            let from =
+                                aside.as_ptr().add(block * PIXELS_MAX * lanes + pixel * lanes);
                             std::ptr::copy_nonoverlapping(from, output.at(to, lanes), lanes);
                         }
                     }

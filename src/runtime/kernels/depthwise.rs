@@ -88,13 +88,7 @@ impl Depthwise {
         });
     }
 
-    fn part(
-        &self,
-        block: usize,
-        rows: std::ops::Range<usize>,
-        input: &[f32],
-        output: &Output<'_>,
-    ) {
+    fn part(&self, block: usize, rows: std::ops::Range<usize>, input: &[f32], output: &Output<'_>) {
         let lanes = self.kind.lanes();
         let compute = self.kind.depthwise(self.window.stride[1]);
         for row in rows {

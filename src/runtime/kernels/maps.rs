@@ -217,7 +217,8 @@ pub(super) unsafe fn pool_row<V: Lanes>(job: &PoolJob) {
             for tap in top..bottom {
                 let row = tap * window.dilation[0] + job.first_row - window.padding[0];
                 for tap in left..right {
-                    let at = column * window.stride[1] + tap * window.dilation[1] - window.padding[1];
+                    let at =
+                        column * window.stride[1] + tap * window.dilation[1] - window.padding[1];
                     let value = V::load(job.input.add(row * job.row_floats + at * V::LANES));
                     sum = match job.pooling {
                         Pooling::Max => value.at_least(sum),

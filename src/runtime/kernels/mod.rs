@@ -1,6 +1,9 @@
 //! Kernels for floats of images, with channels in blocks as wide as a vector: the only place with `unsafe`.
 
-#![allow(unsafe_code, reason = "vectors, and threads that write one buffer: each block with its proof")]
+#![allow(
+    unsafe_code,
+    reason = "vectors, and threads that write one buffer: each block with its proof"
+)]
 
 mod activation;
 mod convolution;

@@ -123,8 +123,8 @@ fn taps(window: &Window, row: usize, column: usize, map: &Map) -> Vec<(usize, us
     let mut taps = Vec::new();
     for down in 0..window.size[0] {
         for right in 0..window.size[1] {
-            let y = (row * window.stride[0] + down * window.dilation[0])
-                .checked_sub(window.padding[0]);
+            let y =
+                (row * window.stride[0] + down * window.dilation[0]).checked_sub(window.padding[0]);
             let x = (column * window.stride[1] + right * window.dilation[1])
                 .checked_sub(window.padding[1]);
             if let (Some(y), Some(x)) = (y, x)
@@ -173,8 +173,8 @@ fn convolve(kind: Kind, random: &mut Random, crew: &dyn Crew) {
         for row in 0..rows {
             for column in 0..columns {
                 let mut sum = f64::from(bias[channel]);
-                for (place, from) in (0..inputs)
-                    .map(|input| (input, if is_depthwise { channel } else { input }))
+                for (place, from) in
+                    (0..inputs).map(|input| (input, if is_depthwise { channel } else { input }))
                 {
                     let filter = &weights[(channel * inputs + place) * window.taps()..];
                     for (tap, pixel) in taps(&window, row, column, &input) {
@@ -344,7 +344,8 @@ fn what_is_blended_and_pooled_comes_to_what_loops_come_to() {
 fn what_is_no_number_stays_none_and_stays_in_its_channel() {
     let window = Window { size: [1, 1], stride: [1, 1], dilation: [1, 1], padding: [0, 0] };
     for kind in Kind::all() {
-        let map = Map { channels: 3, height: 2, width: 2, lanes: kind.lanes(), frame: Frame::default() };
+        let map =
+            Map { channels: 3, height: 2, width: 2, lanes: kind.lanes(), frame: Frame::default() };
         let mut image = vec![1.0; 12];
         (image[0], image[5]) = (f32::NAN, f32::INFINITY);
         let weights = [1.0, 0.5, 0.25];
