@@ -21,8 +21,6 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::cnn::Conv;
 
-pub(super) use operator::Blocked;
-
 /// Whether stretches are taken at all.
 static IS_ON: AtomicBool = AtomicBool::new(true);
 

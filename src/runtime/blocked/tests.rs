@@ -1,7 +1,8 @@
 //! Stretches held against the graph that they come from, on random nets of images.
 
+use super::operator::Blocked;
 use super::*;
-use tract_onnx::tract_core::internal::{OutletId, TVec};
+use tract_onnx::tract_core::internal::{Approximation, OutletId, TVec, TypedOp};
 use tract_onnx::tract_core::ops::array::{Slice, TypedConcat};
 use tract_onnx::tract_core::ops::cnn::{
     Conv, KernelFormat, MaxPool, PaddingSpec, PoolSpec, SumPool,
@@ -61,11 +62,7 @@ impl Net {
         self.model.add_const(name, Tensor::from_shape(&[1, 1, 1, 1], &[value]).unwrap()).unwrap()
     }
 
-    fn wire(
-        &mut self,
-        op: impl Into<Box<dyn tract_onnx::tract_core::internal::TypedOp>>,
-        inputs: &[OutletId],
-    ) -> OutletId {
+    fn wire(&mut self, op: impl Into<Box<dyn TypedOp>>, inputs: &[OutletId]) -> OutletId {
         let name = self.name();
         self.model.wire_node(name, op, inputs).unwrap()[0]
     }

@@ -11,9 +11,7 @@ pub(in crate::runtime) enum Activation {
     Sigmoid,
     /// x / (1 + e^-x).
     Silu,
-    /// `alpha` x + `beta`, between 0 and 1.
-    HardSigmoid(f32, f32),
-    /// x times the hard sigmoid of a slope of 1/6 through 1/2.
+    /// x times the line of a slope of 1/6 through 1/2, between 0 and 1.
     HardSwish,
     /// Values below zero times this.
     LeakyRelu(f32),
@@ -38,8 +36,7 @@ impl Activation {
                 }
                 Activation::Sigmoid => sigmoid(value),
                 Activation::Silu => value.times(sigmoid(value)),
-                Activation::HardSigmoid(alpha, beta) => hard_sigmoid(value, alpha, beta),
-                Activation::HardSwish => value.times(hard_sigmoid(value, 1.0 / 6.0, 0.5)),
+                Activation::HardSwish => value.times(hard_sigmoid(value)),
                 Activation::LeakyRelu(alpha) => {
                     let zero = V::splat(0.0);
                     let below = value.at_most(zero).times(V::splat(alpha));
@@ -53,10 +50,10 @@ impl Activation {
 /// # Safety
 /// The processor has such vectors.
 #[inline(always)]
-unsafe fn hard_sigmoid<V: Lanes>(value: V, alpha: f32, beta: f32) -> V {
+unsafe fn hard_sigmoid<V: Lanes>(value: V) -> V {
     // SAFETY: the caller's promise.
     unsafe {
-        let line = V::splat(beta).plus_product(value, V::splat(alpha));
+        let line = V::splat(0.5).plus_product(value, V::splat(1.0 / 6.0));
         line.at_least(V::splat(0.0)).at_most(V::splat(1.0))
     }
 }
