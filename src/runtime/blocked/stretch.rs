@@ -106,6 +106,9 @@ impl Stretch {
         moved: &mut HashMap<OutletId, OutletId>,
     ) -> TractResult<bool> {
         let Some((patch, program, outputs)) = self.patch(kind, model, moved)? else {
+            let first = self.members.first().map_or("", |(id, _)| model.node(*id).name.as_str());
+            let nodes = self.members.len();
+            log::debug!("{nodes} nodes of images from `{first}` on have no kernels of ours");
             return Ok(false);
         };
         patch.apply(model)?;
