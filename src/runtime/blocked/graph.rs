@@ -123,14 +123,13 @@ impl Graph<'_> {
             term += factor * terms[0];
             factor *= factors[0];
             if from == value {
-                break;
+                let near = |one: f32, other: f32| (one - other).abs() < 1e-6;
+                let is_it = bounds == (0.0, 1.0) && near(factor, 1.0 / 6.0) && near(term, 0.5);
+                return is_it.then_some((value, Activation::HardSwish));
             }
             (operator, from) = self.maker(from)?;
         }
-        let near = |one: f32, other: f32| (one - other).abs() < 1e-6;
-        let is_hard_swish =
-            from == value && bounds == (0.0, 1.0) && near(factor, 1.0 / 6.0) && near(term, 0.5);
-        is_hard_swish.then_some((value, Activation::HardSwish))
+        None
     }
 
     /// The operator of one input that makes a value, with that input.
