@@ -205,6 +205,7 @@ impl Drop for Helper<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::kernels::Crew;
     use super::*;
 
     /// Counts how many compute at once, and the most that ever did.
@@ -269,6 +270,23 @@ mod tests {
         let threads = pool.each(&turns, 50, |_| Ok::<_, ()>(std::thread::current().id())).unwrap();
         assert!(threads.iter().all(|thread| *thread == caller));
         assert_eq!(turns.given.load(SeqCst), 1);
+    }
+
+    #[test]
+    fn a_gang_shares_kernels_and_gives_every_turn_back() {
+        let (pool, turns) = (Pool::start(3).unwrap(), AllTurns(AtomicUsize::new(2)));
+        let threads = Mutex::new(std::collections::HashSet::new());
+        pool.with_gang(&turns, || {
+            let gang = Gang::here().unwrap();
+            while threads.lock().unwrap().len() < 3 {
+                gang.together(&|| {
+                    threads.lock().unwrap().insert(std::thread::current().id());
+                });
+                std::thread::yield_now();
+            }
+        });
+        assert_eq!(turns.0.load(SeqCst), 2);
+        assert!(Gang::here().is_none());
     }
 
     #[test]
