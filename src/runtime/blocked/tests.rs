@@ -262,7 +262,7 @@ fn run(model: TypedModel, input: &Tensor) -> Vec<Tensor> {
 #[test]
 fn a_net_of_images_answers_as_its_graph_does() {
     let mut taken = 0;
-    for seed in 0..60 {
+    for seed in 0..30 {
         let model = Net::new(seed).grow(2 + seed as usize % 7);
         let shape = model.input_fact(0).unwrap().shape.as_concrete().unwrap().to_vec();
         let input = Net::new(seed + 1_000).tensor(&shape, 1.0);
@@ -285,7 +285,7 @@ fn a_net_of_images_answers_as_its_graph_does() {
             }
         }
     }
-    assert!(taken > 100, "only {taken} stretches were taken");
+    assert!(taken > 50, "only {taken} stretches were taken");
 }
 
 #[test]

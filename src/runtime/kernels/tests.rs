@@ -8,7 +8,7 @@ use std::sync::Arc;
 const DIFFERENCE_MAX: f32 = 1e-4;
 
 /// Shapes that each test tries.
-const TRIES: usize = if cfg!(miri) { 4 } else { 150 };
+const TRIES: usize = if cfg!(miri) { 4 } else { 60 };
 
 const ACTIVATIONS: [Activation; 7] = [
     Activation::NONE,
