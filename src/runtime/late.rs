@@ -1,12 +1,12 @@
 //! Models whose graph depends on what a request brings: shapes, and values such as axes or rates.
 
 use super::Deadline;
-use super::{blocked, check};
 use super::error::{RunError, contained};
 use super::load::Extent;
 use super::operators;
 use super::plan::Plan;
 use super::pool::Pool;
+use super::{blocked, check};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
