@@ -1,13 +1,16 @@
-//! The ops center with many records: how long its lists take, from the first byte asked to the last answered.
+//! The ops center with many records and logs: how long its lists and pages take, from the first byte asked to the last answered.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench stops where it fails")]
 #![expect(clippy::print_stdout, reason = "figures are its output")]
+
+#[path = "center/logs.rs"]
+mod logs;
 
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const PUBLISHES: usize = 10_000;
 const EDGES: usize = 10_000;
@@ -21,9 +24,13 @@ fn main() {
     let data = home.path().join("data");
     drop(Center::start(&data)); // makes the tables
     let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/center/seed.py");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let list = data.join("frames");
+    std::fs::write(&list, logs::write(&data.join("logs"), now.as_millis() as i64)).unwrap();
     let counts = [PUBLISHES, EDGES].map(|count| count.to_string());
     let mut seeds = Command::new("python3");
     seeds.arg(seed).arg(data.join("records.db")).args(counts).arg(TOKEN);
+    seeds.arg(list).args([&logs::PIPELINE.to_string(), logs::VERSION]);
     assert!(seeds.status().unwrap().success());
     let center = Center::start(&data);
     println!("{PUBLISHES} publishes, {EDGES} edges; medians and worst of {ROUNDS}");
@@ -44,8 +51,60 @@ fn main() {
         ("/workspaces/1/edges?after=edge-09000", "page: edges, the last thousand"),
         ("/workspaces/1/edges?tag=site-7", "page: edges with a tag"),
         ("/workspaces/1/edges?state=lost", "page: edges of a state that none has"),
-        ("/edges/edge-00007", "page: an edge"),
+        ("/edges/edge-00007", "page: an edge without inferences"),
         ("/audit", "page: audit"),
+    ] {
+        measured(what, || center.get(path));
+    }
+    println!("with {} rows of logs over ten days by 300 edges", logs::ROWS);
+    let version = format!("/pipelines/7/logs?version={}", logs::VERSION);
+    for (path, what) in [
+        ("/pipelines/7/logs", "page: logs"),
+        ("/pipelines/7/logs?edge=edge-00058", "page: logs of an edge"),
+        ("/pipelines/7/logs?edge=nobody", "page: logs of an edge that is not there"),
+        (version.as_str(), "page: logs of a version"),
+        ("/pipelines/7/logs?version=none", "page: logs of a version that none is of"),
+        ("/pipelines/7/logs?failures=yes", "page: logs with failed checks"),
+        ("/pipelines/7/logs?failures=yes&edge=edge-00058", "page: the same of an edge"),
+        (
+            "/pipelines/7/logs?from=2020-01-01T00:00&until=2020-01-02T00:00",
+            "page: logs of a day without",
+        ),
+        ("/edges/edge-00058", "page: an edge with inferences"),
+        ("/workspaces/1/pipelines", "page: pipelines"),
+    ] {
+        measured(what, || center.get(path));
+    }
+    drift(&center);
+    // Each asks whether the rollout goes on, as a report does.
+    let next = std::cell::Cell::new(0);
+    measured("an edge of a rollout to all edges is removed", || {
+        next.set(next.get() + 1);
+        center.post("pipelines/remove_edge", &format!(r#"{{"name":"edge-{:05}"}}"#, next.get()))
+    });
+}
+
+/// A baseline of all logs, how long until they are counted for it, and its page.
+fn drift(center: &Center) {
+    let start = Instant::now();
+    let made = center.post("drift/create_baseline", r#"{"pipeline_id":7,"name":"all"}"#);
+    assert!(made.starts_with(b"HTTP/1.1 201"), "{}", String::from_utf8_lossy(&made));
+    println!("{:7.1} ms: a baseline of all rows", start.elapsed().as_secs_f64() * 1e3);
+    loop {
+        let found = center.post("drift/get", r#"{"id":1}"#);
+        if String::from_utf8_lossy(&found).contains("\"behind_frames\":0") {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    println!("{:7.1} ms: until all rows are counted", start.elapsed().as_secs_f64() * 1e3);
+    for (path, what) in [
+        ("/pipelines/7/drift", "page: drift of a week"),
+        (
+            "/pipelines/7/drift?from=2020-01-01T00:00&until=2020-01-02T00:00",
+            "page: drift of a day without",
+        ),
+        ("/pipelines/7/drift?edge=edge-00058", "page: drift of an edge"),
     ] {
         measured(what, || center.get(path));
     }

@@ -5,19 +5,36 @@
 
 #[path = "serve/load.rs"]
 mod load;
+#[path = "journal/paced.rs"]
+mod paced;
 mod support;
 
 use load::Load;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::Duration;
 use support::{Engine, file, published};
 
 /// The engines take turns, a short one each: what else the machine does meets both.
+/// `POTOROO_ROUNDS` asks for others.
 const ROUNDS: usize = 12;
 const ROUND: Duration = Duration::from_secs(1);
 
+/// Connections that ask again once they are answered: a sensor alone, and a machine at its limit.
 const CONNECTIONS: [usize; 2] = [1, 16];
+
+/// Connections that ask at a pace, together at half of what the engine gave them at its limit.
+const PACED_CONNECTIONS: usize = 8;
+
+/// What a board has to bear: so many answers a second, beside programs that take all the CPU.
+const USUAL_PER_SECOND: f64 = 300.0;
+const USUAL: Duration = Duration::from_secs(20);
+
+/// Programs that do nothing but compute, for each CPU.
+const BUSY_PER_CPU: usize = 2;
+
+/// What came faster than it could be written; what went later for want of room is another matter.
+const QUEUE_LOST: &str = "lost_total{reason=\"queue\"}";
 
 /// `/proc/PID/stat` counts in these on every Linux that Rust runs on (`USER_HZ`).
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -32,6 +49,7 @@ const WORKLOADS: [(&str, &str, &str); 2] =
 struct Round {
     per_second: f64,
     middle: Duration,
+    slow: Duration,
     cpu_us: f64,
 }
 
@@ -43,9 +61,10 @@ fn main() {
     let python = file("target/python/bin/python");
     let made = Command::new(python).arg(script).arg("inputs").arg(&bodies).status().unwrap();
     assert!(made.success(), "the bodies are not made");
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    println!("load average at the start: {}", load.trim());
-    println!("medians of {ROUNDS} rounds of {} s; on / off in each round", ROUND.as_secs());
+    let rounds = std::env::var("POTOROO_ROUNDS").ok().and_then(|text| text.parse().ok());
+    let rounds = rounds.unwrap_or(ROUNDS);
+    println!("load average at the start: {}", load_average());
+    println!("medians of {rounds} rounds of {} s; on / off in each round", ROUND.as_secs());
     let (on_home, off_home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let start = |home: &Path, more: &[(&str, &str)]| {
         let url = published("models/fraud.onnx", home);
@@ -56,48 +75,101 @@ fn main() {
     for (title, body, content_type) in WORKLOADS {
         let body = std::fs::read(bodies.join(body)).unwrap();
         let request = request(content_type, &body);
+        let mut limit = 0.0;
         for connections in CONNECTIONS {
-            let (mut ons, mut offs) = (Vec::new(), Vec::new());
-            round(&on, &request, connections);
-            round(&off, &request, connections);
-            for index in 0..ROUNDS {
-                // Whoever goes first in a round does not always.
-                if index % 2 == 0 {
-                    ons.push(round(&on, &request, connections));
-                    offs.push(round(&off, &request, connections));
-                } else {
-                    offs.push(round(&off, &request, connections));
-                    ons.push(round(&on, &request, connections));
-                }
-            }
-            let ratio = |value: fn(&Round) -> f64| {
-                let ratios = ons.iter().zip(&offs).map(|(on, off)| value(on) / value(off));
-                median(ratios.collect())
-            };
-            let of = |rounds: &[Round], value: fn(&Round) -> f64| {
-                median(rounds.iter().map(value).collect())
-            };
-            println!(
-                "{title}, {connections} connections: answers/s {:.0} on, {:.0} off ({:.3}); p50 \
-                 {:.0} us on, {:.0} us off ({:.3}); CPU {:.1} us on, {:.1} us off ({:.3})",
-                of(&ons, |it| it.per_second),
-                of(&offs, |it| it.per_second),
-                ratio(|it| it.per_second),
-                of(&ons, |it| it.middle.as_secs_f64() * 1e6),
-                of(&offs, |it| it.middle.as_secs_f64() * 1e6),
-                ratio(|it| it.middle.as_secs_f64()),
-                of(&ons, |it| it.cpu_us),
-                of(&offs, |it| it.cpu_us),
-                ratio(|it| it.cpu_us),
+            let ask = |address: &str| Load::run(address, &request, connections, ROUND);
+            limit = compared(
+                &format!("{title}, {connections} connections at their limit"),
+                [&on, &off],
+                rounds,
+                &ask,
             );
         }
+        let pace = limit / 2.0;
+        let ask = |address: &str| paced::run(address, &request, PACED_CONNECTIONS, pace, ROUND);
+        compared(&format!("{title}, at a pace of {pace:.0} a second"), [&on, &off], rounds, &ask);
+        println!("load average: {}", load_average());
     }
-    let url = format!("http://{}/metrics", on.address);
-    let metrics = Command::new("curl").args(["-sS", &url]).output().unwrap().stdout;
-    for line in String::from_utf8_lossy(&metrics).lines() {
+    usual(&on, &std::fs::read(bodies.join(WORKLOADS[0].1)).unwrap());
+    for line in metrics(&on).lines() {
         if line.starts_with("potoroo_journal_") || line.starts_with("process_resident") {
             println!("{line}");
         }
+    }
+}
+
+/// Both engines under the same load in turns; how many answers a second the second one gave.
+fn compared(
+    title: &str,
+    [on, off]: [&Engine; 2],
+    rounds: usize,
+    ask: &dyn Fn(&str) -> Load,
+) -> f64 {
+    let (mut ons, mut offs) = (Vec::new(), Vec::new());
+    let before = [counted(on, "records_total"), counted(on, QUEUE_LOST), written(on)];
+    round(on, ask);
+    round(off, ask);
+    for index in 0..rounds {
+        // Whoever goes first in a round does not always.
+        if index % 2 == 0 {
+            ons.push(round(on, ask));
+            offs.push(round(off, ask));
+        } else {
+            offs.push(round(off, ask));
+            ons.push(round(on, ask));
+        }
+    }
+    let after = [counted(on, "records_total"), counted(on, QUEUE_LOST), written(on)];
+    let [kept, lost, bytes] = [0, 1, 2].map(|place| after[place] - before[place]);
+    let told = |name: &str, value: fn(&Round) -> f64| {
+        let of = |rounds: &[Round]| median(rounds.iter().map(value).collect());
+        let ratios = ons.iter().zip(&offs).map(|(on, off)| value(on) / value(off));
+        let ratio = median(ratios.collect());
+        format!("{name} {:.1} on, {:.1} off ({ratio:.3})", of(&ons), of(&offs))
+    };
+    println!(
+        "{title}: {}; {}; {}; {}; {kept} kept, {lost} lost ({:.0} %), {:.1} MB written",
+        told("answers/s", |it| it.per_second),
+        told("p50 us", |it| it.middle.as_secs_f64() * 1e6),
+        told("p99 us", |it| it.slow.as_secs_f64() * 1e6),
+        told("CPU us", |it| it.cpu_us),
+        100.0 * lost / (kept + lost).max(1.0),
+        bytes / 1e6,
+    );
+    median(offs.iter().map(|it| it.per_second).collect())
+}
+
+/// Whether all is kept of what a board usually has, where nothing is left of its CPUs.
+fn usual(engine: &Engine, body: &[u8]) {
+    let cpus = std::thread::available_parallelism().unwrap().get();
+    let spin = |_| Busy(Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap());
+    let busy: Vec<Busy> = (0..cpus * BUSY_PER_CPU).map(spin).collect();
+    // What is still to be written of the loads before goes first.
+    while 0.0 < counted(engine, "queued_records") {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let before = [counted(engine, QUEUE_LOST), cpu(engine)];
+    let request = request(RECORDS, body);
+    let load = paced::run(&engine.address, &request, 1, USUAL_PER_SECOND, USUAL);
+    let after = [counted(engine, QUEUE_LOST), cpu(engine)];
+    println!(
+        "1 row, JSON, beside {} programs that take all of {cpus} CPUs: {} answers, {:.0} a second, \
+         {:.1} CPU us each; {} lost",
+        busy.len(),
+        load.latencies.len(),
+        load.latencies.len() as f64 / load.took.as_secs_f64(),
+        (after[1] - before[1]) * 1e6 / load.latencies.len() as f64,
+        after[0] - before[0],
+    );
+}
+
+/// A program that is killed when dropped.
+struct Busy(Child);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -110,15 +182,38 @@ fn request(content_type: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-fn round(engine: &Engine, request: &[u8], connections: usize) -> Round {
+fn round(engine: &Engine, ask: &dyn Fn(&str) -> Load) -> Round {
     let before = cpu(engine);
-    let load = Load::run(&engine.address, request, connections, ROUND);
+    let load = ask(&engine.address);
     let answers = load.latencies.len() as f64;
     Round {
         per_second: answers / load.took.as_secs_f64(),
         middle: load.percentile(50),
+        slow: load.percentile(99),
         cpu_us: (cpu(engine) - before) * 1e6 / answers,
     }
+}
+
+fn load_average() -> String {
+    std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim().to_owned()
+}
+
+fn metrics(engine: &Engine) -> String {
+    let url = format!("http://{}/metrics", engine.address);
+    let ended = Command::new("curl").args(["-sS", &url]).output().unwrap();
+    String::from_utf8_lossy(&ended.stdout).into_owned()
+}
+
+/// The sum of a metric of the journal over its labels.
+fn counted(engine: &Engine, name: &str) -> f64 {
+    let name = format!("potoroo_journal_{name}");
+    let metrics = metrics(engine);
+    let lines = metrics.lines().filter(|line| line.starts_with(&name));
+    lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+}
+
+fn written(engine: &Engine) -> f64 {
+    counted(engine, "written_bytes_total")
 }
 
 /// Seconds of CPU time that the engine has taken.

@@ -7,11 +7,15 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+mod aside;
 mod hold;
+mod own;
 mod space;
 mod stretch;
 
+pub use aside::step_aside;
 pub use hold::{hold, remove_unheld, sweep};
+pub use own::own;
 pub use space::free_bytes;
 pub use stretch::{Picking, Reading, Stretch};
 

@@ -15,7 +15,8 @@
 //! ```
 //!
 //! Rooms use only rooms below them. Words know nothing of the world: [`tensor`], [`oci`],
-//! [`pipeline`], [`fleet`]. Hands touch it: [`clock`], [`logging`], [`exit`], [`disk`], [`http`].
+//! [`pipeline`], [`fleet`]. Hands touch it: [`allocator`], [`clock`], [`logging`], [`exit`], [`disk`],
+//! [`http`], [`supervisor`].
 //! Crafts turn one into the other: [`codec`], [`registry`], [`runtime`]. Programs put them in
 //! order: `engine` and `ops`, which never use each other. A test reads the sources and holds it.
 
@@ -24,11 +25,13 @@ pub mod oci;
 pub mod pipeline;
 pub mod tensor;
 
+pub mod allocator;
 pub mod clock;
 pub mod disk;
 pub mod exit;
 pub mod http;
 pub mod logging;
+pub mod supervisor;
 
 pub mod codec;
 pub mod registry;

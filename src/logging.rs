@@ -1,8 +1,9 @@
-//! What the programs say: the contract's start-up lines on stdout, logfmt on stderr.
+//! What the programs say: the contract's start-up lines on stdout, logfmt on stderr, with levels for a journal.
 
 use crate::clock::{Clock, DeviceClock, rfc3339};
-use log::LevelFilter;
+use log::{Level, LevelFilter};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 
 /// `at=` of what is pulled from a registry.
 pub const AT_PULL: &str = "potoroo::pull";
@@ -46,13 +47,23 @@ pub fn start(verbosity: Verbosity) {
         Verbosity::Normal => LevelFilter::Info,
         Verbosity::Debug => LevelFilter::Debug,
     };
+    let to_journal = goes_to_journal(std::env::var("JOURNAL_STREAM").ok().as_deref());
     let started = env_logger::Builder::new()
         .filter_level(LevelFilter::Error)
         .filter_module("potoroo", ours)
-        .format(|buffer, record| {
-            let time = rfc3339(DeviceClock.since_epoch());
-            let level = record.level().as_str().to_ascii_lowercase();
+        .format(move |buffer, record| {
+            let level = record.level();
             let at = record.target().trim_start_matches("potoroo::");
+            if to_journal {
+                // A line of its own for each: what has no priority before it would get another.
+                let text = record.args().to_string();
+                let priority = priority(level);
+                return text
+                    .split('\n')
+                    .try_for_each(|line| writeln!(buffer, "<{priority}>at={at} {line}"));
+            }
+            let time = rfc3339(DeviceClock.since_epoch());
+            let level = level.as_str().to_ascii_lowercase();
             writeln!(buffer, "t={time} level={level} at={at} {}", record.args())
         })
         .try_init();
@@ -62,6 +73,25 @@ pub fn start(verbosity: Verbosity) {
             let thread = thread.name().unwrap_or("unnamed");
             log::error!(target: AT_PANIC, "thread={thread} {}", quoted("msg", &panic.to_string()));
         }));
+    }
+}
+
+/// Whether standard error is the stream to systemd's journal that `JOURNAL_STREAM` names by device
+/// and inode (systemd.exec(5)): it has times of its own, and reads levels off the lines.
+fn goes_to_journal(named: Option<&str>) -> bool {
+    // By the descriptor and not by a name: it is a socket.
+    let stream = std::fs::metadata("/proc/self/fd/2").ok();
+    let stream = stream.map(|it| format!("{}:{}", it.dev(), it.ino()));
+    named.is_some() && named == stream.as_deref()
+}
+
+/// A level as syslog numbers it (sd-daemon(3)).
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
     }
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings what the tests need and the project does not ship: a registry, skopeo, curl, openssl, Chromium
+# Brings what the tests need and the project does not ship: a registry, skopeo, curl, openssl, podman, Chromium
 # with its driver, Python with the pinned packages of tests/fixtures/requirements.txt in target/python and
 # with those of tests/fixtures/schemathesis.txt in target/schemathesis, and where there is Node, the packages
 # of tests/fixtures/node in target/node.
@@ -74,15 +74,20 @@ install_packages() {
 }
 
 missing=()
-for command in docker-registry skopeo curl openssl chromium faketime; do
+for command in docker-registry skopeo curl openssl chromium faketime podman runc podman-compose; do
   command -v "$command" >/dev/null || missing+=("$command")
 done
+command -v ip >/dev/null || missing+=(iproute2)
+command -v strip >/dev/null || missing+=(binutils)
+# Podman's network, and the names in it.
+[ -x /usr/lib/podman/netavark ] || missing+=(netavark)
+[ -x /usr/lib/podman/aardvark-dns ] || missing+=(aardvark-dns)
 command -v chromedriver >/dev/null || missing+=(chromium-driver)
 has_venv || missing+=(python3-venv)
 if [ "${#missing[@]}" -gt 0 ]; then
   install_packages "${missing[@]}"
 else
-  say "docker-registry, skopeo, curl, openssl, chromium with its driver, faketime, and python3-venv are there"
+  say "docker-registry, skopeo, curl, openssl, podman, chromium with its driver, faketime, and python3-venv are there"
 fi
 
 # An environment in $1 with the pins of $2.

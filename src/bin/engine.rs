@@ -16,6 +16,28 @@ struct Command {
     run: fn(Variables, bool) -> Result<(), Failure>,
 }
 
+/// A command about the system, with arguments of its own.
+struct Administration {
+    name: &'static str,
+    meaning: &'static str,
+    run: fn(Variables, &[&str]) -> Result<(), Failure>,
+}
+
+/// Both take `--dry-run` and `--root DIRECTORY`.
+const ADMINISTRATION: &[Administration] = &[
+    Administration {
+        name: "install-service",
+        meaning: "Writes a unit of systemd, and these variables into /etc/potoroo/engine.env, which \
+                  root alone may read.",
+        run: engine::install_service,
+    },
+    Administration {
+        name: "uninstall-service",
+        meaning: "Removes that unit; settings and models stay.",
+        run: engine::uninstall_service,
+    },
+];
+
 /// What the program does besides serving; each reads the same environment variables.
 const COMMANDS: &[Command] = &[
     Command {
@@ -59,9 +81,13 @@ const COMMANDS: &[Command] = &[
 ];
 
 fn main() -> ExitCode {
+    // Before anything from outside is read.
+    if let Err(failure) = engine::own_volume() {
+        return ended(Err(failure));
+    }
     let arguments: Vec<String> =
         std::env::args_os().skip(1).map(|text| text.to_string_lossy().into_owned()).collect();
-    let ended = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+    ended(match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [] => engine::run(environment()),
         ["--help" | "-h" | "help"] => {
             print!("{}", help());
@@ -72,8 +98,11 @@ fn main() -> ExitCode {
             Ok(())
         }
         [name, flags @ ..] => command(name, flags),
-    };
-    match ended {
+    })
+}
+
+fn ended(end: Result<(), Failure>) -> ExitCode {
+    match end {
         Ok(()) => ExitCode::from(Exit::Done as u8),
         Err(failure) => {
             eprintln!("{}", failure.report());
@@ -90,6 +119,9 @@ fn environment() -> Vec<(String, String)> {
 }
 
 fn command(name: &str, flags: &[&str]) -> Result<(), Failure> {
+    if let Some(Administration { run, .. }) = ADMINISTRATION.iter().find(|it| it.name == name) {
+        return run(environment(), flags);
+    }
     let known = COMMANDS.iter().find(|command| command.name == name);
     match (known, flags) {
         (Some(command), []) => (command.run)(environment(), false),
@@ -113,6 +145,9 @@ fn help() -> String {
     for Command { name, flag, meaning, .. } in COMMANDS {
         let flag = flag.map_or_else(String::new, |flag| format!(" [{flag}]"));
         text.push_str(&format!("  {name}{flag}\n      {meaning}\n"));
+    }
+    for Administration { name, meaning, .. } in ADMINISTRATION {
+        text.push_str(&format!("  {name} [--dry-run] [--root DIRECTORY]\n      {meaning}\n"));
     }
     text.push_str("\nEnvironment variables:\n");
     for setting in SETTINGS {

@@ -96,6 +96,13 @@ pub struct Config {
 #[error("{}", .0.join("\nerror: "))]
 pub struct ConfigError(Vec<String>);
 
+impl ConfigError {
+    /// These faults.
+    pub(super) fn of(problems: Vec<String>) -> ConfigError {
+        ConfigError(problems)
+    }
+}
+
 impl Config {
     /// The configuration that these variables mean.
     ///

@@ -77,6 +77,14 @@ pub(super) enum Busy {
     /// Its turn did not come in time.
     #[error("no compute thread was free in time: ask again, or give the engine more CPUs")]
     Waited,
+    /// The memory would hardly do.
+    #[error(
+        "the request takes some {} MiB of memory, and {} MiB are free: send fewer rows at once, ask again, \
+         or give the engine more memory",
+        wanted_bytes >> 20,
+        free_bytes >> 20
+    )]
+    NoRoom { wanted_bytes: u64, free_bytes: u64 },
     /// Nobody is there to hear the answer.
     #[error("the client left while its request waited")]
     ClientLeft,

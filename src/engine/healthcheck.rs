@@ -1,8 +1,8 @@
 //! `potoroo-engine healthcheck`: whether the engine on this machine is well, for images without `curl`.
 
 use crate::exit::{Exit, Failure};
-use crate::http::client::{Glance, GlanceError, Seen};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use crate::http::client::{Glance, GlanceError, Seen, reachable};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -46,30 +46,4 @@ pub fn healthcheck(variables: Vec<(String, String)>) -> Result<(), Failure> {
 /// When nothing that speaks HTTP answers.
 pub(super) fn look(listen: SocketAddr, certificate: Option<&Path>) -> Result<Seen, GlanceError> {
     Glance { address: reachable(listen), path: "/healthz", certificate, limit: LIMIT }.look()
-}
-
-/// Where to reach one who listens everywhere: on loopback.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let address = match listen.ip() {
-        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        address @ (IpAddr::V4(_) | IpAddr::V6(_)) => address,
-    };
-    SocketAddr::new(address, listen.port())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::reachable;
-
-    #[test]
-    fn one_who_listens_everywhere_is_asked_on_loopback() {
-        for (listen, asked) in [
-            ("0.0.0.0:8080", "127.0.0.1:8080"),
-            ("[::]:8080", "[::1]:8080"),
-            ("10.0.0.7:80", "10.0.0.7:80"),
-        ] {
-            assert_eq!(reachable(listen.parse().unwrap()), asked.parse().unwrap());
-        }
-    }
 }

@@ -4,6 +4,7 @@ use super::gate::Gate;
 use super::journal::Recorder;
 use super::metrics::{Metrics, Stage};
 use super::refusal::Problem;
+use super::room::Room;
 use super::slot::Slot;
 use super::turn::{Computed, Turn};
 use super::watch::Tally;
@@ -24,6 +25,8 @@ pub(super) struct Inferences {
     pub(super) pool: Arc<Pool>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) gate: Arc<Gate>,
+    /// The memory that is left for requests.
+    pub(super) room: Arc<Room>,
     /// Whether rows that wait compute together.
     pub(super) batches: bool,
     pub(super) metrics: Arc<Metrics>,
@@ -112,6 +115,7 @@ impl Inferences {
             pool: self.pool.clone(),
             clock: self.clock.clone(),
             gate: self.gate.clone(),
+            room: self.room.clone(),
             batches: self.batches,
             metrics: self.metrics.clone(),
             tally: Arc::default(),
@@ -143,6 +147,9 @@ impl Inferences {
     /// # Errors
     /// When it is too large, too slow or torn.
     pub(super) fn body(&self, request: &mut Request<'_, '_>) -> Result<Vec<u8>, Problem> {
+        // Of a body without a length nothing is known beforehand; its bytes have a budget in the server.
+        let bytes = request.header("content-length").and_then(|text| text.parse().ok());
+        self.room.admit(bytes.unwrap_or_default())?;
         let body = request.body()?;
         self.metrics.received(body.len());
         Ok(body)

@@ -1,5 +1,6 @@
 //! What the engine counts about itself, in Prometheus' text form (exposition format 0.0.4).
 
+mod board;
 mod journal;
 
 use super::gate::Load;
@@ -12,6 +13,7 @@ use crate::fleet::Counters;
 use crate::tensor::{Data, NamedTensor};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -81,6 +83,8 @@ pub(super) struct Metrics {
     statuses: [AtomicU64; STATUSES],
     /// Refused requests by the kind in their answer.
     refused: Mutex<BTreeMap<&'static str, u64>>,
+    /// Those of them that are no fault of whoever asked.
+    failed: AtomicU64,
     rows: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
@@ -116,6 +120,7 @@ impl Metrics {
             stages: Default::default(),
             statuses: std::array::from_fn(|_| AtomicU64::new(0)),
             refused: Mutex::default(),
+            failed: AtomicU64::new(0),
             rows: AtomicU64::new(0),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
@@ -138,8 +143,9 @@ impl Metrics {
         self.bytes_out.fetch_add(bytes_out as u64, Relaxed);
     }
 
-    /// A request was refused for this reason.
-    pub(super) fn refused(&self, kind: &'static str) {
+    /// A request was refused for this reason; `failed` says whether another could not help it.
+    pub(super) fn refused(&self, kind: &'static str, failed: bool) {
+        self.failed.fetch_add(u64::from(failed), Relaxed);
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner).entry(kind).or_default() += 1;
     }
 
@@ -161,12 +167,14 @@ impl Metrics {
         not_finite
     }
 
-    /// Inferences that were answered, and requests that were refused or failed.
+    /// Inferences that were answered, those that failed here, and requests that were refused.
     pub(super) fn counters(&self) -> Counters {
         let whole = &self.stages[Stage::Whole as usize];
         let inferences = whole.counts.iter().map(|count| count.load(Relaxed)).sum();
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        Counters { inferences, failures: refused.values().sum() }
+        let all: u64 = refused.values().sum();
+        let failures = self.failed.load(Relaxed).min(all);
+        Counters { inferences, failures, refused: all - failures }
     }
 
     /// All of it as text, with how full the gate is and what the slot holds.
@@ -259,6 +267,7 @@ impl Metrics {
             journal::write(&mut page, state);
         }
         process(&mut page);
+        board::write(&mut page, Path::new("/"));
         page.0
     }
 
@@ -303,6 +312,10 @@ impl Page {
             "" => writeln!(self.0, "{name} {value}"),
             labels => writeln!(self.0, "{name}{{{labels}}} {value}"),
         };
+    }
+
+    fn float(&mut self, name: &str, labels: &str, value: f64) {
+        let _ = writeln!(self.0, "{name}{{{labels}}} {value}");
     }
 
     pub(super) fn info(&mut self, name: &str, help: &str, labels: &str) {

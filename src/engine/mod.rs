@@ -42,6 +42,7 @@ mod metrics;
 mod open_inference;
 mod page;
 mod refusal;
+mod room;
 mod routes;
 mod serve;
 mod turn;
@@ -49,10 +50,13 @@ mod verdicts;
 
 mod commands;
 mod doctor;
+mod install;
 
 pub use commands::{gc, logs, models, pull};
 pub use doctor::doctor;
 pub use healthcheck::healthcheck;
+pub use install::{install_service, uninstall_service};
+pub use persist::own_volume;
 
 use crate::clock::DeviceClock;
 use crate::exit::{self, Exit, Failure};

@@ -1,9 +1,35 @@
 //! The persistent directory: the one that was asked for, `/persist`, or the user's state directory.
 
+use crate::disk;
+use crate::exit::{Exit, Failure};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Where images and the contract's compose file mount the volume.
 const VOLUME: &str = "/persist";
+
+/// What the engine itself puts into its directory: a volume with anything else in it is not taken.
+const OURS: [&str; 7] = [
+    super::store::LAYOUT,
+    super::store::GRAPHS,
+    super::store::LOCK,
+    super::store::STATE,
+    super::store::STATE_COPY,
+    super::link::IDENTITIES,
+    super::journal::DIRECTORY,
+];
+
+/// Makes the volume the user's own, in an image that lets the engine do so; before all else.
+///
+/// # Errors
+/// When the right to do so cannot be given up.
+pub fn own_volume() -> Result<(), Failure> {
+    disk::own(Path::new(VOLUME), &OURS).map_err(|error| {
+        let sentence = format!("the rights of root cannot be given up: {error}");
+        Failure::new(Exit::Failed, sentence)
+            .hint("run the image with `--security-opt no-new-privileges`")
+    })
+}
 
 /// The directory below the state directory that is ours.
 const STATE: &str = "potoroo";
@@ -41,11 +67,24 @@ pub(super) fn choose(
     for path in candidates(None, state_home, home) {
         match writable(&path) {
             Ok(()) => return Ok(path),
-            Err(error) => tried.push(format!("{}: {error}", path.display())),
+            Err(error) => tried.push(format!("{}: {error}{}", path.display(), owner(&path))),
         }
     }
     let tried = if tried.is_empty() { "none: HOME is not set".into() } else { tried.join("; ") };
     Err(PersistError::Nowhere { tried })
+}
+
+/// Who has a volume that cannot be written, and what gives it to the engine; nothing of directories
+/// that are not there.
+fn owner(path: &Path) -> String {
+    let user = |path: &Path| std::fs::metadata(path).ok().map(|found| found.uid());
+    match (user(path), user(Path::new("/proc/self"))) {
+        (Some(owner), Some(user)) if owner != user => format!(
+            " (it belongs to user {owner}, and the engine runs as {user}: `chown {user}` it where it \
+             is mounted from)"
+        ),
+        (_, _) => String::new(),
+    }
 }
 
 /// Where the directory may be, the best first; nothing is looked at but whether there is a volume.

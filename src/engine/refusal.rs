@@ -108,6 +108,12 @@ impl Problem {
         does_not_fit || matches!(self.code, 422 | 500) || self.kind == "deadline"
     }
 
+    /// Whether a request was right and not answered all the same: for want of a turn or of time, by a
+    /// fault of ours, or because the models could not compute it.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self.code, 422 | 500..)
+    }
+
     /// The stable name of the fault.
     pub(super) fn kind(&self) -> &'static str {
         self.kind
@@ -214,6 +220,7 @@ impl From<Busy> for Problem {
         let kind = match busy {
             Busy::Full { .. } => "queue_full",
             Busy::Waited => "queue_timeout",
+            Busy::NoRoom { .. } => "memory",
             Busy::ClientLeft => "client_left",
         };
         let mut problem = Problem::new(503, kind, busy.to_string());

@@ -43,7 +43,7 @@ impl Service for Routes {
         let response = match self.route(request, &serving) {
             Ok(response) => response,
             Err(problem) => {
-                self.metrics.refused(problem.kind());
+                self.metrics.refused(problem.kind(), problem.is_ours());
                 if problem.is_of_the_pipeline() {
                     serving.inferences.tally.failed();
                 }
@@ -66,7 +66,7 @@ impl Service for Routes {
 
     fn refuse(&self, refusal: Refusal) -> Response {
         let problem = Problem::from(refusal);
-        self.metrics.refused(problem.kind());
+        self.metrics.refused(problem.kind(), problem.is_ours());
         let response = problem.response();
         self.metrics.answered(response.status(), response.body().len());
         response

@@ -2,11 +2,13 @@
 
 use super::config::Config;
 use super::gate::Gate;
+use super::healthcheck;
 use super::infer::Inferences;
 use super::journal::Journal;
 use super::link::Link;
 use super::live::Live;
 use super::metrics::Metrics;
+use super::room::Room;
 use super::routes::Routes;
 use super::slot::Slot;
 use super::updates::Updates;
@@ -16,6 +18,7 @@ use crate::exit::{Exit, Failure};
 use crate::http::server::{Handle, Limits, Server, Tls};
 use crate::logging::AT_SERVE;
 use crate::runtime::Pool;
+use crate::supervisor::Supervisor;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -95,13 +98,16 @@ pub(super) fn serve(
             "msg=\"POTOROO_API_KEY is set without TLS: whoever listens on the way can read it\""
         );
     }
+    let certificate = tls.as_ref().map(|tls| tls.certificate().to_owned());
     if let Some(tls) = tls {
         server = server.with_tls(tls);
     }
     let handle = server.handle().map_err(|error| Failure::new(Exit::Failed, error))?;
     let readiness = Readiness::ready();
-    let stopped = stop_on_signal(handle, readiness.clone(), grace, link.clone())
-        .map_err(|error| Failure::new(Exit::Failed, error))?;
+    let supervisor = Supervisor::of_process();
+    let stopped =
+        stop_on_signal(handle, readiness.clone(), grace, link.clone(), supervisor.clone())
+            .map_err(|error| Failure::new(Exit::Failed, error))?;
     log::info!(
         target: AT_SERVE,
         "listen={} scheme={scheme} pipeline={:?} version={:?} digest={} msg=ready",
@@ -116,6 +122,7 @@ pub(super) fn serve(
         pool,
         clock,
         gate,
+        room: Arc::new(Room::of("/".into())),
         batches,
         metrics,
         journal: recorder,
@@ -128,6 +135,11 @@ pub(super) fn serve(
     if let Some(link) = &link {
         link.serving(live.clone());
     }
+    supervisor.ready();
+    let address = server.address();
+    // One who is about to stop answers too, and is alive.
+    let answers = move || healthcheck::look(address, certificate.as_deref()).is_ok();
+    supervisor.watch(answers).map_err(|error| Failure::new(Exit::Failed, error))?;
     server.run(Routes::new(live, readiness, api_key, link.clone()));
     let drained = stopped.join().unwrap_or(false);
     // Written first, so that what is said last is true.
@@ -148,6 +160,7 @@ fn stop_on_signal(
     readiness: Readiness,
     grace: Duration,
     link: Option<Link>,
+    supervisor: Supervisor,
 ) -> std::io::Result<std::thread::JoinHandle<bool>> {
     // Conditional first: at the first signal the flag is still down, at the second it is up.
     let seen = Arc::new(AtomicBool::new(false));
@@ -160,6 +173,7 @@ fn stop_on_signal(
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         let signal = signals.forever().next().unwrap_or_default();
         readiness.end();
+        supervisor.stopping();
         // At once: the last report has the time of the drain for its way.
         if let Some(link) = link {
             link.leave();

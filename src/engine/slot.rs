@@ -94,7 +94,7 @@ impl Slot {
             let hint = match error {
                 SlotError::Memory { .. } => {
                     "give it more memory, stop other programs, publish a smaller model, or set \
-                     POTOROO_MEMORY=warn to load it all the same"
+                     POTOROO_MEMORY=off to try it all the same"
                 }
                 SlotError::Load { .. } | SlotError::Runtime { .. } | SlotError::Steps(_) => {
                     "check it with `potoroo-ops publish MODEL.onnx --layout DIR`, which loads it \
@@ -136,8 +136,13 @@ fn runs_here(entry: &ModelEntry) -> Result<(), SlotError> {
 fn fits(key: &ModelKey, shortage: Option<Shortage>, fitting: Fitting) -> Result<(), SlotError> {
     let Some(shortage) = shortage else { return Ok(()) };
     let ModelKey { name, version, .. } = key;
+    let refused = |shortage| {
+        let (model, version) = (name.clone(), version.clone());
+        Err(SlotError::Memory { model, version, source: shortage })
+    };
     match fitting {
         Fitting::Off => Ok(()),
+        Fitting::Warn if shortage.is_certain() => refused(shortage),
         Fitting::Warn => {
             let sentence = format!(
                 "{shortage}: it is tried, and may be ended by the system; POTOROO_MEMORY=require \
@@ -147,10 +152,7 @@ fn fits(key: &ModelKey, shortage: Option<Shortage>, fitting: Fitting) -> Result<
             log::warn!(target: AT_LOAD, "model={name:?} version={version:?} {sentence}");
             Ok(())
         }
-        Fitting::Require => {
-            let (model, version) = (name.clone(), version.clone());
-            Err(SlotError::Memory { model, version, source: shortage })
-        }
+        Fitting::Require => refused(shortage),
     }
 }
 

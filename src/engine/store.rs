@@ -6,7 +6,7 @@ mod state;
 
 pub(super) use assigned::{Assigned, Before, Followed};
 pub(super) use lock::FILE as LOCK;
-pub(super) use state::{Kept, Refused};
+pub(super) use state::{COPY as STATE_COPY, FILE as STATE, Kept, Refused};
 
 use super::watch::Rates;
 use crate::clock::{Clock, rfc3339};

@@ -55,8 +55,12 @@ pub struct Running {
 pub struct Counters {
     /// Inferences that were answered with a result.
     pub inferences: u64,
-    /// Inferences that were refused or failed.
+    /// Inferences that failed though they were asked for as they should be: for want of a turn or of
+    /// time, by a fault of the engine, or because the models could not compute them.
     pub failures: u64,
+    /// Requests that were refused for what they asked or brought.
+    #[serde(default)]
+    pub refused: u64,
 }
 
 /// What an engine keeps until the ops center has it.

@@ -76,7 +76,7 @@ fn messages_are_as_the_golden_files_have_them() {
             version: "3b49fba8-94d8-4fca-aecc-c75257fd16c6".to_owned(),
             digest: format!("sha256:{}", "ab".repeat(32)),
         }),
-        counters: Counters { inferences: 12_000, failures: 3 },
+        counters: Counters { inferences: 12_000, failures: 3, refused: 5 },
         journal: Some(JournalState {
             journal: id("22222222-2222-4333-8444-555555555555"),
             waiting_records: 40,
@@ -95,6 +95,10 @@ fn messages_are_as_the_golden_files_have_them() {
         leaving: false,
     };
     golden("report.json", &report);
+    // An engine of before told all that it did not answer as failures.
+    let before = serde_json::to_string(&report).unwrap().replace(",\"refused\":5", "");
+    let Report { counters, .. } = serde_json::from_str(&before).unwrap();
+    assert_eq!(counters, Counters { inferences: 12_000, failures: 3, refused: 0 });
     let watch = Watch {
         requests: 100,
         seconds_max: 600,

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ureq::http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
 use ureq::http::{Request, Response};
-use ureq::tls::TlsConfig;
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpConnector};
 use ureq::{Agent, Body, SendBody};
 
 use crate::oci::RegistryHost;
@@ -22,16 +23,19 @@ mod location;
 mod network;
 mod proxy;
 mod roots;
+mod secured;
 
 pub use answer::Answer;
 pub use distrust::{Distrust, TlsFault};
 pub use error::{Error, ProxyFault, Wait};
-pub use glance::{Glance, GlanceError, Seen};
+pub use glance::{Glance, GlanceError, Seen, reachable};
 pub use location::{Origin, resolve};
 pub use network::{Network, NetworkRead};
 use proxy::Proxy;
 pub use proxy::{Proxies, ProxyError};
 pub use roots::{Roots, RootsError};
+pub use secured::HeardTime;
+use secured::{Secured, Securing};
 
 /// The most redirects that are followed for one request.
 ///
@@ -160,16 +164,15 @@ impl Client {
     /// A client with these timeouts in that network.
     #[must_use]
     pub fn through(timeouts: Timeouts, network: &Network) -> Self {
-        let roots = TlsConfig::builder().root_certs(network.roots.certificates()).build();
+        let secured = Secured::new(&network.roots, &network.heard);
         let agent = |proxy: Option<&Proxy>| -> Agent {
-            Agent::config_builder()
+            let config = Agent::config_builder()
                 .http_status_as_error(false)
                 // Redirects are followed here: the client below would not tell one port of a
                 // host from another, nor refuse to go from TLS to plain text.
                 .max_redirects(0)
                 .max_redirects_will_error(false)
                 .max_response_header_size(HEAD_BYTES_MAX)
-                .tls_config(roots.clone())
                 .user_agent(USER_AGENT)
                 .accept_encoding("identity")
                 .timeout_resolve(Some(timeouts.resolve))
@@ -179,8 +182,12 @@ impl Client {
                 // Said in any case: the client below would look at variables by itself, and send
                 // all kinds of requests through the first proxy that it finds.
                 .proxy(proxy.map(|it| it.inner.clone()))
-                .build()
-                .into()
+                .build();
+            let connector =
+                ().chain(ConnectProxyConnector::default())
+                    .chain(TcpConnector::default())
+                    .chain(Securing(secured.clone()));
+            Agent::with_parts(config, connector, DefaultResolver::default())
         };
         let way = |proxy: &Option<Proxy>| {
             proxy.as_ref().map(|it| Way { agent: agent(Some(it)), proxy: it.clone() })

@@ -4,6 +4,7 @@ use super::access::Guard;
 use super::address::Address;
 use super::dashboard::Streams;
 use super::distribution::Repositories;
+use super::drift::Bell;
 use super::home::Home;
 use super::logs::Logs;
 use super::models::Models;
@@ -23,6 +24,8 @@ pub(in crate::ops) struct Center {
     pub store: Arc<Store>,
     /// What edges inferred.
     pub logs: Logs,
+    /// Where the counter of drift is told that somebody waits.
+    pub drift: Bell,
     /// What stands before its passwords.
     pub guard: Guard,
     /// What requests and the checker of models share.

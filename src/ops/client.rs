@@ -186,6 +186,21 @@ impl OpsClient {
         self.send(Method::POST, path, &headers, &mut Cursor::new(body), size, Patience::Commit)
     }
 
+    /// Posts a file as it is to a path below `/v1/api/`.
+    ///
+    /// # Errors
+    /// As [`OpsClient::post`], and when `from` fails.
+    pub(in crate::ops) fn post_file(
+        &self,
+        path: &str,
+        from: &mut dyn Read,
+        bytes: u64,
+    ) -> Result<Value, Failure> {
+        let headers = [("Content-Type", "application/octet-stream")];
+        let path = format!("/v1/api/{path}");
+        self.send(Method::POST, &path, &headers, from, bytes, Patience::Commit)
+    }
+
     /// Sends one part of a file to an upload.
     ///
     /// # Errors

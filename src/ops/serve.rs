@@ -6,7 +6,9 @@ use super::api::{Api, Problem};
 use super::center::Center;
 use super::dashboard::Streams;
 use super::distribution::{Distribution, Realm, Repositories, TokenKey};
+use super::drift::{self, Bell};
 use super::edges::Pullers;
+use super::healthcheck;
 use super::home::Home;
 use super::logs::Logs;
 use super::models::{self, Models};
@@ -17,6 +19,7 @@ use crate::clock::DeviceClock;
 use crate::exit::{Exit, Failure};
 use crate::http::server::{Handle, Limits, Server, Tls};
 use crate::logging::{self, AT_SERVE};
+use crate::supervisor::Supervisor;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +65,8 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     }
     let handle = server.handle().map_err(|error| Failure::new(Exit::Failed, error))?;
     let streams = Arc::new(Streams::default());
-    let stopping = stop_on_signal(handle, Arc::clone(&streams))
+    let supervisor = Supervisor::of_process();
+    let stopping = stop_on_signal(handle, Arc::clone(&streams), supervisor.clone())
         .map_err(|error| Failure::new(Exit::Failed, error))?;
     let guard = Guard::new().map_err(|error| Failure::new(Exit::Failed, error))?;
     let address = Address::of(&settings, server.address())?;
@@ -73,6 +77,7 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
         home,
         store,
         logs,
+        drift: Bell::default(),
         guard,
         models,
         address,
@@ -85,9 +90,15 @@ pub fn serve(settings: Settings) -> Result<(), Failure> {
     let center = Arc::new(center);
     let registry = registry(&center)?;
     models::start(center.clone()).map_err(|error| Failure::new(Exit::Failed, error))?;
+    drift::start(center.clone()).map_err(|error| Failure::new(Exit::Failed, error))?;
     let publisher = Worker::start(Arc::clone(&center))
         .map_err(|error| Failure::new(Exit::Failed, error).hint("raise the limit of threads"))?;
     log::info!(target: AT_SERVE, "listen={} data={:?} msg=ready", server.address(), center.settings.data);
+    supervisor.ready();
+    let certificate = center.settings.tls.as_ref().map(|(certificate, _)| certificate.clone());
+    let address = server.address();
+    let answers = move || healthcheck::look(address, certificate.as_deref()).is_ok();
+    supervisor.watch(answers).map_err(|error| Failure::new(Exit::Failed, error))?;
     server.run(Api::new(center, registry));
     let drained = stopping.join().unwrap_or(false);
     let rested = publisher.stop(PUBLISHER_REST);
@@ -136,17 +147,20 @@ fn registry(center: &Arc<Center>) -> Result<Option<Distribution>, Failure> {
         None => Realm::AsAsked { https: center.address.is_tls },
     };
     let pullers = Box::new(Pullers(Arc::clone(center)));
-    Ok(Some(Distribution::new(center.repositories.clone(), key, realm, pullers)))
+    let registry = Distribution::new(center.repositories.clone(), key, realm, pullers);
+    Ok(Some(registry.behind(&center.settings.trusted_proxies)))
 }
 
 /// On SIGTERM or SIGINT: no new connections, and the end of running requests.
 fn stop_on_signal(
     handle: Handle,
     streams: Arc<Streams>,
+    supervisor: Supervisor,
 ) -> std::io::Result<std::thread::JoinHandle<bool>> {
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         let signal = signals.forever().next().unwrap_or_default();
+        supervisor.stopping();
         log::info!(target: AT_SERVE, "msg=stopping signal={signal}");
         streams.stop();
         handle.shutdown(DRAIN)

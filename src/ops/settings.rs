@@ -1,6 +1,7 @@
 //! How an ops center is started: where it keeps its records, where it listens, where it publishes to.
 
 use super::Login;
+use super::proxies::Network;
 use super::sign::Signing;
 use crate::oci::RegistryHost;
 use crate::registry::Secret;
@@ -30,6 +31,8 @@ pub struct Settings {
     pub engine_url: Option<String>,
     /// With which key publishes are signed, if they are.
     pub signing: Option<Signing>,
+    /// Reverse proxies whose word counts for where a request comes from.
+    pub trusted_proxies: Vec<Network>,
     /// How much of what edges inferred is kept.
     pub logs: LogsKept,
     /// How often edges report, seconds.
@@ -45,6 +48,8 @@ pub struct LogsKept {
     pub days: u32,
     /// Bytes on the disk, as edges sent them.
     pub bytes: u64,
+    /// Bytes a second that are taken of one edge; it is told when to come again with more.
+    pub edge_bytes_per_s: u64,
 }
 
 /// A person to be: email and password.

@@ -1,9 +1,9 @@
-//! A census of a model's file: how many numbers it has learnt, and how often it uses which operator.
+//! A census of a model's file: how many numbers it has learnt, its operators, and the files beside it that it names.
 
 use super::error::LoadError;
-use super::{onnx as onnx_file, operators};
+use super::onnx as onnx_file;
 use crate::disk::Stretch;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tract_onnx::pb::{GraphProto, TensorProto};
 
 /// Graphs inside of graphs that are counted: a model with more does not load.
@@ -16,6 +16,8 @@ pub struct Census {
     pub parameters: u64,
     /// Nodes of each operator, with its domain where it is not ONNX's own.
     pub operators: BTreeMap<String, u64>,
+    /// The locations of the files beside it that hold weights of it, as it writes them.
+    pub beside: BTreeSet<String>,
 }
 
 /// Counts what is in an ONNX file, whether or not this runtime has its operators.
@@ -23,7 +25,7 @@ pub struct Census {
 /// # Errors
 /// When the file cannot be read or is no ONNX file.
 pub fn census(file: &Stretch) -> Result<Census, LoadError> {
-    let proto = onnx_file::read(file, &operators::onnx())?;
+    let proto = onnx_file::read(file)?;
     let mut census = Census::default();
     if let Some(graph) = &proto.graph {
         census.graph(graph, 0);
@@ -37,7 +39,7 @@ impl Census {
             return;
         }
         for tensor in &graph.initializer {
-            self.count(elements(tensor));
+            self.tensor(tensor);
         }
         for node in &graph.node {
             let operator = match node.domain.as_str() {
@@ -47,7 +49,7 @@ impl Census {
             *self.operators.entry(operator).or_default() += 1;
             for attribute in &node.attribute {
                 for tensor in attribute.t.iter().chain(&attribute.tensors) {
-                    self.count(elements(tensor));
+                    self.tensor(tensor);
                 }
                 self.count(attribute.floats.len() as u64);
                 for graph in attribute.g.iter().chain(&attribute.graphs) {
@@ -55,6 +57,11 @@ impl Census {
                 }
             }
         }
+    }
+
+    fn tensor(&mut self, tensor: &TensorProto) {
+        self.count(elements(tensor));
+        self.beside.extend(onnx_file::location(tensor).map(str::to_owned));
     }
 
     fn count(&mut self, elements: u64) {

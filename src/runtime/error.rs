@@ -52,7 +52,7 @@ pub enum LoadError {
     /// Weights in files of their own.
     #[error(
         "the model keeps the weights of {count} tensors in files beside it (first: `{first}`), and \
-         came without them: give the file by its path, or save it with its weights inside"
+         came without them: send those files with it, or save it with its weights inside"
     )]
     ExternalData {
         /// Tensors with external data.

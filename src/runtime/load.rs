@@ -87,7 +87,7 @@ impl Model {
         let file = file.clone();
         in_time(move || {
             let onnx = framework();
-            Model::build(onnx_file::read(&file, &onnx)?, &beside, &onnx)
+            Model::build(onnx_file::read(&file)?, &beside, &onnx)
         })
     }
 
@@ -129,7 +129,7 @@ impl Model {
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Model, LoadError> {
         in_time(move || {
             let onnx = framework();
-            Model::build(onnx_file::decode(bytes, &onnx)?, &Beside::Nowhere, &onnx)
+            Model::build(onnx_file::decode(bytes)?, &Beside::Nowhere, &onnx)
         })
     }
 

@@ -111,7 +111,7 @@ fn the_first_steps_end_with_an_answer_by_the_built_in_registry() {
 }
 
 /// A browser with a session, and the token that its forms have.
-fn signed_in(center: &Center) -> (Client, String) {
+pub fn signed_in(center: &Center) -> (Client, String) {
     let fields = [("email", EMAIL), ("password", PASSWORD)];
     let reply = center.stranger().form("/sign-in", &fields);
     let cookie = reply.header("Set-Cookie").unwrap().split(';').next().unwrap().to_owned();
@@ -146,6 +146,9 @@ fn every_form_of_a_session_needs_its_token() {
         "/workspaces/1/edges",
         "/edges/a/remove",
         "/edges/a/again",
+        "/edges/a/assign",
+        "/pipelines/1/drift/window",
+        "/pipelines/1/drift/remove",
         "/users",
         "/users/change",
         "/account/tokens",

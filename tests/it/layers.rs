@@ -5,7 +5,7 @@ use crate::sources::{self, Scan, Source, Use};
 /// From the bottom up; a room uses only rooms of the layers before its own.
 const LAYERS: [(&str, &[&str]); 4] = [
     ("words", &["tensor", "pipeline", "oci", "fleet"]),
-    ("hands", &["clock", "logging", "exit", "disk", "http"]),
+    ("hands", &["allocator", "clock", "logging", "exit", "disk", "http", "supervisor"]),
     ("crafts", &["codec", "registry", "runtime"]),
     ("programs", &["engine", "ops"]),
 ];
@@ -22,8 +22,10 @@ const SIDEWAYS: [(&str, &str); 7] = [
 ];
 
 /// Outside crates, by how their names begin, and the only places that may use them.
-const DOORS: [(&str, &[&str]); 21] = [
+const DOORS: [(&str, &[&str]); 23] = [
     ("tract", &["src/runtime"]),
+    ("mimalloc", &["src/allocator"]),
+    ("prost", &["src/runtime"]),
     ("ureq", &["src/http/client", "src/registry"]),
     ("rusqlite", &["src/ops/store"]),
     ("arrow", &["src/codec"]),

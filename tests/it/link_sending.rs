@@ -42,6 +42,39 @@ fn arrived(center: &Center, pipeline: i64) -> Vec<u64> {
 }
 
 #[test]
+fn an_edge_that_is_told_to_come_again_later_loses_nothing() {
+    let arguments = ["--report-seconds", "1", "--logs-edge-rate", "256", "--debug"];
+    let mut center = Center::start_with(&arguments);
+    let author = Author::of(&center);
+    let saved = author.save("fraud", "fraud.onnx");
+    let added = author.add_edge(&author.published(saved.id), "till-7");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let home = tempfile::tempdir().unwrap();
+    let engine = Engine::start_in(
+        &home.path().join("edge"),
+        &[
+            ("EDGE_BUNDLE", &text(&added["docker_run_variables"]["EDGE_BUNDLE"])),
+            ("OCI_USERNAME", &text(&added["pull_credentials"]["username"])),
+            ("OCI_PASSWORD", &text(&added["pull_credentials"]["password"])),
+        ],
+    );
+    let mut next = 0;
+    until(|| {
+        for _ in 0..STRETCH {
+            infer(&engine, home.path(), next);
+            next += 1;
+        }
+        let told = center.process.seen().iter().any(|line| line.contains("code=busy"));
+        told.then_some(())
+    });
+    let all = until(|| Some(arrived(&center, saved.pipeline)).filter(|it| it.len() as u64 >= next));
+    assert_eq!(all, (0..next).collect::<Vec<_>>(), "each once, in order");
+    let losses = json!({ "pipeline_id": saved.pipeline });
+    let losses = center.post("/v1/api/pipelines/get_log_losses", &losses).ok();
+    assert_eq!(losses, json!({ "losses": [] }));
+}
+
+#[test]
 fn what_was_inferred_over_a_bad_link_arrives_once_and_in_order() {
     let lucks = Mutex::new(Random::new(5));
     let proxy = LinkProxy::start(move |_| match lucks.lock().unwrap().below(6) {

@@ -16,9 +16,11 @@ mod sources;
 mod story;
 
 // The same by the ops center, and what a kill leaves of publishes and uploads.
+mod disk_faults;
 mod publish_kills;
 mod story_center;
 mod upload_kills;
+mod wrong_clocks;
 
 // What we push to a real registry is what we pull, whoever we have to be.
 mod registry_roundtrip;
@@ -45,6 +47,9 @@ mod inference;
 // Models of scikit-learn and its kin beside onnxruntime, and nets in integers of 8 bits.
 mod ml;
 mod quantised;
+
+// An engine of another processor beside this machine's: cross/test says which.
+mod cross;
 
 // What was inferred, kept on the device.
 mod journal;
@@ -99,6 +104,9 @@ mod link_kills;
 mod link_sending;
 mod logs_center;
 
+// How far what edges infer has moved, beside numpy.
+mod drift;
+
 // Who published it, and who may say so; and the way over an air gap.
 mod air_gap;
 mod referrers;
@@ -108,7 +116,14 @@ mod signatures;
 mod charts;
 
 // The commands that a publish prints, as their readers take them.
+mod garbage;
 mod handouts;
+
+// The images, by the contract's commands and files.
+mod images;
+
+// The engine as a service of systemd, and in the bounds that one sets.
+mod units;
 // Weights in files beside a model.
 mod side_files;
 

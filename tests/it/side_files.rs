@@ -1,9 +1,11 @@
 //! Models with weights in files beside them, published to a real registry and served from it.
 
-use crate::support::engine::Engine;
+use crate::support::engine::{Engine, curl};
 use crate::support::fixture;
+use crate::support::founded::Center;
 use crate::support::ops::{Published, ops, publish, publish_layout};
 use crate::support::process::run;
+use crate::support::publishing::{Author, until};
 use crate::support::python::{RECORDS, python};
 use crate::support::registry::{Auth, Registry};
 use serde_json::{Value, json};
@@ -104,4 +106,131 @@ fn a_model_whose_files_are_missing_short_or_elsewhere_is_not_published() {
         assert_eq!(ended.code(), 3, "{}", ended.stderr);
         assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
     }
+}
+
+/// `potoroo-ops` as the administrator of a center.
+fn at(center: &Center, arguments: &[&str]) -> Command {
+    let mut command = ops();
+    command.env("POTOROO_OPS_URL", center.url("")).env("POTOROO_OPS_TOKEN", &center.token);
+    command.args(arguments);
+    command
+}
+
+/// A path as an argument.
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn models_that_an_ops_center_was_given_with_their_files_are_served_with_them() {
+    let (folder, expected) = made();
+    let center = Center::start();
+    for name in ["one", "two"] {
+        let file = folder.path().join(name).join("net.onnx");
+        let arguments = ["model", "upload", text(&file), "--name", name, "--json"];
+        let version = run(&mut at(&center, &arguments)).success().stdout;
+        let version: Value = serde_json::from_str(&version).unwrap();
+        assert_eq!(version["status"], "ready", "{version}");
+        let locations = version["side_files"].as_array().unwrap().iter();
+        let locations: Vec<_> = locations.map(|file| file["location"].as_str().unwrap()).collect();
+        assert_eq!(locations, ["first.bin", "parts/second.bin"]);
+    }
+    let recipe = folder.path().join("pipeline.yaml");
+    run(&mut at(&center, &["pipeline", "create", text(&recipe)])).success();
+    run(&mut at(&center, &["publish", "start", "trained"])).success();
+    let publish = Author::of(&center).status(1);
+    assert_eq!(publish["status"], "Published", "{publish}");
+    let home = tempfile::tempdir().unwrap();
+    let variables = [
+        ("PIPELINE_URL", publish["pipeline_url"].as_str().unwrap()),
+        ("OCI_USERNAME", "anyone"),
+        ("OCI_PASSWORD", center.token.as_str()),
+    ];
+    assert_as_onnxruntime(&Engine::start_in(home.path(), &variables), &expected);
+}
+
+/// Uploads a model in one body with these further parts; gives what its check came to.
+fn uploaded(center: &Center, file: &Path, further: &[String]) -> Value {
+    let metadata = json!({ "name": "net", "workspace_id": center.workspace });
+    let mut parts = vec![format!("metadata={metadata}"), format!("file=@{}", file.display())];
+    parts.extend_from_slice(further);
+    let bearer = format!("Authorization: Bearer {}", center.token);
+    let mut arguments = vec!["-H", bearer.as_str()];
+    arguments.extend(parts.iter().flat_map(|part| ["-F", part]));
+    let answer = curl(&center.url("/v1/api/models/upload"), &arguments);
+    if answer.status != 200 {
+        return answer.json();
+    }
+    let id = answer.json()["insert_models"]["returning"][0]["models"][0]["id"].clone();
+    until(|| {
+        let version = center.post("/v1/api/models/get_version", &json!({ "id": id })).ok();
+        (version["status"] != "attempting_load_native").then_some(version)
+    })
+}
+
+#[test]
+fn one_body_may_have_the_files_beside_a_model_and_is_told_which_are_missing() {
+    let (folder, _) = made();
+    let center = Center::start();
+    let one = folder.path().join("one");
+    let net = one.join("net.onnx");
+    let side = |field: &str, file: &str, location: &str| {
+        format!("{field}=@{};filename={location}", one.join(file).display())
+    };
+    let first = side("side_file", "first.bin", "first.bin");
+    let second = side("side_file", "parts/second.bin", "parts/second.bin");
+    let version = uploaded(&center, &net, &[first.clone(), second.clone()]);
+    assert_eq!(version["status"], "ready", "{version}");
+    // As a form's one field for several files sends them.
+    let as_file = [side("file", "first.bin", "first.bin"), second.clone()];
+    assert_eq!(uploaded(&center, &net, &as_file)["status"], "ready");
+    let version = uploaded(&center, &net, &[first.clone()]);
+    assert_eq!(version["status"], "error", "{version}");
+    let error = version["error"].as_str().unwrap();
+    assert!(error.contains("parts/second.bin"), "{error}");
+    for (further, part) in [
+        (vec![first.clone(), first.clone()], "`first.bin`: send each once"),
+        (vec![side("side_file", "first.bin", "../first.bin")], "relative path"),
+    ] {
+        let refused = uploaded(&center, &net, &further);
+        assert!(refused["msg"].as_str().is_some_and(|msg| msg.contains(part)), "{refused}");
+    }
+}
+
+#[test]
+fn a_model_is_not_finished_before_the_files_beside_it_are_nor_taken_away_what_it_names() {
+    let (folder, _) = made();
+    let center = Center::start();
+    let net = std::fs::read(folder.path().join("one/net.onnx")).unwrap();
+    let begun = |name: &str, beside: Option<&Value>| {
+        let order = json!({
+            "workspace_id": center.workspace, "name": "net", "filename": name, "beside": beside,
+        });
+        center.post("/v1/api/uploads", &order).json()["id"].clone()
+    };
+    let sent = |id: &Value, bytes: &[u8]| {
+        let range = format!("bytes 0-{}/{}", bytes.len() - 1, bytes.len());
+        let client = center.client().with("Content-Range", &range);
+        let path = format!("/v1/api/uploads/{}", id.as_str().unwrap());
+        client.send("PUT", &path, "application/octet-stream", bytes).ok();
+    };
+    let finished = |id: &Value| {
+        let path = format!("/v1/api/uploads/{}/finish", id.as_str().unwrap());
+        center.post(&path, &json!({}))
+    };
+    let model = begun("net.onnx", None);
+    sent(&model, &net);
+    let first = begun("first.bin", Some(&model));
+    let refused = finished(&model);
+    assert_eq!(refused.status, 409, "{}", refused.text());
+    sent(&first, b"four bytes and more");
+    let told = finished(&first).ok();
+    assert_eq!(told["side_files"][0]["location"], "first.bin", "{told}");
+
+    // The blob of an upload under way is named by it, and garbage once that is given up.
+    let collected = || center.post("/v1/api/garbage/collect", &json!({})).ok()["blobs"].clone();
+    assert_eq!(collected(), 0);
+    let path = format!("/v1/api/uploads/{}", model.as_str().unwrap());
+    center.client().send("DELETE", &path, "application/json", b"").ok();
+    assert_eq!((collected(), collected()), (json!(1), json!(0)));
 }

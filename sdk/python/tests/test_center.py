@@ -59,6 +59,28 @@ class Center(unittest.TestCase):
         publish.remove_edge("till-8")
         self.assertEqual([one.name for one in publish.list_edges()], ["till-7"])
 
+    def test_a_rollout_is_started_watched_and_ended(self) -> None:
+        model = self.client.upload_model("rolled", MODELS / "fraud.onnx")
+        pipeline = self.client.build_pipeline("rolled").add_model_step(model)
+        old, new = published(pipeline), published(pipeline)
+        for name in ("rolled-1", "rolled-2"):
+            old.add_edge(name, tags=["rolled"])
+        rollout = self.client.start_rollout(new, tag="rolled", waves=[1, "50%"], failures_max=1)
+        self.assertEqual((rollout.state, rollout.wave, rollout.waves), ("running", 1, 2))
+        self.assertEqual([one.name for one in rollout.edges], ["rolled-1", "rolled-2"])
+        self.assertEqual(sum(rollout.counts.values()), 2)
+        self.assertIn(rollout.id, [one.id for one in self.client.list_rollouts()])
+        self.assertEqual(rollout.pause().state, "paused")
+        self.assertEqual(rollout.resume().state, "running")
+        self.assertEqual(self.client.get_rollout(rollout.id).publish_id, new.id)
+        self.assertEqual(rollout.abort(send_back=True).refresh().state, "aborted")
+        with self.assertRaises(potoroo.ApiError) as over:
+            rollout.resume()
+        self.assertEqual(over.exception.status, 409)
+        with self.assertRaises(potoroo.ApiError) as nobody:
+            self.client.start_rollout(new.id, tag="nobody")
+        self.assertEqual(nobody.exception.status, 409)
+
     def test_what_is_there_is_found_again(self) -> None:
         model = self.client.upload_model("found", MODELS / "fraud.onnx")
         self.assertIn("found", [one.name() for one in self.client.list_models()])

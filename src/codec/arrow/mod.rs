@@ -140,6 +140,43 @@ pub(super) fn read_journal(body: Vec<u8>) -> Result<(Schema, Vec<RecordBatch>), 
     }
 }
 
+/// Reads the columns of a body that hold numbers and texts, or flat lists and groups of them; others
+/// are passed over.
+#[cfg(feature = "ops")]
+pub(super) fn read_values(container: Container, body: Vec<u8>) -> Result<Vec<RecordBatch>, Misfit> {
+    let body = aligned(body);
+    let read = || {
+        let found = match container {
+            Container::File => file::open(&body)?,
+            Container::Stream => stream::open(&body)?,
+        };
+        let schema = schema::taken_over(found.schema)?;
+        let fields = schema.fields().iter().enumerate();
+        let places = fields.filter(|(_, field)| is_of_values(field.data_type()));
+        let places: Vec<usize> = places.map(|(place, _)| place).collect();
+        batches::read(&body, &found, &schema, &places)
+    };
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(read) => read,
+        Err(_) => Err(unreadable("its metadata contradict each other")),
+    }
+}
+
+#[cfg(feature = "ops")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "most of Arrow's forty types are passed over")]
+fn is_of_values(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::LargeUtf8 => true,
+        DataType::LargeList(child) | DataType::FixedSizeList(child, _) => {
+            is_of_values(child.data_type())
+        }
+        DataType::Dictionary(_, values) => {
+            matches!(**values, DataType::Utf8 | DataType::LargeUtf8)
+        }
+        other => is_of_a_journal(other),
+    }
+}
+
 #[expect(clippy::wildcard_enum_match_arm, reason = "most of Arrow's forty types are refused")]
 fn is_of_a_journal(data_type: &DataType) -> bool {
     match data_type {

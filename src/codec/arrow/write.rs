@@ -120,7 +120,7 @@ fn column(member: &Member<'_>, rows: usize) -> Result<(Field, ArrayRef), AnswerE
 
 /// A value where a row is one, else a list. The names of the lists' items are the original's.
 fn cell_lists(name: &str, cells: &Cells<'_>, rows: usize) -> Result<ArrayRef, AnswerError> {
-    let values = values(name, &cells.data)?;
+    let values = values(name, cells.data.borrow())?;
     if cells.row_shape.is_empty() {
         return Ok(values);
     }
@@ -166,19 +166,19 @@ pub(in crate::codec) fn lists(
     Ok(Arc::new(ListArray::try_new(field, offsets, values, None)?))
 }
 
-/// The values as an Arrow array, copied.
-pub(in crate::codec) fn values(column: &str, data: &Data<'_>) -> Result<ArrayRef, AnswerError> {
+/// The values as an Arrow array, copied unless they are owned.
+pub(in crate::codec) fn values(column: &str, data: Data<'_>) -> Result<ArrayRef, AnswerError> {
     let too_large = || AnswerError::TooLarge { column: column.to_owned() };
     if COLUMN_MAX < data.len() {
         return Err(too_large());
     }
     macro_rules! primitive {
         ($type:ty, $values:expr) => {
-            Arc::new(PrimitiveArray::<$type>::new(ScalarBuffer::from($values.to_vec()), None))
+            Arc::new(PrimitiveArray::<$type>::new(ScalarBuffer::from($values.into_owned()), None))
         };
     }
     Ok(match data {
-        Data::Bool(values) => Arc::new(BooleanArray::from(values.to_vec())),
+        Data::Bool(values) => Arc::new(BooleanArray::from(values.into_owned())),
         Data::F16(values) => primitive!(Float16Type, values),
         Data::F32(values) => primitive!(Float32Type, values),
         Data::F64(values) => primitive!(Float64Type, values),

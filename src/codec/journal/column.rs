@@ -22,7 +22,7 @@ pub(super) struct Column {
     /// Values in each row, record by record: rows of one record are alike.
     lengths: Vec<usize>,
     source: Source,
-    expression: Option<String>,
+    pub(super) expression: Option<String>,
 }
 
 /// A column of one record.
@@ -65,8 +65,17 @@ impl Column {
         let _ = self.data.append(data);
     }
 
-    pub(super) fn array(&self, rows_of: &[usize]) -> Result<(Field, ArrayRef), GatherError> {
-        let values = values(&self.name, &self.data).map_err(GatherError::Answer)?;
+    /// Takes rows of the type and the shape that it has, of which no extent is unknown.
+    pub(super) fn append_alike(&mut self, data: Data<'_>) {
+        self.lengths.extend(self.lengths.last().copied());
+        let _ = self.data.append(data);
+    }
+
+    /// The column as Arrow has it; its values are moved there.
+    pub(super) fn array(&mut self, rows_of: &[usize]) -> Result<(Field, ArrayRef), GatherError> {
+        let nothing = self.data.element().zeros(0);
+        let data = std::mem::replace(&mut self.data, nothing);
+        let values = values(&self.name, data).map_err(GatherError::Answer)?;
         let rows: usize = rows_of.iter().sum();
         let (item, nullable) = match self.source {
             Source::Request => ("item", true),

@@ -5,6 +5,7 @@
 //! ```
 //! The engine writes them, the ops center keeps them as they came, and both read them here.
 
+mod alike;
 mod column;
 mod frame;
 mod gathered;
@@ -27,4 +28,6 @@ pub use log::{ArrowLog, JsonLog, Shown};
 #[cfg(feature = "ops")]
 pub(super) use log::{grouped, member, stored};
 pub use rows::Rows;
-pub use summary::Summary;
+#[cfg(feature = "ops")]
+pub use summary::bucket_told;
+pub use summary::{Summary, bucket};

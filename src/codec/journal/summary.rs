@@ -7,7 +7,7 @@ use crate::pipeline::Record;
 use crate::tensor::{Data, NamedTensor, Table};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Columns of one summary: what comes beyond them is not counted.
 const COLUMNS_MAX: usize = 256;
@@ -226,11 +226,30 @@ impl Spread {
     }
 }
 
-/// The bucket of a value: 0 for the least magnitudes, with the sign of the value for others.
-fn bucket(value: f64) -> i32 {
-    let bounds = POWERS.flat_map(|power| STEPS.map(|step| step * 10_f64.powi(power)));
-    let place = i32::try_from(bounds.filter(|bound| *bound < value.abs()).count()).unwrap_or(0);
+/// The bounds between magnitudes, ascending.
+static BOUNDS: LazyLock<Vec<f64>> = LazyLock::new(|| {
+    POWERS.flat_map(|power| STEPS.map(|step| step * 10_f64.powi(power))).collect()
+});
+
+/// The bucket of a finite value: 0 for the least magnitudes, with the sign of the value for others.
+pub fn bucket(value: f64) -> i32 {
+    let below = BOUNDS.partition_point(|bound| *bound < value.abs());
+    let place = i32::try_from(below).unwrap_or(0);
     if value < 0.0 { -place } else { place }
+}
+
+/// The bucket that a frame tells by this bound: see [`bucket`].
+#[cfg(feature = "ops")]
+pub fn bucket_told(bound: Option<f64>) -> i32 {
+    // A bound that was printed and read again may differ in its last digit.
+    let place = |bound: f64| BOUNDS.partition_point(|known| *known < 0.99 * bound);
+    let place = match bound {
+        None => BOUNDS.len(),
+        Some(bound) if bound < 0.0 => place(-bound) + 1,
+        Some(bound) => place(bound),
+    };
+    let place = i32::try_from(place).unwrap_or(0);
+    if bound.is_some_and(|bound| bound < 0.0) { -place } else { place }
 }
 
 /// The value that a bucket's values are at most; none for the last.
@@ -260,6 +279,7 @@ mod tests {
             let at = bucket(value);
             assert!(bound(at).is_none_or(|bound| value <= bound), "{value}: {at}");
             assert!(at <= 0 || bound(at - 1).is_some_and(|below| below < value), "{value}: {at}");
+            assert_eq!(bucket_told(bound(at)), at, "{value}");
         }
     }
 

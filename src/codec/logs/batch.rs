@@ -13,11 +13,12 @@ use std::sync::Arc;
 const SEQUENCE: &str = "_seq";
 
 /// The column that a time of day is in.
-const TIME: &str = "time";
+pub(super) const TIME: &str = "time";
 
 /// The group that tells of each row where it comes from, and what its time is made from.
 const METADATA: &str = "metadata";
 const TIME_SOURCE: &str = "time_source";
+const ELAPSED: &str = "elapsed";
 
 /// The group of what validations found, and how many did.
 const ANOMALY: &str = "anomaly";
@@ -100,6 +101,21 @@ impl LogBatch {
     /// About how much memory they take.
     pub fn bytes(&self) -> usize {
         self.0.get_array_memory_size()
+    }
+
+    /// How long each row's inference took, reading and all steps together, nanoseconds.
+    pub fn elapsed_ns(&self) -> Vec<u64> {
+        let metadata = self.0.column_by_name(METADATA).and_then(|it| it.as_struct_opt());
+        let elapsed = metadata.and_then(|group| group.column_by_name(ELAPSED));
+        let Some(lists) = elapsed.and_then(|it| it.as_list_opt::<i32>()) else { return Vec::new() };
+        let Some(values) = lists.values().as_primitive_opt::<UInt64Type>() else {
+            return Vec::new();
+        };
+        let sum = |range: &[i32]| {
+            let parts = values.values().get(range[0] as usize..range[1] as usize);
+            parts.unwrap_or_default().iter().fold(0_u64, |sum, part| sum.saturating_add(*part))
+        };
+        lists.value_offsets().windows(2).map(sum).collect()
     }
 
     /// The places of the rows that are wanted.

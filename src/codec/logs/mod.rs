@@ -1,11 +1,18 @@
 //! Inferences as the ops center keeps them: read from a journal's payload, corrected, chosen, and written as JSON, Arrow, Parquet or CSV.
 
 mod batch;
+mod cells;
 mod csv;
 mod export;
+mod summed;
+mod table;
+mod values;
 
 pub use batch::{LogBatch, RowsWanted};
 pub use export::{Export, LogFormat, LogShape};
+pub use summed::{LogSummary, SummedColumn};
+pub use table::{TableError, read_table};
+pub use values::{LogColumn, LogValues};
 
 use super::arrow;
 use super::rows::{AnswerError, Dataset, Member, write_elements};

@@ -156,8 +156,8 @@ pub const SETTINGS: &[Setting] = &[
         name: "POTOROO_MEMORY",
         default: "warn",
         meaning: "`require`: a model for which the memory will hardly do is not loaded, and the \
-                  pipeline before goes on; `warn`: it is loaded and the log has the numbers; \
-                  `off`: nothing is estimated.",
+                  pipeline before goes on; `warn`: it is loaded and the log has the numbers, unless \
+                  its file alone is larger than what is free; `off`: nothing is estimated.",
     },
     Setting {
         name: "POTOROO_TLS_CERT",

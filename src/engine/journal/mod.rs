@@ -8,6 +8,7 @@
 //! is not kept is counted, and stands with its sequence numbers in a loss.
 
 mod acknowledged;
+mod eras;
 mod queue;
 mod reading;
 mod recorder;
@@ -24,11 +25,11 @@ pub(in crate::engine) use segments::look;
 pub(in crate::engine) use state::State;
 
 use crate::clock::{Clock, boot_id};
-use crate::codec::journal::{LossReason, encode};
+use crate::codec::journal::{Header, Loss, LossReason, encode};
 use crate::disk;
 use crate::fleet::Id;
 use queue::Queue;
-use segments::Segments;
+use segments::{LostBefore, Segments};
 use state::Counts;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -69,6 +70,8 @@ pub(in crate::engine) enum JournalError {
 pub(in crate::engine) struct Batch {
     /// One frame after the other.
     pub(in crate::engine) bytes: Vec<u8>,
+    /// The name that their numbers are told under.
+    pub(in crate::engine) journal: Id,
     /// The number of the first inference in them.
     pub(in crate::engine) first: u64,
 }
@@ -123,7 +126,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// The name of the journal.
+    /// The name of what is written since the last crash.
     pub(in crate::engine) fn id(&self) -> Id {
         self.id
     }
@@ -132,9 +135,19 @@ impl Journal {
         &self.settings
     }
 
+    /// Whether there may be room for one more inference. Where there is none it is counted as lost,
+    /// and no work of making it ready is to be done.
+    pub(in crate::engine) fn admits(&self) -> bool {
+        let admits = self.queue.admits();
+        if !admits {
+            self.counts.lost(LossReason::Queue, 1);
+        }
+        admits
+    }
+
     /// Takes an inference; one for which there is no room is counted as lost. Never waits.
     pub(in crate::engine) fn record(&self, inference: Inference) {
-        if !self.queue.push(inference) {
+        if !self.queue.push(Box::new(inference)) {
             self.counts.lost(LossReason::Queue, 1);
         }
     }
@@ -153,23 +166,23 @@ impl Journal {
     /// when it has all that is on the disk. Where the oldest went, a loss comes first.
     pub(in crate::engine) fn next_batch(&self, bytes_max: usize) -> Option<Batch> {
         let mut kept = lock(&self.kept);
-        let gap = kept.lost_before();
-        if let Some((first, count)) = gap {
-            let header = self.loss(LossReason::Cap, first, count);
-            let bytes = encode(&header, &[]).ok()?;
-            return Some(Batch { bytes, first });
+        if let Some(LostBefore { journal, first, count, begins_era }) = kept.lost_before() {
+            let mut bytes = Vec::new();
+            if begins_era {
+                bytes = encode(&self.loss(journal, LossReason::Crash, first, 0), &[]).ok()?;
+            }
+            bytes.extend(encode(&self.loss(journal, LossReason::Cap, first, count), &[]).ok()?);
+            return Some(Batch { bytes, journal, first });
         }
-        kept.next_batch(bytes_max, &mut |reason, first, count| {
-            encode(&self.loss(reason, first, count), &[]).ok()
+        kept.next_batch(bytes_max, &mut |journal, reason, first, count| {
+            encode(&self.loss(journal, reason, first, count), &[]).ok()
         })
     }
 
-    /// The ops center has all before `next`. What it has is not kept any longer.
+    /// The ops center has all before `next` under that name. What it has is not kept any longer.
     pub(in crate::engine) fn acknowledge(&self, journal: Id, next: u64) {
-        if journal == self.id {
-            lock(&self.kept).acknowledge(next);
-            self.changed.notify_all();
-        }
+        lock(&self.kept).acknowledge(journal, next);
+        self.changed.notify_all();
     }
 
     /// Waits until there is something to send, or the time is over; tells whether there is.
@@ -209,9 +222,9 @@ impl Journal {
         }
     }
 
-    fn loss(&self, reason: LossReason, first: u64, count: u64) -> crate::codec::journal::Header {
-        crate::codec::journal::Header::Loss(crate::codec::journal::Loss {
-            journal: self.id,
+    fn loss(&self, journal: Id, reason: LossReason, first: u64, count: u64) -> Header {
+        Header::Loss(Loss {
+            journal,
             first,
             count,
             reason,

@@ -4,7 +4,8 @@ use super::lock;
 use crate::codec::Decoded;
 use crate::codec::journal::Origin;
 use crate::pipeline::Record;
-use std::collections::VecDeque;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,11 @@ const QUEUE_RECORDS_MAX: usize = 1 << 16;
 /// each does it.
 const WAKE_BYTES: usize = 1 << 20;
 const WAKE_RECORDS: usize = 4096;
+
+/// What of the device's CPU time writing may take, one part of so many: answers are to be no slower
+/// by it than nobody notices, whatever is inferred. What comes faster than this can write is lost
+/// and counted; on a small board that is some thousand rows a second.
+const CPU_PARTS: u32 = 50;
 
 /// An inference that was answered, with what it was made of.
 #[derive(Debug)]
@@ -40,7 +46,7 @@ pub(in crate::engine) struct Inference {
 /// What the writer takes at once.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
-    pub(super) inferences: VecDeque<Inference>,
+    pub(super) inferences: Vec<Box<Inference>>,
     /// Inferences that found no room, and came after these.
     pub(super) lost: u64,
     /// Whether all shall be on the disk now.
@@ -59,13 +65,17 @@ pub(super) struct Queue {
     /// Wakes those who wait for the disk.
     synced: Condvar,
     sync_every: Duration,
+    /// Whether one more found no room: the next do not even try before the writer has taken.
+    is_full: AtomicBool,
+    /// Inferences that found no room since the writer took.
+    lost: AtomicU64,
+    cpus: u32,
 }
 
 #[derive(Default)]
 struct Inner {
-    inferences: VecDeque<Inference>,
+    inferences: Vec<Box<Inference>>,
     bytes: usize,
-    lost: u64,
     /// How often the writer has taken; the next taking has this number.
     turn: u64,
     /// All before this turn is on the disk.
@@ -76,26 +86,47 @@ struct Inner {
     ended: bool,
     /// Since when the oldest that is not on the disk waits.
     since: Option<Instant>,
+    /// Until when the writer rests, unless somebody waits for it.
+    rests_until: Option<Instant>,
 }
 
 impl Queue {
     pub(super) fn new(sync_every: Duration) -> Queue {
-        let (filled, synced) = (Condvar::new(), Condvar::new());
-        Queue { inner: Mutex::default(), filled, synced, sync_every }
+        let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Queue {
+            inner: Mutex::default(),
+            filled: Condvar::new(),
+            synced: Condvar::new(),
+            sync_every,
+            is_full: AtomicBool::new(false),
+            lost: AtomicU64::new(0),
+            cpus: u32::try_from(cpus).unwrap_or(1),
+        }
+    }
+
+    /// Whether one more is worth making ready; one for which there is no room counts as lost.
+    pub(super) fn admits(&self) -> bool {
+        if self.is_full.load(Relaxed) {
+            self.lost.fetch_add(1, Relaxed);
+            return false;
+        }
+        true
     }
 
     /// Takes one more, or counts it as lost and tells so.
-    pub(super) fn push(&self, inference: Inference) -> bool {
+    pub(super) fn push(&self, inference: Box<Inference>) -> bool {
         let mut inner = lock(&self.inner);
         let bytes = inner.bytes.saturating_add(inference.bytes);
         if QUEUE_BYTES_MAX < bytes || inner.inferences.len() == QUEUE_RECORDS_MAX || inner.closed {
-            inner.lost += 1;
+            self.lost.fetch_add(1, Relaxed);
+            // One that alone is too large says nothing about the next.
+            self.is_full.store(inference.bytes <= QUEUE_BYTES_MAX / 2, Relaxed);
             return false;
         }
         let woke = |bytes: usize, records: usize| WAKE_BYTES <= bytes || WAKE_RECORDS <= records;
         let was = woke(inner.bytes, inner.inferences.len());
         inner.bytes = bytes;
-        inner.inferences.push_back(inference);
+        inner.inferences.push(inference);
         let wakes = !was && woke(bytes, inner.inferences.len());
         let begins = inner.since.is_none();
         if begins {
@@ -116,7 +147,15 @@ impl Queue {
             let full = WAKE_BYTES <= inner.bytes || WAKE_RECORDS <= inner.inferences.len();
             let left = inner.since.map(|since| self.sync_every.saturating_sub(since.elapsed()));
             let is_due = left.is_some_and(|left| left.is_zero());
-            if full || is_due || inner.wants_sync || inner.closed {
+            let is_awaited = inner.wants_sync || inner.closed;
+            let rest = inner.rests_until.filter(|_| !is_awaited);
+            let rest = rest.map(|until| until.saturating_duration_since(Instant::now()));
+            if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
+                let waited = self.filled.wait_timeout(inner, rest);
+                inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+                continue;
+            }
+            if full || is_due || is_awaited {
                 let sync = is_due || inner.wants_sync || inner.closed;
                 let turn = inner.turn;
                 inner.turn += 1;
@@ -125,8 +164,10 @@ impl Queue {
                 if sync {
                     inner.since = None;
                 }
-                let (inferences, lost) =
-                    (std::mem::take(&mut inner.inferences), std::mem::take(&mut inner.lost));
+                let room = Vec::with_capacity(WAKE_RECORDS);
+                let inferences = std::mem::replace(&mut inner.inferences, room);
+                let lost = self.lost.swap(0, Relaxed);
+                self.is_full.store(false, Relaxed);
                 return Taken { inferences, lost, sync, closed: inner.closed, turn };
             }
             inner = match left {
@@ -139,11 +180,13 @@ impl Queue {
         }
     }
 
-    /// What was taken is on the disk, or counted as lost; the writer comes again within
-    /// the usual time where it `holds` counts that grow.
-    pub(super) fn done(&self, taken: &Taken, holds: bool) {
+    /// What was taken is on the disk, or counted as lost, which took so much CPU time; the writer
+    /// comes again within the usual time where it `holds` counts that grow.
+    pub(super) fn done(&self, taken: &Taken, holds: bool, cpu: Duration) {
+        let rest = (cpu * CPU_PARTS / self.cpus).min(self.sync_every);
+        let mut inner = lock(&self.inner);
+        inner.rests_until = Some(Instant::now() + rest);
         if taken.sync {
-            let mut inner = lock(&self.inner);
             inner.done = taken.turn + 1;
             if holds && inner.since.is_none() {
                 inner.since = Some(Instant::now());
@@ -166,7 +209,8 @@ impl Queue {
     pub(super) fn flush(&self, timeout: Duration) -> bool {
         let until = Instant::now() + timeout;
         let mut inner = lock(&self.inner);
-        let is_all_done = inner.done == inner.turn && inner.since.is_none() && inner.lost == 0;
+        let is_idle = inner.done == inner.turn && inner.since.is_none();
+        let is_all_done = is_idle && self.lost.load(Relaxed) == 0;
         if is_all_done && inner.inferences.is_empty() {
             return true;
         }

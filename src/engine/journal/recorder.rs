@@ -43,6 +43,9 @@ impl Recorder {
         if !self.answered.fetch_add(1, Relaxed).is_multiple_of(sample) {
             return self.journal.passed_over();
         }
+        if !self.journal.admits() {
+            return;
+        }
         let rows = input.rows();
         let value_bytes_max = self.journal.settings().value_bytes_max;
         let (input, dropped) = input.kept(&self.policy, value_bytes_max);

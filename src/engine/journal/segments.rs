@@ -2,15 +2,14 @@
 
 use super::JournalError;
 use super::acknowledged::Acknowledged;
+use super::eras::{Eras, fresh_id};
 use super::reading::{Reading, Scan, Segment, part};
 use crate::codec::journal::{FRAME_BYTES_MAX, LossReason};
 use crate::disk::{self, Step};
 use crate::fleet::Id;
 use crate::logging::AT_JOURNAL;
 use std::collections::VecDeque;
-use std::collections::hash_map::RandomState;
 use std::fs;
-use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -31,11 +30,21 @@ struct Place {
     next: u64,
 }
 
+/// Inferences that went before they were sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LostBefore {
+    pub(super) journal: Id,
+    pub(super) first: u64,
+    pub(super) count: u64,
+    /// Whether the first was the first of its name.
+    pub(super) begins_era: bool,
+}
+
 /// The segments of a journal.
 #[derive(Debug)]
 pub(super) struct Segments {
     directory: PathBuf,
-    id: Id,
+    eras: Eras,
     /// The oldest first; the last one is being written.
     all: VecDeque<Segment>,
     cap_bytes: u64,
@@ -76,10 +85,14 @@ impl Segments {
         let mark = directory.join(OPEN);
         let crashed = mark.exists() || cut;
         disk::write_durably(&mark, b"").map_err(broken)?;
+        let mut eras = Eras::open(&directory, id).map_err(broken)?;
+        if crashed {
+            eras.begin(next, oldest.min(acknowledged.next()))?;
+        }
         let (place, given, oldest) = (None, None, None);
         Ok(Segments {
             directory,
-            id,
+            eras,
             all,
             cap_bytes,
             next,
@@ -92,8 +105,9 @@ impl Segments {
         })
     }
 
+    /// The name of what is written from now on.
     pub(super) fn id(&self) -> Id {
-        self.id
+        self.eras.current()
     }
 
     /// Whether what was in memory before the start may be lost.
@@ -183,9 +197,13 @@ impl Segments {
         }
     }
 
-    /// The ops center has all before `next`.
-    pub(super) fn acknowledge(&mut self, next: u64) {
-        let next = next.clamp(1, self.next);
+    /// The ops center has all before `next` under that name; what it has beyond is of the time before
+    /// a crash, and not here any more.
+    pub(super) fn acknowledge(&mut self, name: Id, next: u64) {
+        // Of a name that no start knows any more, what was given out last counts.
+        let given = self.given.map(|given| given.next);
+        let Some(end) = self.eras.end_of(name).or(given) else { return };
+        let next = next.clamp(1, self.next.min(end));
         match self.given.take() {
             Some(given) if given.next <= next => self.place = Some(given),
             // It has less than was thought, as after the restoring of a backup.
@@ -206,11 +224,14 @@ impl Segments {
         }
     }
 
-    /// The inferences before the oldest segment that the ops center does not have.
-    pub(super) fn lost_before(&self) -> Option<(u64, u64)> {
+    /// The inferences before the oldest segment that the ops center does not have, under one name.
+    pub(super) fn lost_before(&self) -> Option<LostBefore> {
         let oldest = self.all.front().map_or(self.next, |oldest| oldest.first);
-        let acknowledged = self.acknowledged.next();
-        (acknowledged < oldest).then(|| (acknowledged, oldest - acknowledged))
+        let first = self.acknowledged.next();
+        let (journal, end) = self.eras.of(first)?;
+        let begins_era = self.eras.begins_at(first);
+        let count = oldest.min(end).saturating_sub(first);
+        (0 < count).then_some(LostBefore { journal, first, count, begins_era })
     }
 
     /// Whether there is something that the ops center does not have. A crash alone is not worth a
@@ -231,15 +252,16 @@ impl Segments {
         (!self.all.is_empty()).then(|| (index.saturating_sub(1), 0))
     }
 
-    /// Frames from the first on that the ops center does not have. A number that is in none of
-    /// them makes a loss, whose bytes `loss` gives.
+    /// Frames of one name from the first on that the ops center does not have. A number that is in
+    /// none of them makes a loss, whose bytes `loss` gives, and so does a crash before the first.
     pub(super) fn next_batch(
         &mut self,
         bytes_max: usize,
-        loss: &mut dyn FnMut(LossReason, u64, u64) -> Option<Vec<u8>>,
+        loss: &mut dyn FnMut(Id, LossReason, u64, u64) -> Option<Vec<u8>>,
     ) -> Option<super::Batch> {
         let (mut index, mut offset) = self.start()?;
         let first = self.acknowledged.next();
+        let (mut journal, end) = self.eras.of(first)?;
         let mut expected = first;
         let mut out = Vec::new();
         let mut given = None;
@@ -253,13 +275,27 @@ impl Segments {
             };
             for found in Scan::new(&bytes) {
                 let header = &found.frame.header;
-                let is_known = header.next() <= expected && 0 < header.count();
-                if !is_known {
+                let (name, is_mark) = (header.journal(), header.count() == 0);
+                // A mark of an era in which nothing came to be is told to nobody.
+                let is_stale = is_mark && self.eras.end_of(name).is_none();
+                let is_known = header.next() <= expected && !is_mark;
+                if !is_known && !is_stale {
                     if expected < header.first() {
-                        out.extend(loss(LossReason::Disk, expected, header.first() - expected)?);
+                        let count = header.first() - expected;
+                        out.extend(loss(journal, LossReason::Disk, expected, count)?);
+                        expected = header.first();
                     }
-                    if !out.is_empty() && bytes_max < out.len() + found.frame.bytes.len() {
+                    // A mark alone is no batch: something has to go along with it.
+                    let is_full = bytes_max < out.len() + found.frame.bytes.len();
+                    if first < expected && (is_full || name != journal) {
                         break 'segments;
+                    }
+                    if name != journal {
+                        out.clear();
+                        journal = name;
+                    }
+                    if out.is_empty() && !is_mark && self.eras.begins_at(first) {
+                        out.extend(loss(journal, LossReason::Crash, first, 0)?);
                     }
                     out.extend_from_slice(found.frame.bytes);
                     expected = expected.max(header.next());
@@ -270,14 +306,14 @@ impl Segments {
             index += 1;
             offset = 0;
         }
-        let is_end = index == self.all.len();
-        if is_end && expected < self.next {
-            out.extend(loss(LossReason::Disk, expected, self.next - expected)?);
-            expected = self.next;
-            given = given.map(|place| Place { next: expected, ..place });
+        let last = self.next.min(end);
+        if index == self.all.len() && expected < last {
+            out.extend(loss(journal, LossReason::Disk, expected, last - expected)?);
+            expected = last;
         }
+        given = given.map(|place| Place { next: expected, ..place });
         self.given = given;
-        (first < expected).then_some(super::Batch { bytes: out, first })
+        (first < expected).then_some(super::Batch { bytes: out, journal, first })
     }
 
     /// How many inferences wait, and their bytes.
@@ -373,16 +409,6 @@ fn newest(directory: &Path) -> Option<(Id, PathBuf)> {
     };
     let found = fs::read_dir(directory).ok()?.flatten().filter_map(journal);
     found.max_by_key(|(changed, id, _)| (*changed, *id)).map(|(_, id, path)| (id, path))
-}
-
-/// 128 bits of the system's randomness, by way of the keys of the standard library's hashes.
-fn fresh_id() -> Id {
-    let half = || RandomState::new().build_hasher().finish().to_le_bytes();
-    let (low, high) = (half(), half());
-    let mut bits = [0; 16];
-    bits[..8].copy_from_slice(&low);
-    bits[8..].copy_from_slice(&high);
-    Id::of_random(bits)
 }
 
 const _: () = assert!(FRAME_BYTES_MAX as u64 <= *SEGMENT_BYTES.end(), "a segment holds any frame");

@@ -1,5 +1,7 @@
 //! A journal with real files: written, read, sent, cut at any byte, at its cap, and on a full disk.
 
+mod crashes;
+
 use super::queue::Queue;
 use super::*;
 use crate::clock::DeviceClock;
@@ -83,7 +85,7 @@ impl Received {
                 self.take(&frame.unwrap());
             }
             assert!(batch.first < self.next, "a batch brings something on");
-            journal.acknowledge(journal.id(), self.next);
+            journal.acknowledge(batch.journal, self.next);
         }
     }
 
@@ -339,12 +341,36 @@ fn a_full_disk_costs_what_it_does_not_take_and_nothing_else() {
 #[test]
 fn a_queue_that_is_full_takes_nothing_and_counts_it() {
     let queue = Queue::new(LONG);
-    let large = |number| Inference { bytes: 9 << 20, ..inference(number, 1) };
-    assert!(queue.push(large(0)));
-    assert!(!queue.push(large(1)));
+    let large = |number| Box::new(Inference { bytes: 8 << 20, ..inference(number, 1) });
+    assert!(queue.push(large(0)) && queue.push(large(1)));
+    assert!(queue.admits(), "nothing has been lost yet");
+    assert!(!queue.push(large(2)));
+    assert!(!queue.admits(), "the next one is not even made ready");
     let taken = queue.take();
-    assert_eq!((taken.inferences.len(), taken.lost), (1, 1));
-    assert!(queue.push(large(2)), "what was taken makes room");
+    assert_eq!((taken.inferences.len(), taken.lost), (2, 2));
+    assert!(queue.admits() && queue.push(large(4)), "what was taken makes room");
+}
+
+#[test]
+fn a_writer_rests_for_as_long_as_its_work_was_dear_unless_somebody_waits() {
+    let queue = Queue::new(LONG);
+    let large = |number| Box::new(Inference { bytes: 2 << 20, ..inference(number, 1) });
+    assert!(queue.push(large(0)));
+    let taken = queue.take();
+    // An hour of CPU time is a rest of as long as an inference may wait at most.
+    queue.done(&taken, false, Duration::from_secs(3600));
+    assert!(queue.push(large(1)));
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let taken = queue.take();
+            let found = (taken.inferences.len(), taken.sync);
+            queue.done(&taken, false, Duration::ZERO);
+            found
+        });
+        // It would take at once, were it not resting.
+        assert!(queue.flush(LONG));
+        assert_eq!(writer.join().unwrap(), (1, true));
+    });
 }
 
 #[test]

@@ -2,14 +2,13 @@
 
 use super::queue::{Inference, Taken};
 use super::{Journal, lock};
-use crate::clock::{since_boot_ms, unix_ms};
+use crate::clock::{since_boot_ms, thread_cpu, unix_ms};
 use crate::codec::AnswerError;
 use crate::codec::journal::{Entry, GatherError, Gathered, LossReason, Stamp, Summary, encode};
 use crate::disk::{self, Step};
 use crate::exit;
 use crate::logging::AT_JOURNAL;
 use crate::tensor::Table;
-use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -30,9 +29,11 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 /// Runs until the journal is closed.
 pub(super) fn run(journal: &Journal) {
     let ended = Ended(journal);
+    disk::step_aside();
     let mut writer = Writer::new(journal);
     loop {
         let mut taken = journal.queue.take();
+        let before = thread_cpu();
         writer.write(std::mem::take(&mut taken.inferences), taken.lost);
         if taken.sync {
             writer.close_batch();
@@ -40,7 +41,8 @@ pub(super) fn run(journal: &Journal) {
             writer.sync();
         }
         let closed = taken.closed;
-        journal.queue.done(&taken, writer.summary.is_some());
+        let cpu = thread_cpu().saturating_sub(before);
+        journal.queue.done(&taken, writer.summary.is_some(), cpu);
         drop::<Taken>(taken);
         if closed {
             break;
@@ -115,7 +117,7 @@ impl<'j> Writer<'j> {
         }
     }
 
-    fn write(&mut self, inferences: VecDeque<Inference>, lost: u64) {
+    fn write(&mut self, inferences: Vec<Box<Inference>>, lost: u64) {
         for inference in inferences {
             self.gather(&inference);
         }
@@ -298,7 +300,7 @@ impl<'j> Writer<'j> {
 
     fn append_owed(&mut self) -> Result<(), disk::Error> {
         while let Some(owed) = self.owed.first().copied() {
-            let header = self.journal.loss(owed.reason, owed.first, owed.count);
+            let header = self.journal.loss(self.journal.id, owed.reason, owed.first, owed.count);
             match encode(&header, &[]) {
                 Ok(frame) => self.append(&frame, owed.first)?,
                 Err(error) => self.tell("a loss cannot be written", &exit::chain(&error)),

@@ -11,16 +11,25 @@ use std::path::{Path, PathBuf};
 /// A file that the kernel or the system has; the longest is a machine's name.
 const FACT_CHARS_MAX: usize = 256;
 
-/// Where boards say who they are. The first that says something decides: a container has the board of
-/// its host, and may have a new machine id each time.
-const BOARDS: [&str; 3] = [
-    "sys/firmware/devicetree/base/serial-number",
-    "sys/class/dmi/id/product_uuid",
-    "etc/machine-id",
-];
+/// Where boards say who they are. The first that says something decides. None of it is on a disk, so
+/// that a copied one does not bring it along, and a container has that of its host.
+const BOARDS: [&str; 2] =
+    ["sys/firmware/devicetree/base/serial-number", "sys/class/dmi/id/product_uuid"];
+
+/// What boards say whose maker has told them nothing.
+const UNTOLD: [&str; 2] =
+    ["03000200-0400-0500-0006-000700080009", "00020003-0004-0005-0006-000700080009"];
 
 /// Where network devices are; those of hardware have a `device` below them.
 const NETWORKS: &str = "sys/class/net";
+
+/// What `addr_assign_type` of a network device says whose address is its own, and not made up at each
+/// start (kernel, Documentation/ABI/testing/sysfs-class-net).
+const OWN_ADDRESS: &str = "0";
+
+/// Where systems say who they are. It is copied with a disk, and may be another one with each container:
+/// it counts where the hardware says nothing.
+const MACHINE: &str = "etc/machine-id";
 
 /// Where temperatures are, thousandths of a degree.
 const THERMAL: &str = "sys/class/thermal";
@@ -36,17 +45,27 @@ pub(super) fn device(root: &Path) -> Device {
 
 /// A hash over what the hardware says of itself: no serial number can be found from it.
 fn fingerprint(root: &Path) -> Option<String> {
-    let board = BOARDS.iter().find_map(|file| fact(&root.join(file)));
-    let told = board.or_else(|| {
-        let mut addresses: Vec<String> = below(&root.join(NETWORKS))
-            .into_iter()
-            .filter(|path| path.join("device").exists())
-            .filter_map(|path| fact(&path.join("address")))
-            .collect();
-        addresses.sort();
-        (!addresses.is_empty()).then(|| addresses.join(","))
-    })?;
+    let is_told = |text: &String| {
+        let is_one = text.chars().all(|it| text.starts_with(it) || it == '-');
+        !is_one && !UNTOLD.contains(&text.to_ascii_lowercase().as_str())
+    };
+    let board = BOARDS.iter().find_map(|file| fact(&root.join(file)).filter(is_told));
+    let told = board.or_else(|| network(root)).or_else(|| fact(&root.join(MACHINE)))?;
     Some(Digest::of(format!("potoroo-device\n{told}").as_bytes()).hex())
+}
+
+/// The address of the network device that is built in: what is plugged in by USB may be elsewhere
+/// tomorrow, and counts where there is no other.
+fn network(root: &Path) -> Option<String> {
+    let found = below(&root.join(NETWORKS)).into_iter().filter_map(|path| {
+        let device = fs::canonicalize(path.join("device")).ok()?;
+        fact(&path.join("addr_assign_type")).filter(|kind| kind == OWN_ADDRESS)?;
+        let is_plugged_in = device
+            .components()
+            .any(|part| part.as_os_str().to_str().is_some_and(|name| name.starts_with("usb")));
+        Some((is_plugged_in, fact(&path.join("address"))?))
+    });
+    found.min().map(|(_, address)| address)
 }
 
 /// What the engine says of itself.
@@ -121,17 +140,34 @@ mod tests {
     }
 
     #[test]
-    fn a_board_is_known_by_its_serial_and_else_by_its_network() {
+    fn a_board_is_known_by_its_serial_and_else_by_its_network_and_else_by_its_system() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path();
         assert_eq!(device(root), Device { fingerprint: None, host: None });
         write(root, "sys/class/net/lo/address", "00:00:00:00:00:00\n");
         assert_eq!(device(root).fingerprint, None, "no hardware");
-        write(root, "sys/class/net/eth0/address", "b8:27:eb:00:00:01\n");
-        fs::create_dir_all(root.join("sys/class/net/eth0/device")).unwrap();
-        let by_network = device(root).fingerprint.unwrap();
         write(root, "etc/machine-id", "5d41402abc4b2a76b9719d911017c592\n");
         let by_machine = device(root).fingerprint.unwrap();
+        let network = |name: &str, bus: &str, address: &str, kind: &str| {
+            let place = format!("sys/devices/{bus}/net/{name}");
+            write(root, &format!("{place}/address"), address);
+            write(root, &format!("{place}/addr_assign_type"), kind);
+            std::os::unix::fs::symlink("../..", root.join(&place).join("device")).unwrap();
+            let at = root.join("sys/class/net").join(name);
+            std::os::unix::fs::symlink(root.join(&place), at).unwrap();
+        };
+        network("wlan0", "pci1", "02:00:00:00:00:09\n", "1\n");
+        assert_eq!(device(root).fingerprint.unwrap(), by_machine, "made up at each start");
+        network("eth1", "usb1/1-1", "00:e0:4c:00:00:01\n", "0\n");
+        let by_plugged_in = device(root).fingerprint.unwrap();
+        network("eth0", "pci0", "b8:27:eb:00:00:01\n", "0\n");
+        let by_network = device(root).fingerprint.unwrap();
+        assert!(by_plugged_in != by_machine && by_plugged_in != by_network);
+        write(root, "etc/machine-id", "6d41402abc4b2a76b9719d911017c592\n");
+        assert_eq!(device(root).fingerprint.unwrap(), by_network, "a copied disk brings its own");
+        write(root, "sys/class/dmi/id/product_uuid", "00000000-0000-0000-0000-000000000000\n");
+        write(root, "sys/firmware/devicetree/base/serial-number", "0000000000000000\0");
+        assert_eq!(device(root).fingerprint.unwrap(), by_network, "nothing is told");
         write(root, "sys/firmware/devicetree/base/serial-number", "10000000abcdef\0");
         let by_board = device(root).fingerprint.unwrap();
         assert!(by_network != by_machine && by_machine != by_board);

@@ -36,6 +36,9 @@ pub(super) struct Session {
     pub serial: u64,
     /// When this edge joined by the ops center's clock, milliseconds since 1970.
     pub joined_ms: u64,
+    /// The ops center's clock when this was written: no certificate is looked at by an earlier time.
+    #[serde(default)]
+    pub heard_ms: Option<u64>,
 }
 
 /// Keys, the session where there is one, and where both are kept.
@@ -173,7 +176,13 @@ mod tests {
         let mode = std::fs::metadata(one.directory.join("key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let session: Id = "0190a5b2-c3d4-4e5f-8a7b-00112233aabb".parse().unwrap();
-        let of = |joined_ms| Session { edge: "a".to_owned(), session, serial: 1, joined_ms };
+        let of = |joined_ms| Session {
+            edge: "a".to_owned(),
+            session,
+            serial: 1,
+            joined_ms,
+            heard_ms: None,
+        };
         one.keep(of(1)).unwrap();
         let mut two = Identity::of_token(&edge, "b").unwrap();
         assert_ne!(one.keys.public(), two.keys.public());

@@ -16,7 +16,7 @@ mod status;
 mod worker;
 
 pub(super) use device::is_fleeting;
-pub(super) use identity::joined_at;
+pub(super) use identity::{DIRECTORY as IDENTITIES, joined_at};
 pub(super) use status::{Phase, Status};
 
 use super::config::Config;

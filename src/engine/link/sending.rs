@@ -52,7 +52,7 @@ pub(super) fn run(shared: &Shared, journal: &Journal, bytes_per_second: Option<u
         };
         let begun = Instant::now();
         match sent(&speaker, &batch) {
-            Ok(answer) if answer.journal == journal.id() && answer.next > batch.first => {
+            Ok(answer) if answer.journal == batch.journal && answer.next > batch.first => {
                 failures = 0;
                 last_failure.clear();
                 journal.acknowledge(answer.journal, answer.next);

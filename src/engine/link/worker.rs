@@ -167,6 +167,10 @@ impl Worker {
     fn look(&self) -> Result<VecDeque<Identity>, WorkerError> {
         let directory = directory_of_edge(&self.config.persist, &self.link.edge);
         let mut found = VecDeque::from(Identity::joined(&directory));
+        for session in found.iter().filter_map(|it| it.session.as_ref()) {
+            let heard_ms = session.heard_ms.unwrap_or(session.joined_ms);
+            self.config.network.heard.heard(Duration::from_millis(heard_ms));
+        }
         let token = self.link.token.reveal();
         if token != KEPT_TOKEN {
             let of_token = Identity::of_token(&directory, token)?;
@@ -199,6 +203,7 @@ impl Worker {
             session: joined.session,
             serial: joined.facts.serial,
             joined_ms: joined.facts.time_ms,
+            heard_ms: Some(joined.facts.time_ms),
         })?;
         identity.forget_others();
         self.identities.truncate(1);
@@ -217,7 +222,8 @@ impl Worker {
         let of = Of { session: Some(session.session), serial: session.serial };
         let answer: ReportAnswer = ask(line, identity, of, REPORT_PATH, &report)?;
         if answer.facts.serial > session.serial {
-            identity.keep(Session { serial: answer.facts.serial, ..session.clone() })?;
+            let heard_ms = Some(answer.facts.time_ms);
+            identity.keep(Session { serial: answer.facts.serial, heard_ms, ..session.clone() })?;
         }
         let serial = answer.facts.serial.max(session.serial);
         let speaker = Speaker {
@@ -259,6 +265,7 @@ impl Worker {
 
     /// The ops center has answered.
     fn heard(&mut self, facts: SessionFacts) {
+        self.config.network.heard.heard(Duration::from_millis(facts.time_ms));
         let mut status = self.shared.status();
         let before = status.phase;
         status.phase = Phase::Joined;

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The file in the persistent directory.
-const FILE: &str = "pipelines.json";
+pub(in crate::engine) const FILE: &str = "pipelines.json";
 
 /// The same once more: a worn card loses a block now and then, and without this file a device that has
 /// no network would not know what it may serve.
-const COPY: &str = "pipelines.copy.json";
+pub(in crate::engine) const COPY: &str = "pipelines.copy.json";
 
 /// The form of the file. A later one is not guessed at.
 const VERSION: u32 = 1;

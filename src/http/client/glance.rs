@@ -1,7 +1,7 @@
 //! One quick look at a server of our own, known by its very certificate and not by its name.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -103,6 +103,16 @@ impl Glance<'_> {
             Ok(_) | Err(_) => Ok(answer),
         }
     }
+}
+
+/// Where to reach one who listens everywhere: on loopback.
+pub fn reachable(listen: SocketAddr) -> SocketAddr {
+    let address = match listen.ip() {
+        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        address @ (IpAddr::V4(_) | IpAddr::V6(_)) => address,
+    };
+    SocketAddr::new(address, listen.port())
 }
 
 /// Status and body of an answer that ends with its connection (RFC 9112, 6.3).
@@ -208,7 +218,7 @@ impl ServerCertVerifier for Known {
 
 #[cfg(test)]
 mod tests {
-    use super::{Glance, GlanceError, Seen, parse};
+    use super::{Glance, GlanceError, Seen, parse, reachable};
     use std::net::TcpListener;
     use std::time::Duration;
 
@@ -228,5 +238,16 @@ mod tests {
         let limit = Duration::from_millis(50);
         let error = Glance { address, path: "/", certificate: None, limit }.look().unwrap_err();
         assert!(matches!(error, GlanceError::Silent { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn one_who_listens_everywhere_is_asked_on_loopback() {
+        for (listen, asked) in [
+            ("0.0.0.0:8080", "127.0.0.1:8080"),
+            ("[::]:8080", "[::1]:8080"),
+            ("10.0.0.7:80", "10.0.0.7:80"),
+        ] {
+            assert_eq!(reachable(listen.parse().unwrap()), asked.parse().unwrap());
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::path::Path;
 
-use super::{Proxies, Roots, RootsError};
+use super::{HeardTime, Proxies, Roots, RootsError};
 
 /// How the network is: what is reached through proxies, and who is trusted.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +12,8 @@ pub struct Network {
     pub proxies: Proxies,
     /// The trust roots; by default those inside the program.
     pub roots: Roots,
+    /// The latest time that is known from others, whatever the device's clock says.
+    pub heard: HeardTime,
 }
 
 /// A network as it was read, and what was wrong with the variables.

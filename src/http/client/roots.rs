@@ -7,7 +7,6 @@ use std::sync::Arc;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use ureq::tls::{Certificate, RootCerts};
 
 /// The largest file of certificates that is read, in bytes: all of a system's take a quarter.
 const CA_FILE_BYTES_MAX: u64 = 1 << 20;
@@ -15,9 +14,7 @@ const CA_FILE_BYTES_MAX: u64 = 1 << 20;
 /// Whom a certificate must lead back to: Mozilla's list, and what was added to it.
 #[derive(Debug, Clone, Default)]
 pub struct Roots {
-    /// Everything, where something was added.
-    all: Option<Arc<Vec<Certificate<'static>>>>,
-    added: usize,
+    added: Arc<Vec<CertificateDer<'static>>>,
 }
 
 /// Why a file of certificates cannot be used.
@@ -71,23 +68,23 @@ impl Roots {
                 reason: error.to_string(),
             })?;
         }
-        let built_in = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
-        let mut all: Vec<_> = built_in.map(|der| Certificate::from_der(der)).collect();
-        all.extend(added.iter().map(|der| Certificate::from_der(der).to_owned()));
-        Ok(Self { all: Some(Arc::new(all)), added: added.len() })
+        Ok(Self { added: Arc::new(added) })
     }
 
     /// How many a file added.
     #[must_use]
-    pub const fn added(&self) -> usize {
-        self.added
+    pub fn added(&self) -> usize {
+        self.added.len()
     }
 
-    pub(super) fn certificates(&self) -> RootCerts {
-        match &self.all {
-            Some(all) => RootCerts::Specific(Arc::clone(all)),
-            None => RootCerts::WebPki,
-        }
+    /// All of them, as the TLS library wants them.
+    pub(super) fn store(&self) -> RootCertStore {
+        let built_in = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned();
+        let mut store = RootCertStore::empty();
+        // Those of a file were looked at when it was read; one inside the program that cannot be used
+        // trusts nobody.
+        store.add_parsable_certificates(built_in.chain(self.added.iter().cloned()));
+        store
     }
 }
 
@@ -129,7 +126,7 @@ mod tests {
         let (_directory, path) = file(&format!("# ours\n{}\n{}", certificate(), certificate()));
         let roots = Roots::with_file(&path).unwrap();
         assert_eq!(roots.added(), 2);
-        assert!(roots.all.unwrap().len() > 100);
+        assert!(roots.store().len() > 100);
     }
 
     #[test]

@@ -158,6 +158,12 @@ impl Head<'_> {
         Some(field.value.trim_ascii())
     }
 
+    /// The values of all fields of that name as sent, in their order, without blanks around them.
+    pub fn headers<'n>(&'n self, name: &'n str) -> impl Iterator<Item = &'n [u8]> {
+        let fields = self.fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name));
+        fields.map(|field| field.value.trim_ascii())
+    }
+
     /// The declared length of the body in bytes; `None` when none is declared or it is chunked.
     pub fn content_length(&self) -> Option<u64> {
         match self.framing {

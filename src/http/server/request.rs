@@ -53,6 +53,11 @@ impl<'a, 'w> Request<'a, 'w> {
         self.head.header_bytes(name)
     }
 
+    /// [`Head::headers`].
+    pub fn headers<'n>(&'n self, name: &'n str) -> impl Iterator<Item = &'n [u8]> {
+        self.head.headers(name)
+    }
+
     /// [`Head::content_length`].
     pub fn content_length(&self) -> Option<u64> {
         self.head.content_length()

@@ -111,6 +111,12 @@ impl fmt::Debug for Tls {
 }
 
 impl Tls {
+    /// The file with the certificate chain that clients are shown.
+    #[must_use]
+    pub fn certificate(&self) -> &Path {
+        &self.files.certificate
+    }
+
     /// Reads the chain, the server's certificate first, and the key (PKCS #8, PKCS #1 or SEC 1).
     ///
     /// # Errors

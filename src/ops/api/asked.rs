@@ -1,11 +1,13 @@
 //! What is asked: the request with who asks and what its path names.
 
+use super::drift::BASELINE_PATH;
 use super::uploads::PAGE_PATH;
 use super::{Parameters, Problem};
 use crate::http::query;
 use crate::http::server::Request;
 use crate::ops::access::{By, Caller, Role, hashed};
 use crate::ops::center::Center;
+use crate::ops::proxies::client_of;
 use crate::ops::store::{Change, StoreError, Tx, User};
 use crate::registry::Secret;
 use serde::de::DeserializeOwned;
@@ -99,9 +101,9 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
         })
     }
 
-    /// From where it is asked; a proxy's address where one is between.
+    /// From where it is asked; a proxy's address where one is between that is not trusted.
     pub(in crate::ops) fn peer(&self) -> IpAddr {
-        self.request.peer().ip()
+        client_of(self.request, &self.center.settings.trusted_proxies)
     }
 
     /// The field of that name of a form, decoded; empty where the form has none.
@@ -164,8 +166,8 @@ impl<'a, 'r, 'w> Asked<'a, 'r, 'w> {
         let shown = match self.request.header(CSRF_HEADER) {
             Some(shown) => shown.to_owned(),
             None if self.is_form() => self.field(CSRF_FIELD)?,
-            // It has the token in a part, which is read with the others.
-            None if self.request.path() == PAGE_PATH => return Ok(()),
+            // They have the token in a part, which is read with the others.
+            None if [PAGE_PATH, BASELINE_PATH].contains(&self.request.path()) => return Ok(()),
             None => String::new(),
         };
         if is_csrf(&shown, Some(&csrf)) { Ok(()) } else { Err(Problem::forged()) }

@@ -87,9 +87,24 @@ struct AssignAsked {
 
 fn assign(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let AssignAsked { name, publish_id, watch } = asked.json()?;
+    let record = assign_publish(center, asked, &name, publish_id, watch)?;
+    Ok(answer(201, &AssignmentView::of(&record)))
+}
+
+/// Lets an edge run another publish.
+///
+/// # Errors
+/// What of it cannot be, and who may not.
+pub(in crate::ops) fn assign_publish(
+    center: &Center,
+    asked: &Asked<'_, '_, '_>,
+    name: &str,
+    publish_id: i64,
+    watch: Option<WatchAsked>,
+) -> Result<AssignmentRecord, Problem> {
     let watch = WatchAsked::checked(watch)?;
-    let record = center.store.write(|tx| {
-        let edge = edge_named(tx, asked, &name, Role::Publisher)?;
+    center.store.write(|tx| {
+        let edge = edge_named(tx, asked, name, Role::Publisher)?;
         let publish = there(tx, asked, publish_id)?;
         of_one_workspace(&edge, &publish)?;
         is_free(tx, &edge)?;
@@ -103,10 +118,9 @@ fn assign(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Pr
             now_ms: asked.now_ms,
         })?;
         let detail = json!({ "edge": edge.id, "publish": publish_id, "assignment": id });
-        asked.note(tx, "edge.assign", Some(edge.workspace_id), &name, detail)?;
+        asked.note(tx, "edge.assign", Some(edge.workspace_id), name, detail)?;
         tx.assignment(&id)?.ok_or_else(|| Problem::unknown("assignment", id))
-    })?;
-    Ok(answer(201, &AssignmentView::of(&record)))
+    })
 }
 
 /// The publish of that number, which edges can fetch.

@@ -1,5 +1,6 @@
 //! Edges: added to publishes, listed, handed out and removed.
 
+use super::listed::Listed;
 use super::moment::Moment;
 use super::publishes::{PublishView, seen, visible};
 use super::{Asked, Need, Problem, Route, answer};
@@ -79,15 +80,19 @@ pub(super) struct EdgeView<'a> {
 
 impl<'a> EdgeView<'a> {
     /// The view of an edge at that time.
-    pub(super) fn of(center: &Center, edge: &'a Edge, now_ms: i64) -> EdgeView<'a> {
+    pub(super) fn of<T: AsRef<str>>(
+        center: &Center,
+        edge: &'a Edge<T>,
+        now_ms: i64,
+    ) -> EdgeView<'a> {
         let state = State::of(edge, now_ms, gone_after_ms(&center.settings));
         EdgeView {
-            id: &edge.id,
-            name: &edge.name,
+            id: edge.id.as_ref(),
+            name: edge.name.as_ref(),
             tags: &edge.tags,
             cpus: edge.cpus,
-            memory: &edge.memory,
-            spiffe_id: format!("wallaroo.ai/ns/deployments/edge/{}", edge.id),
+            memory: edge.memory.as_ref(),
+            spiffe_id: format!("wallaroo.ai/ns/deployments/edge/{}", edge.id.as_ref()),
             pipeline_version_id: edge.version_id,
             should_run_publish: edge.publish_id,
             created_at: Moment { ms: edge.created_ms },
@@ -291,14 +296,6 @@ pub(in crate::ops) fn edge_named(
     Ok(edge)
 }
 
-#[derive(Serialize)]
-struct ListView<'a> {
-    edges: Vec<EdgeView<'a>>,
-    /// What `after` is to be for the rest, where there is more.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_after: Option<&'a str>,
-}
-
 #[derive(Deserialize)]
 struct ByPublish {
     #[serde(alias = "id", alias = "pipeline_publish_id")]
@@ -307,17 +304,20 @@ struct ByPublish {
 
 fn list_by_publish(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let ByPublish { publish_id } = asked.json()?;
-    let edges = center.store.read(|tx| {
+    center.store.read(|tx| {
         visible(tx, asked, publish_id, Role::Viewer)?;
         let of_this = EdgesAsked {
             publish: Some(publish_id),
             count_max: LISTED_MAX,
             ..EdgesAsked::default()
         };
-        Ok::<_, Problem>(tx.edges(&of_this)?)
-    })?;
-    let edges = edges.iter().map(|edge| EdgeView::of(center, edge, asked.now_ms)).collect();
-    Ok(answer(200, &ListView { edges, next_after: None }))
+        let mut listed = Listed::of("edges");
+        tx.each_edge(&of_this, |edge| {
+            listed.push(&EdgeView::of(center, edge, asked.now_ms));
+            Ok::<_, Problem>(())
+        })?;
+        Ok(listed.answer("next_after", None::<&String>))
+    })
 }
 
 #[derive(Deserialize)]
@@ -356,25 +356,37 @@ fn list(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Prob
     };
     let caller = asked.caller()?;
     let member = (!caller.user.is_admin).then_some(caller.user.id.as_str());
-    let mut edges = center.store.read(|tx| {
-        tx.edges(&EdgesAsked {
+    let gone_after_ms = gone_after_ms(&center.settings);
+    let is_wanted = |edge: &Edge<&str>| {
+        wanted.is_none_or(|state| State::of(edge, asked.now_ms, gone_after_ms) == state)
+    };
+    center.store.read(|tx| {
+        let looked_at = EdgesAsked {
             member,
             pipeline: pipeline_id,
             workspace: workspace_id,
             tag: tag.as_deref(),
             after: after.as_deref(),
             count_max: count + 1,
-            publish: None,
-        })
-    })?;
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
-    let has_more = edges.len() > count;
-    edges.truncate(count);
-    let next_after = edges.last().filter(|_| has_more).map(|last| last.name.as_str());
-    let gone_after_ms = gone_after_ms(&center.settings);
-    let is_wanted = |edge: &&Edge| {
-        wanted.is_none_or(|state| State::of(edge, asked.now_ms, gone_after_ms) == state)
-    };
-    let views = edges.iter().filter(is_wanted).map(|edge| EdgeView::of(center, edge, asked.now_ms));
-    Ok(answer(200, &ListView { edges: views.collect(), next_after }))
+            ..EdgesAsked::default()
+        };
+        let mut listed = Listed::of("edges");
+        // One more is looked at: whether `after` is needed for the rest.
+        let (mut left, mut last, mut next_after) = (count, String::new(), None);
+        tx.each_edge(&looked_at, |edge| {
+            if left == 0 {
+                next_after = Some(std::mem::take(&mut last));
+                return Ok(());
+            }
+            left -= 1;
+            if left == 0 {
+                edge.name.clone_into(&mut last);
+            }
+            if is_wanted(edge) {
+                listed.push(&EdgeView::of(center, edge, asked.now_ms));
+            }
+            Ok::<_, Problem>(())
+        })?;
+        Ok(listed.answer("next_after", next_after.as_ref()))
+    })
 }

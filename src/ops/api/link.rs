@@ -18,9 +18,6 @@ pub(super) const ROUTES: &[Route] = &[
     Route { method: "POST", path: LOGS_PATH, need: Need::Nobody, answer: logs },
 ];
 
-/// How long an edge waits that is to say something again, seconds.
-const AGAIN_SECONDS: u64 = 1;
-
 fn join(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let body = asked.body(MESSAGE_BYTES_MAX, "a request to join")?;
     let joined = contact(asked)
@@ -109,6 +106,6 @@ pub(super) fn refused(center: &Center, path: &str, error: &LinkError) -> Respons
     let response = answer(code.status(), &error.refusal(center.now_ms()));
     match code.is_final() {
         true => response,
-        false => response.with_header("Retry-After", AGAIN_SECONDS.to_string()),
+        false => response.with_header("Retry-After", error.again_s().to_string()),
     }
 }

@@ -10,7 +10,9 @@ use crate::codec::{AnswerError, CONTENT_TYPE_ARROW_FILE, CONTENT_TYPE_RECORDS, D
 use crate::exit;
 use crate::http::server::{Content, Response};
 use crate::ops::center::Center;
-use crate::ops::logs::{Cursor, ExportAsked, PAGE_ROWS_MAX, PageAsked, ReadError, exported, page};
+use crate::ops::logs::{
+    Cursor, EdgeSummary, ExportAsked, PAGE_ROWS_MAX, PageAsked, ReadError, exported, page,
+};
 use crate::ops::store::{LogLoss, LogOrder, LogsAsked, Pipeline, Tx};
 use serde::Deserialize;
 use serde_json::json;
@@ -19,6 +21,7 @@ pub(super) const ROUTES: &[Route] = &[
     route("/v1/api/pipelines/get_logs", get_logs),
     route("/v1/api/pipelines/export_logs", export_logs),
     route("/v1/api/pipelines/get_log_losses", get_losses),
+    route("/v1/api/pipelines/get_log_summaries", get_summaries),
     route("/v1/logs/topic/{topic}/records", topic),
 ];
 
@@ -37,6 +40,9 @@ const EDGES_MAX: usize = 1000;
 
 /// Losses in one answer, the newest.
 const LOSSES_MAX: i64 = 1000;
+
+/// Summaries in one answer, the newest: each has some KB.
+const SUMMARIES_MAX: usize = 1000;
 
 /// Bytes of one exported file: more than any retention that a disk has room for.
 const EXPORT_BYTES_MAX: u64 = 1 << 44;
@@ -66,7 +72,11 @@ pub(in crate::ops) struct Wanted {
 
 impl Wanted {
     /// The pipeline, if the caller may see it.
-    fn pipeline(&self, asked: &Asked<'_, '_, '_>, tx: &Tx<'_>) -> Result<Pipeline, Problem> {
+    pub(super) fn pipeline(
+        &self,
+        asked: &Asked<'_, '_, '_>,
+        tx: &Tx<'_>,
+    ) -> Result<Pipeline, Problem> {
         let name = match (&self.pipeline_id, &self.pipeline_name) {
             (Some(PipelineId::Number(id)), _) => {
                 let found = readable(asked, tx, *id)?;
@@ -104,6 +114,7 @@ impl Wanted {
             edges,
             version: self.pipeline_version,
             is_failures: self.failures_only.unwrap_or(false),
+            is_summary: false,
             from_ms: time("start_time", self.start_time.as_deref())?,
             until_ms: time("end_time", self.end_time.as_deref())?,
             order,
@@ -113,7 +124,11 @@ impl Wanted {
     }
 }
 
-fn time(name: &'static str, text: Option<&str>) -> Result<Option<i64>, Problem> {
+/// A time of RFC 3339 as milliseconds since the epoch.
+///
+/// # Errors
+/// When the text is none.
+pub(in crate::ops) fn time(name: &'static str, text: Option<&str>) -> Result<Option<i64>, Problem> {
     let Some(text) = text else { return Ok(None) };
     from_rfc3339(text).map(Some).ok_or_else(|| {
         let sentence = format!("`{name}` is no time of RFC 3339: send 2026-11-28T10:00:00Z");
@@ -282,6 +297,29 @@ fn get_losses(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response
     };
     let losses: Vec<_> = losses.iter().map(shown).collect();
     Ok(answer(200, &json!({ "losses": losses })))
+}
+
+fn get_summaries(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
+    let wanted: Wanted = asked.json()?;
+    let pipeline = center.store.read(|tx| wanted.pipeline(asked, tx))?;
+    let logs = wanted.logs(pipeline.id, LogOrder::Descending)?;
+    let found = center.logs.summaries(&logs, SUMMARIES_MAX)?;
+    let shown = |summary: &EdgeSummary| {
+        let EdgeSummary { edge, version, first_ms, span_ms, counts, .. } = summary;
+        json!({
+            "edge": edge,
+            "pipeline_version": version,
+            "start_time": moment(*first_ms),
+            "end_time": moment(first_ms.saturating_add_unsigned(*span_ms)),
+            "inferences": summary.inferences,
+            "rows": summary.rows,
+            "failures": summary.failures,
+            "columns": counts["columns"],
+            "failed": counts["failed"],
+        })
+    };
+    let summaries: Vec<_> = found.iter().map(shown).collect();
+    Ok(answer(200, &json!({ "summaries": summaries })))
 }
 
 impl From<ReadError> for Problem {

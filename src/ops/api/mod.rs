@@ -5,12 +5,15 @@
 
 mod about;
 mod asked;
-mod assignments;
+pub(in crate::ops) mod assignments;
 pub(in crate::ops) mod audit;
 mod auth;
+pub(in crate::ops) mod drift;
 pub(in crate::ops) mod edges;
+mod garbage;
 pub(in crate::ops) mod handouts;
 mod link;
+mod listed;
 pub(in crate::ops) mod logs;
 pub(in crate::ops) mod models;
 mod moment;
@@ -19,6 +22,7 @@ mod openapi;
 pub(in crate::ops) mod pipelines;
 mod problem;
 pub(in crate::ops) mod publishes;
+mod resumed;
 pub(in crate::ops) mod rollouts;
 pub(in crate::ops) mod tokens;
 pub(in crate::ops) mod uploads;
@@ -66,12 +70,14 @@ const TABLES: &[&[Route]] = &[
     openapi::ROUTES,
     about::ROUTES,
     audit::ROUTES,
+    garbage::ROUTES,
     auth::ROUTES,
     tokens::ROUTES,
     users::ROUTES,
     workspaces::ROUTES,
     models::ROUTES,
     uploads::ROUTES,
+    resumed::ROUTES,
     pipelines::ROUTES,
     publishes::ROUTES,
     edges::ROUTES,
@@ -80,6 +86,7 @@ const TABLES: &[&[Route]] = &[
     rollouts::ROUTES,
     link::ROUTES,
     logs::ROUTES,
+    drift::ROUTES,
 ];
 
 /// The routes of the API and of the dashboard's pages.
@@ -138,9 +145,15 @@ pub(in crate::ops) fn answer(status: u16, value: &impl Serialize) -> Response {
     Response::new(status, "application/json", json(value))
 }
 
-#[expect(clippy::expect_used, reason = "structs and values of JSON always have a JSON form")]
 fn json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("an answer has a JSON form")
+    let mut json = Vec::new();
+    json_into(&mut json, value);
+    json
+}
+
+#[expect(clippy::expect_used, reason = "structs and values of JSON always have a JSON form")]
+fn json_into(json: &mut Vec<u8>, value: &impl Serialize) {
+    serde_json::to_writer(json, value).expect("an answer has a JSON form");
 }
 
 /// The values of the names in braces of a path.
@@ -226,8 +239,11 @@ impl Service for Api {
     }
 
     fn body_bytes_max(&self, head: &Head<'_>, limit_bytes: u64) -> u64 {
-        match uploads::takes_a_file(head.method(), head.path()) {
-            true => uploads::BODY_BYTES_MAX,
+        if uploads::takes_a_file(head.method(), head.path()) {
+            return uploads::BODY_BYTES_MAX;
+        }
+        match drift::takes_a_file(head.method(), head.path()) {
+            true => drift::BODY_BYTES_MAX,
             false => limit_bytes,
         }
     }

@@ -1,6 +1,7 @@
 //! Models: uploaded, listed, described, and told how they are to be run.
 
 use super::moment::moment;
+use super::uploads::side_files_shown;
 use super::{Asked, Need, Problem, Route, answer};
 use crate::http::server::Response;
 use crate::ops::access::Role;
@@ -80,22 +81,26 @@ struct GetVersion {
 
 fn get_version(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let GetVersion { id, version } = asked.json()?;
-    let found = center.store.read(|tx| match (id, &version) {
-        (Some(id), None) => readable(asked, tx, id),
-        (None, Some(uuid)) => {
-            let unknown = || Problem::unknown("model version", uuid);
-            let found = tx.model_version_by_uuid(uuid)?.ok_or_else(unknown)?;
-            asked
-                .may(tx, found.workspace, Role::Viewer)
-                .map_err(|problem| hidden(problem, unknown))?;
-            Ok(found)
-        }
-        (_, _) => {
-            let sentence = "give the version's `id`, a number, or its `version`, a UUID";
-            Err(Problem::bad("body", sentence))
-        }
-    })?;
-    Ok(answer(200, &described(&found)))
+    center.store.read(|tx| {
+        let found = match (id, &version) {
+            (Some(id), None) => readable(asked, tx, id)?,
+            (None, Some(uuid)) => {
+                let unknown = || Problem::unknown("model version", uuid);
+                let found = tx.model_version_by_uuid(uuid)?.ok_or_else(unknown)?;
+                let may = asked.may(tx, found.workspace, Role::Viewer);
+                may.map_err(|problem| hidden(problem, unknown))?;
+                found
+            }
+            (_, _) => {
+                let sentence = "give the version's `id`, a number, or its `version`, a UUID";
+                return Err(Problem::bad("body", sentence));
+            }
+        };
+        let mut described = described(&found);
+        let beside = side_files_shown(&tx.side_files(found.id)?);
+        described.insert("side_files".to_owned(), beside.into());
+        Ok(answer(200, &described))
+    })
 }
 
 #[derive(Deserialize)]

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 /// A record's milliseconds since the epoch as text, `2023-10-31T20:37:25.516000+00:00`.
 pub(super) fn moment(ms: i64) -> String {
-    let text = rfc3339(Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
-    format!("{}000+00:00", text.trim_end_matches('Z'))
+    let mut text = rfc3339(Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
+    text.pop(); // the Z
+    text.push_str("000+00:00");
+    text
 }
 
 /// The same as a field of an answer.

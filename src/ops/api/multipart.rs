@@ -8,8 +8,8 @@ const WINDOW_BYTES: usize = 64 << 10;
 /// Bytes of a part's head: three short fields and a file's name.
 const HEAD_BYTES_MAX: usize = 8 << 10;
 
-/// Parts of one body: the original sends two, and four at most.
-const PARTS_MAX: usize = 16;
+/// Parts of one body: the original sends two, and four at most; files beside a model have one each.
+const PARTS_MAX: usize = 16 + crate::runtime::SIDE_FILES_MAX;
 
 /// Characters of a boundary (RFC 2046, section 5.1.1).
 const BOUNDARY_CHARS_MAX: usize = 70;
@@ -39,7 +39,9 @@ pub(in crate::ops) enum MultipartError {
         "the head of part {0} has more than {HEAD_BYTES_MAX} bytes: give the file a shorter name"
     )]
     HeadTooLarge(usize),
-    #[error("the body has more than {PARTS_MAX} parts: send `metadata` and `file`")]
+    #[error(
+        "the body has more than {PARTS_MAX} parts: send `metadata`, `file`, and a `side_file` for each file beside the model"
+    )]
     TooMany,
     #[error("after the boundary of part {0} comes neither a line's end nor the end of all parts")]
     Boundary(usize),

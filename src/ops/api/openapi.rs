@@ -15,8 +15,9 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 /// What is said of the routes, a file for each group.
-const GROUPS: [(&str, &str); 6] = [
+const GROUPS: [(&str, &str); 7] = [
     ("access", include_str!("openapi/access.json")),
+    ("drift", include_str!("openapi/drift.json")),
     ("logs", include_str!("openapi/logs.json")),
     ("models", include_str!("openapi/models.json")),
     ("pipelines", include_str!("openapi/pipelines.json")),

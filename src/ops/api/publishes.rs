@@ -1,6 +1,7 @@
 //! Publishes: asked for, looked after, and listed.
 
 use super::edges::EdgeView;
+use super::listed::Listed;
 use super::moment::Moment;
 use super::{Asked, Need, Problem, Route, answer};
 use crate::http::server::Response;
@@ -110,8 +111,12 @@ struct CredentialsView<'a> {
 
 impl<'a> PublishView<'a> {
     /// The view of a publish, with how far it is if it is being worked on.
-    pub(super) fn of(publish: &'a Publish, progress: Option<Progress>) -> Result<Self, StoreError> {
+    pub(super) fn of<T: AsRef<str>>(
+        publish: &'a Publish<T>,
+        progress: Option<Progress>,
+    ) -> Result<Self, StoreError> {
         let malformed = |_| StoreError::Malformed { what: "a publish's engine_config" };
+        let error = publish.error.as_ref().map(AsRef::as_ref);
         let place = publish.place.as_ref();
         let is_there = publish.status == PublishStatus::Published;
         let done = if is_there { publish.bytes_total } else { 0 };
@@ -120,34 +125,35 @@ impl<'a> PublishView<'a> {
         Ok(PublishView {
             id: publish.id,
             pipeline_version_id: publish.version_id,
-            pipeline_version_name: &publish.version,
+            pipeline_version_name: publish.version.as_ref(),
             status: publish.status.name(),
             created_at: Moment { ms: publish.created_ms },
             updated_at: Moment { ms: publish.updated_ms },
-            created_by: &publish.created_by,
-            pipeline_url: place.map(|place| place.pipeline_url.as_str()),
-            engine_url: place.map(|place| place.engine_url.as_str()),
+            created_by: publish.created_by.as_ref(),
+            pipeline_url: place.map(|place| place.pipeline_url.as_ref()),
+            engine_url: place.map(|place| place.engine_url.as_ref()),
             helm: place.map(|place| HelmView {
-                reference: &place.chart_reference,
-                chart: &place.chart,
-                version: &place.chart_version,
+                reference: place.chart_reference.as_ref(),
+                chart: place.chart.as_ref(),
+                version: place.chart_version.as_ref(),
                 values: BTreeMap::new(),
             }),
-            engine_config: serde_json::from_str(&publish.engine_config).map_err(malformed)?,
-            error: publish.error.as_deref().filter(|_| failed),
+            engine_config: serde_json::from_str(publish.engine_config.as_ref())
+                .map_err(malformed)?,
+            error: error.filter(|_| failed),
             user_images: [],
             docker_run_variables: BTreeMap::new(),
-            pipeline_name: &publish.pipeline,
+            pipeline_name: publish.pipeline.as_ref(),
             workspace_id: publish.workspace_id,
-            workspace_name: &publish.workspace,
+            workspace_name: publish.workspace.as_ref(),
             replaces: Vec::new(),
             edge_bundles: BTreeMap::new(),
             created_on_version: env!("CARGO_PKG_VERSION"),
-            digest: place.map(|place| place.digest.as_str()),
+            digest: place.map(|place| place.digest.as_ref()),
             bytes_done: progress.map_or(done, |it| it.bytes_done),
             bytes_total: progress.map_or(publish.bytes_total, |it| it.bytes_total),
             attempts: publish.attempts,
-            last_error: publish.error.as_deref().filter(|_| !failed),
+            last_error: error.filter(|_| !failed),
             pull_credentials: None,
         })
     }
@@ -256,11 +262,15 @@ pub(in crate::ops) fn seen(
 }
 
 /// The publishes that this one replaces, with their names.
-fn replaced(tx: &Tx<'_>, publish: &Publish) -> Result<Vec<ReplacedView>, StoreError> {
-    if publish.replaces == "[]" {
+fn replaced<T: AsRef<str>>(
+    tx: &Tx<'_>,
+    publish: &Publish<T>,
+) -> Result<Vec<ReplacedView>, StoreError> {
+    let replaces = publish.replaces.as_ref();
+    if replaces == "[]" {
         return Ok(Vec::new());
     }
-    let ids: Vec<i64> = serde_json::from_str(&publish.replaces)
+    let ids: Vec<i64> = serde_json::from_str(replaces)
         .map_err(|_| StoreError::Malformed { what: "a publish's replaces" })?;
     let mut views = Vec::new();
     for id in ids {
@@ -340,15 +350,6 @@ struct ListAsked {
     before: Option<i64>,
 }
 
-#[derive(Serialize)]
-struct ListView<'a> {
-    publishes: Vec<PublishView<'a>>,
-    edges: Vec<EdgeView<'a>>,
-    /// What `before` is to be for the rest, where there is more.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_before: Option<i64>,
-}
-
 fn list(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let ListAsked { pipeline_id, workspace_id, limit, before } = asked.json()?;
     let count = limit.unwrap_or(LISTED_MAX);
@@ -357,37 +358,40 @@ fn list(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Prob
     }
     let caller = asked.caller()?;
     let member = (!caller.user.is_admin).then_some(caller.user.id.as_str());
-    let (mut publishes, edges, replaces) = center.store.read(|tx| {
-        let publishes = tx.publishes(&PublishesAsked {
+    center.store.read(|tx| {
+        let mut listed = Listed::of("publishes");
+        // One more is looked at: whether `before` is needed for the rest.
+        let (mut left, mut last, mut next_before) = (count, None, None);
+        let wanted = PublishesAsked {
             member,
             pipeline: pipeline_id,
             workspace: workspace_id,
             before,
             count_max: count + 1,
+        };
+        tx.each_publish(&wanted, |publish| {
+            if left == 0 {
+                next_before = last;
+                return Ok(());
+            }
+            (left, last) = (left - 1, Some(publish.id));
+            let progress = center.desk.progress(publish.id);
+            let replaces = replaced(tx, publish)?;
+            listed.push(&PublishView { replaces, ..PublishView::of(publish, progress)? });
+            Ok::<_, Problem>(())
         })?;
-        let edges = tx.edges(&EdgesAsked {
+        listed.then("edges");
+        let wanted = EdgesAsked {
             member,
             pipeline: pipeline_id,
             workspace: workspace_id,
             count_max: LISTED_MAX,
             ..EdgesAsked::default()
+        };
+        tx.each_edge(&wanted, |edge| {
+            listed.push(&EdgeView::of(center, edge, asked.now_ms));
+            Ok::<_, Problem>(())
         })?;
-        let replaces: Result<Vec<_>, StoreError> =
-            publishes.iter().map(|publish| replaced(tx, publish)).collect();
-        Ok::<_, Problem>((publishes, edges, replaces?))
-    })?;
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
-    let has_more = publishes.len() > count;
-    publishes.truncate(count);
-    let next_before = publishes.last().filter(|_| has_more).map(|last| last.id);
-    let views: Result<Vec<PublishView<'_>>, StoreError> = publishes
-        .iter()
-        .zip(replaces)
-        .map(|(publish, replaces)| {
-            let view = PublishView::of(publish, center.desk.progress(publish.id))?;
-            Ok(PublishView { replaces, ..view })
-        })
-        .collect();
-    let edges = edges.iter().map(|edge| EdgeView::of(center, edge, asked.now_ms)).collect();
-    Ok(answer(200, &ListView { publishes: views?, edges, next_before }))
+        Ok(listed.answer("next_before", next_before.as_ref()))
+    })
 }

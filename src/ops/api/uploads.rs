@@ -1,34 +1,28 @@
-//! Uploads of models: in one body of parts as the original's, as the body itself, or in parts that go on after a cut.
+//! Uploads of models in one request: a body of parts as the original's, with the files beside the model, or the body itself.
 
 use super::asked::is_csrf;
-use super::models::hidden;
-use super::moment::moment;
 use super::multipart::{Multipart, MultipartError, PartHead};
 use super::{Asked, Need, Problem, Route, answer};
 use crate::exit;
 use crate::http::server::{BodyError, Response};
-use crate::ops::access::{Role, fresh_uuid};
+use crate::oci::Digest;
+use crate::ops::access::Role;
 use crate::ops::center::Center;
-use crate::ops::models::{
-    self, ContentRange, MODEL_BYTES_MAX, Recorded, UPLOADS_MAX, UploadError, Wanted,
-};
-use crate::ops::store::{Tx, Upload};
+use crate::ops::models::{self, MODEL_BYTES_MAX, Recorded, UploadError, Wanted};
+use crate::ops::store::{SideRecord, Tx};
 use crate::registry::Weighed;
+use crate::runtime::SIDE_FILES_MAX;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::io::Read;
 
 pub(super) const ROUTES: &[Route] = &[
     route("POST", "/v1/api/models/upload", upload),
     route("POST", "/v1/api/models/upload_and_convert", upload),
     route("POST", "/v1/api/models/upload_stream", upload_stream),
-    route("POST", "/v1/api/uploads", begin),
-    route("PUT", "/v1/api/uploads/{id}", append),
-    route("GET", "/v1/api/uploads/{id}", look),
-    route("DELETE", "/v1/api/uploads/{id}", forget),
-    route("POST", "/v1/api/uploads/{id}/finish", finish),
 ];
 
-const fn route(
+pub(super) const fn route(
     method: &'static str,
     path: &'static str,
     answer: fn(&Center, &mut Asked<'_, '_, '_>) -> Result<Response, Problem>,
@@ -56,6 +50,9 @@ const METADATA_BYTES_MAX: u64 = 1 << 20;
 
 /// Bytes of a part that is one short value.
 const VALUE_BYTES_MAX: u64 = 4 << 10;
+
+/// The part for a file beside the model, named by the location that the model has for it.
+const SIDE_PART: &str = "side_file";
 
 /// What the parts beside the file say, in one of JSON or in one for each.
 #[derive(Debug, Default, Deserialize)]
@@ -106,6 +103,7 @@ pub(in crate::ops) fn take_parts(
     let told = asked.request.content_length();
     let mut metadata = Metadata::default();
     let mut file: Option<(Weighed, Option<String>)> = None;
+    let mut beside: Vec<(String, Weighed)> = Vec::new();
     let mut parts = Multipart::new(&mut *asked.request, &content_type)
         .map_err(|error| Problem::new(415, "multipart", error.to_string()))?;
     while let Some(PartHead { name, file_name }) = parts.next_part().map_err(unread)? {
@@ -115,11 +113,24 @@ pub(in crate::ops) fn take_parts(
                 is_forged &= !is_csrf(&String::from_utf8_lossy(&text), csrf.as_ref());
             }
             _ if is_forged => return Err(Problem::forged()),
+            // A form with one field for all: the model is the file that is called so.
             "file" if file.is_some() => {
-                return Err(Problem::bad(
-                    "multipart",
-                    "there are two parts `file`: send one model",
-                ));
+                let received = center.models.receive(&mut parts, told)?;
+                let (mut first, mut other) = (file.take(), Some((received, file_name)));
+                if is_onnx(&other) {
+                    if is_onnx(&first) {
+                        let sentence = "there are two parts `file` with models: send one model";
+                        return Err(Problem::bad("multipart", sentence));
+                    }
+                    std::mem::swap(&mut first, &mut other);
+                }
+                file = first;
+                if let Some((weighed, name)) = other {
+                    beside.push((Wanted::location(name.as_deref())?, weighed));
+                }
+                if beside.len() > SIDE_FILES_MAX {
+                    return Err(UploadError::SideFiles.into());
+                }
             }
             "file" => {
                 // What is known already is checked before the bytes are taken.
@@ -128,6 +139,10 @@ pub(in crate::ops) fn take_parts(
                 }
                 file = Some((center.models.receive(&mut parts, told)?, file_name));
             }
+            SIDE_PART if beside.len() == SIDE_FILES_MAX => {
+                return Err(UploadError::SideFiles.into());
+            }
+            SIDE_PART => beside.extend(side_file(center, &mut parts, file_name, told)?),
             "metadata" => {
                 let text = parts.text(METADATA_BYTES_MAX).map_err(unread)?;
                 metadata = serde_json::from_slice(&text).map_err(|error| {
@@ -156,7 +171,27 @@ pub(in crate::ops) fn take_parts(
         Problem::bad("multipart", "there is no part `file`: send the ONNX file in one")
     })?;
     let wanted = metadata.wanted(file_name.as_deref())?;
-    place(center, asked, &wanted, weighed)
+    place(center, asked, &wanted, weighed, beside)
+}
+
+fn is_onnx(file: &Option<(Weighed, Option<String>)>) -> bool {
+    let name = file.as_ref().and_then(|(_, name)| name.as_deref());
+    name.is_some_and(|name| name.to_ascii_lowercase().ends_with(".onnx"))
+}
+
+/// The part with a file beside the model; a browser's form sends an empty one where none was chosen.
+fn side_file(
+    center: &Center,
+    part: &mut dyn Read,
+    location: Option<String>,
+    told: Option<u64>,
+) -> Result<Option<(String, Weighed)>, Problem> {
+    if location.as_deref().unwrap_or_default().is_empty() {
+        let is_empty = part.read(&mut [0]).map_err(unread)? == 0;
+        return if is_empty { Ok(None) } else { Err(UploadError::Location.into()) };
+    }
+    let location = Wanted::location(location.as_deref())?;
+    Ok(Some((location, center.models.receive(part, told)?)))
 }
 
 fn upload_stream(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
@@ -172,7 +207,7 @@ fn upload_stream(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Respo
     center.store.read(|tx| asked.may(tx, workspace, Role::Publisher))?;
     let told = asked.request.content_length();
     let weighed = center.models.receive(&mut *asked.request, told)?;
-    Ok(answer(200, &inserted(&place(center, asked, &wanted, weighed)?)))
+    Ok(answer(200, &inserted(&place(center, asked, &wanted, weighed, Vec::new())?)))
 }
 
 fn number(text: &str) -> Result<i64, Problem> {
@@ -180,22 +215,38 @@ fn number(text: &str) -> Result<i64, Problem> {
     text.parse().map_err(wrong)
 }
 
-/// Makes a version of bytes that are there whole.
+/// Makes a version of bytes that are there whole, and of the files beside them by location.
 fn place(
     center: &Center,
     asked: &Asked<'_, '_, '_>,
     wanted: &Wanted,
     weighed: Weighed,
+    beside: Vec<(String, Weighed)>,
 ) -> Result<Recorded, Problem> {
-    center.models.place(weighed, |digest, bytes| {
+    let (digest, bytes) = (weighed.digest(), weighed.bytes());
+    let (mut files, mut side_files) = (vec![weighed], Vec::<SideRecord>::new());
+    for (location, weighed) in beside {
+        if side_files.iter().any(|file| file.location == location) {
+            return Err(UploadError::LocationTwice(location).into());
+        }
+        side_files.push(side_record(location, weighed.digest(), weighed.bytes()));
+        files.push(weighed);
+    }
+    center.models.place(files, || {
         center.store.write(|tx| {
             asked.may(tx, wanted.workspace, Role::Publisher)?;
             let by = &asked.caller()?.user.id;
-            let recorded = models::record(tx, wanted, digest, bytes, by, asked.now_ms)?;
+            let recorded =
+                models::record(tx, wanted, digest, bytes, &side_files, by, asked.now_ms)?;
             noted(asked, tx, wanted, &recorded)?;
             Ok::<_, Problem>(recorded)
         })
     })
+}
+
+pub(super) fn side_record(location: String, digest: Digest, bytes: u64) -> SideRecord {
+    let size_bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+    SideRecord { location, sha: digest.hex(), size_bytes }
 }
 
 /// Takes a model that is in memory, as one that was uploaded.
@@ -210,10 +261,10 @@ pub(in crate::ops) fn take_bytes(
 ) -> Result<Recorded, Problem> {
     let told = Some(bytes.len() as u64);
     let weighed = center.models.receive(&mut bytes, told)?;
-    place(center, asked, wanted, weighed)
+    place(center, asked, wanted, weighed, Vec::new())
 }
 
-fn noted(
+pub(super) fn noted(
     asked: &Asked<'_, '_, '_>,
     tx: &Tx<'_>,
     wanted: &Wanted,
@@ -224,7 +275,7 @@ fn noted(
 }
 
 /// The original's answer, whose id is the version's, and what it would take another request to learn.
-fn inserted(recorded: &Recorded) -> Value {
+pub(super) fn inserted(recorded: &Recorded) -> Value {
     let Recorded { model, id, version, sha } = recorded;
     json!({
         "insert_models": { "returning": [{ "models": [{ "id": id }] }] },
@@ -235,144 +286,14 @@ fn inserted(recorded: &Recorded) -> Value {
     })
 }
 
-#[derive(Deserialize)]
-struct Begin {
-    workspace_id: i64,
-    name: String,
-    filename: Option<String>,
-    visibility: Option<String>,
-    size_bytes: Option<u64>,
-    framework: Option<String>,
-}
-
-fn begin(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
-    let Begin { workspace_id, name, filename, visibility, size_bytes, framework } = asked.json()?;
-    Wanted::framework(framework.as_deref())?;
-    let wanted = Wanted::checked(workspace_id, &name, filename.as_deref(), visibility.as_deref())?;
-    let user = asked.caller()?.user.id.clone();
-    let upload = Upload {
-        id: fresh_uuid()?,
-        user,
-        workspace: workspace_id,
-        name: wanted.name,
-        file_name: wanted.file_name,
-        visibility: wanted.visibility,
-        size_bytes,
-        received_bytes: 0,
-        model_version: None,
-        created_ms: asked.now_ms,
-    };
-    let may = |tx: &Tx<'_>| {
-        asked.may(tx, workspace_id, Role::Publisher)?;
-        if tx.uploads_of(&upload.user)? >= UPLOADS_MAX {
-            let sentence = format!(
-                "{UPLOADS_MAX} of your uploads are under way: finish some, or take them away with DELETE"
-            );
-            return Err(Problem::new(429, "uploads", sentence));
-        }
-        Ok(())
-    };
-    center.store.read(may)?;
-    models::begin(center, &upload)?;
-    center.store.write(|tx| {
-        may(tx)?;
-        Ok::<_, Problem>(tx.add_upload(&upload)?)
-    })?;
-    Ok(answer(201, &under_way(&upload))
-        .with_header("Location", format!("/v1/api/uploads/{}", upload.id)))
-}
-
-/// The upload of the path, if it is the caller's.
-fn own(center: &Center, asked: &Asked<'_, '_, '_>) -> Result<Upload, Problem> {
-    let id = asked.parameter("id");
-    let unknown = || {
-        let sentence = format!(
-            "there is no upload {id} of yours: it is kept for a day after its last part; begin another one"
-        );
-        Problem::new(404, "unknown", sentence)
-    };
-    center.store.read(|tx| {
-        let upload = tx.upload(id)?.ok_or_else(unknown)?;
-        asked
-            .may(tx, upload.workspace, Role::Publisher)
-            .map_err(|problem| hidden(problem, unknown))?;
-        if upload.user == asked.caller()?.user.id { Ok(upload) } else { Err(unknown()) }
-    })
-}
-
-fn append(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
-    let upload = own(center, asked)?;
-    let told = asked.request.header("Content-Range").unwrap_or_default();
-    let range = ContentRange::parse(told)
-        .ok_or_else(|| UploadError::Range(told.chars().take(64).collect()))?;
-    if let Some(found) = asked.request.content_length()
-        && found != range.length
-    {
-        return Err(UploadError::Length { expected: range.length, found }.into());
-    }
-    models::append(center, &upload.id, range, &mut *asked.request)?;
-    look(center, asked)
-}
-
-fn look(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
-    Ok(answer(200, &under_way(&own(center, asked)?)))
-}
-
-fn forget(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
-    models::forget(center, &own(center, asked)?)?;
-    Ok(answer(200, &Value::Null))
-}
-
-fn under_way(upload: &Upload) -> Value {
-    json!({
-        "id": upload.id,
-        "status": if upload.model_version.is_some() { "finished" } else { "uploading" },
-        "workspace_id": upload.workspace,
-        "name": upload.name,
-        "file_name": upload.file_name,
-        "received_bytes": upload.received_bytes,
-        "size_bytes": upload.size_bytes,
-        "model_version_id": upload.model_version,
-        "created_at": moment(upload.created_ms),
-    })
-}
-
-#[derive(Deserialize)]
-struct Finish {
-    sha256: Option<String>,
-}
-
-fn finish(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
-    let upload = own(center, asked)?;
-    let Finish { sha256 } = asked.json()?;
-    let is_sha = |text: &String| format!("sha256:{text}").parse::<crate::oci::Digest>().is_ok();
-    if !sha256.as_ref().is_none_or(is_sha) {
-        return Err(UploadError::Sha.into());
-    }
-    let again = |id: i64| {
-        let version = center.store.read(|tx| tx.model_version(id))?;
-        let version = version.ok_or_else(|| Problem::unknown("model version", id))?;
-        let (model, id, sha) = (version.model, version.id, version.sha);
-        Ok(Recorded { model, id, version: version.version, sha })
-    };
-    let recorded =
-        models::finish(center, &upload.id, sha256.as_deref(), again, |upload, digest, bytes| {
-            let Upload { workspace, name, file_name, visibility, .. } = upload.clone();
-            let wanted = Wanted { workspace, name, file_name, visibility };
-            center.store.write(|tx| {
-                asked.may(tx, workspace, Role::Publisher)?;
-                let recorded =
-                    models::record(tx, &wanted, digest, bytes, &upload.user, asked.now_ms)?;
-                tx.set_uploaded(&upload.id, recorded.id, asked.now_ms)?;
-                noted(asked, tx, &wanted, &recorded)?;
-                Ok::<_, Problem>(recorded)
-            })
-        })?;
-    Ok(answer(200, &inserted(&recorded)))
+/// The files beside a model, as answers have them.
+pub(super) fn side_files_shown(files: &[SideRecord]) -> Vec<Value> {
+    let shown = |SideRecord { location, sha, size_bytes }: &SideRecord| json!({ "location": location, "sha": sha, "size_bytes": size_bytes });
+    files.iter().map(shown).collect()
 }
 
 /// A body that could not be read: by its framing, or by its parts.
-fn unread(error: std::io::Error) -> Problem {
+pub(super) fn unread(error: std::io::Error) -> Problem {
     let inner = error.get_ref();
     if let Some(body) = inner.and_then(|it| it.downcast_ref::<BodyError>()) {
         return Problem::new(body.status(), "body", exit::chain(body));
@@ -389,9 +310,12 @@ impl From<UploadError> for Problem {
         match error {
             UploadError::Read(error) => unread(error),
             UploadError::Name(_) => Problem::bad("name", sentence),
-            UploadError::FileName | UploadError::Visibility | UploadError::Framework(_) => {
-                Problem::bad("metadata", sentence)
-            }
+            UploadError::FileName
+            | UploadError::Visibility
+            | UploadError::Framework(_)
+            | UploadError::Location
+            | UploadError::LocationTwice(_)
+            | UploadError::SideFiles => Problem::bad("metadata", sentence),
             UploadError::Empty => Problem::bad("empty", sentence),
             UploadError::TooLarge => Problem::new(413, "too_large", sentence),
             UploadError::NoRoom { .. } => Problem::new(507, "disk_full", sentence),
@@ -401,6 +325,7 @@ impl From<UploadError> for Problem {
             | UploadError::Gap { .. }
             | UploadError::Total { .. }
             | UploadError::Unfinished { .. }
+            | UploadError::BesideUnfinished
             | UploadError::Finished => Problem::conflict("upload", sentence),
             UploadError::Range(_) | UploadError::Length { .. } => Problem::bad("range", sentence),
             UploadError::Digest { .. } | UploadError::Sha => Problem::bad("sha256", sentence),

@@ -38,6 +38,9 @@ pub(super) struct LogsArguments {
     /// Go on with what comes, until it is stopped.
     #[arg(long)]
     follow: bool,
+    /// What edges counted of inferences whose values they keep to themselves (`log: summaries`).
+    #[arg(long, conflicts_with = "follow")]
+    summaries: bool,
 }
 
 #[derive(Args)]
@@ -180,6 +183,12 @@ impl LogsArguments {
             return export(&client, body, format, output);
         }
         let is_json = center.json || self.format == Format::Json;
+        if self.summaries {
+            let answer = client.post("pipelines/get_log_summaries", &body)?;
+            let found = rows(&answer, "summaries");
+            let found = &found[..found.len().min(self.limit)];
+            return Ok(if is_json { lines(found) } else { counted(found) });
+        }
         let (mut found, follow, losses) = latest(&client, &mut body, self.limit)?;
         // The latest were asked for, and the latest stands last, where a person looks.
         found.reverse();
@@ -293,6 +302,42 @@ fn shown(row: &Value) -> Value {
     })
 }
 
+/// Summaries for a person: a line for each column of each.
+fn counted(summaries: &[Value]) -> String {
+    let of_summary = |summary: &Value| {
+        let columns = summary["columns"].as_object().cloned().unwrap_or_default();
+        let line = |(name, spread): (String, Value)| {
+            json!({
+                "from": summary["start_time"],
+                "edge": summary["edge"],
+                "inferences": summary["inferences"],
+                "failures": summary["failures"],
+                "column": name,
+                "min": spread["min"],
+                "mean": spread["mean"],
+                "max": spread["max"],
+            })
+        };
+        columns.into_iter().map(line).collect::<Vec<Value>>()
+    };
+    let shown: Vec<Value> = summaries.iter().flat_map(of_summary).collect();
+    let columns = [
+        ("FROM", "from"),
+        ("EDGE", "edge"),
+        ("INFERENCES", "inferences"),
+        ("FAILED", "failures"),
+        ("COLUMN", "column"),
+        ("MIN", "min"),
+        ("MEAN", "mean"),
+        ("MAX", "max"),
+    ];
+    table(
+        &columns,
+        &shown,
+        "no summaries like that yet: a pipeline saved with `log: {summaries: true}` sends them",
+    )
+}
+
 /// What was inferred and is not here, for a person.
 fn lost(client: &OpsClient, body: &Value, losses: usize) -> Result<String, Failure> {
     let answer = client.post("pipelines/get_log_losses", body)?;
@@ -308,7 +353,7 @@ fn lost(client: &OpsClient, body: &Value, losses: usize) -> Result<String, Failu
 }
 
 /// A time as people write it: RFC 3339, or how long ago.
-fn moment(text: &str) -> Result<i64, String> {
+pub(super) fn moment(text: &str) -> Result<i64, String> {
     if let Some(ms) = from_rfc3339(text) {
         return Ok(ms);
     }

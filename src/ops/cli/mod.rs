@@ -6,6 +6,7 @@
 mod backup;
 mod carry;
 mod center;
+mod drift;
 mod edge;
 mod keep;
 mod logs;
@@ -45,6 +46,8 @@ pub struct Command {
 enum Verb {
     /// Run the ops center: API, publishing, edges, and a registry of its own.
     Serve(Box<serve::ServeArguments>),
+    /// Ask the ops center on this machine whether it is well; ends with 0 or 1.
+    Healthcheck(serve::HealthcheckArguments),
     /// Write all records, keys and files of an ops center into one tar file; it may be running.
     Backup(backup::BackupArguments),
     /// Make a data directory again from such a file.
@@ -74,6 +77,10 @@ enum Verb {
     Logs(AtCenterWith<logs::LogsArguments>),
     /// All that edges inferred with a pipeline as one file: Arrow, Parquet or CSV.
     ExportLogs(AtCenterWith<logs::ExportArguments>),
+    /// Drift: how far what edges infer has moved from a baseline.
+    Drift(AtCenter<drift::DriftVerb>),
+    /// Take away files that nothing names any more; the ops center does so itself each hour.
+    Gc(AtCenterAlone),
     /// Make a key pair to sign with, in the form of cosign's.
     Keygen(carry::KeygenArguments),
     /// Write a published pipeline and its signatures into one tar file, an OCI image layout.
@@ -108,6 +115,13 @@ struct AtCenterWith<A: Args> {
     center: CenterArguments,
 }
 
+/// A command that asks an ops center, and has nothing to say to it.
+#[derive(Args)]
+struct AtCenterAlone {
+    #[command(flatten)]
+    center: CenterArguments,
+}
+
 #[derive(Args)]
 struct LoginAtCenter {
     #[command(flatten)]
@@ -136,6 +150,7 @@ impl Command {
             Verb::Serve(arguments) => {
                 super::serve::serve(arguments.settings()?).map(|()| String::new())
             }
+            Verb::Healthcheck(arguments) => arguments.run().map(|()| String::new()),
             Verb::Publish(command) => command.run(),
             Verb::Login(LoginAtCenter { login, center }) => login.run(&center),
             Verb::Logout => Ok(token::logout()),
@@ -148,6 +163,13 @@ impl Command {
             Verb::Rollout(AtCenter { verb, center }) => verb.run(&center),
             Verb::Logs(AtCenterWith { arguments, center }) => arguments.run(&center),
             Verb::ExportLogs(AtCenterWith { arguments, center }) => arguments.run(&center),
+            Verb::Drift(AtCenter { verb, center }) => verb.run(&center),
+            Verb::Gc(AtCenterAlone { center }) => {
+                let swept = center.client()?.post("garbage/collect", &serde_json::json!({}))?;
+                Ok(told(&center, &swept, || {
+                    format!("took away {} files of {} bytes\n", swept["blobs"], swept["bytes"])
+                }))
+            }
             Verb::Backup(arguments) => arguments.run(),
             Verb::Restore(arguments) => arguments.run(),
             Verb::Keygen(arguments) => arguments.run(),

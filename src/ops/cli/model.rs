@@ -5,9 +5,11 @@ use super::pipeline::unread;
 use super::progress::bar;
 use super::table::table;
 use super::told;
+use crate::disk::Stretch;
 use crate::exit::{Exit, Failure};
 use crate::oci::Hasher;
 use crate::ops::client::{OpsClient, Range};
+use crate::runtime::census;
 use clap::Subcommand;
 use serde_json::{Value, json};
 use std::fs::File;
@@ -36,6 +38,9 @@ pub(super) enum ModelVerb {
         /// The model's name; the file's otherwise.
         #[arg(long)]
         name: Option<String>,
+        /// A file with weights of the model; those that it names are found in its folder without this.
+        #[arg(long = "side", value_name = "FILE")]
+        sides: Vec<PathBuf>,
         #[command(flatten)]
         workspace: WorkspaceArgument,
     },
@@ -62,9 +67,9 @@ impl ModelVerb {
     pub(super) fn run(self, center: &CenterArguments) -> Result<String, Failure> {
         let client = center.client()?;
         match self {
-            ModelVerb::Upload { file, name, workspace } => {
+            ModelVerb::Upload { file, name, sides, workspace } => {
                 let workspace = workspace.id(&client)?;
-                let uploaded = upload(&client, workspace, &file, name)?;
+                let uploaded = upload(&client, workspace, &file, name, &sides)?;
                 let version = checked(&client, uploaded)?;
                 Ok(told(center, &version, || shown(&version)))
             }
@@ -108,56 +113,116 @@ impl ModelVerb {
     }
 }
 
-/// Sends a file in parts and gives the number of its version.
+/// Sends a model's file, and those beside it, in parts; gives the number of its version.
 fn upload(
     client: &OpsClient,
     workspace: i64,
     path: &Path,
     name: Option<String>,
+    sides: &[PathBuf],
 ) -> Result<i64, Failure> {
-    let unreadable = |error: std::io::Error| {
-        Failure::new(Exit::Usage, format!("{} cannot be read: {error}", path.display()))
-    };
-    let mut file = File::open(path).map_err(unreadable)?;
-    let total = file.metadata().map_err(unreadable)?.len();
+    let beside = beside(path, sides)?;
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().to_ascii_lowercase());
     let name = name.or_else(|| stem.map(|stem| stem.replace(['_', '.', ' '], "-")));
     let file_name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    let begun = json!({
-        "workspace_id": workspace, "name": name, "filename": file_name, "size_bytes": total,
-    });
-    let upload = client.post("uploads", &begun)?;
-    let id = upload["id"].as_str().ok_or_else(|| unread("an upload's id"))?;
-    let bar = bar("upload");
-    let (mut at, mut failures) = (0, 0);
-    while at < total {
-        bar.at(Some(at), Some(total));
-        file.seek(SeekFrom::Start(at)).map_err(unreadable)?;
-        let range = Range { from: at, bytes: PART_BYTES.min(total - at), total };
-        let sent = client.put_part(&format!("uploads/{id}"), range, &mut (&file).take(range.bytes));
-        match sent {
-            Ok(_) => {
-                at += range.bytes;
-                failures = 0;
-            }
-            Err(failure) if failure.exit == Exit::Unreachable && failures < FAILURES_MAX => {
-                // What came of the part is there: it is asked for, and gone on from.
-                failures += 1;
-                std::thread::sleep(PAUSE * failures);
-                if let Ok(there) = client.get(&format!("uploads/{id}")) {
-                    at = there["received_bytes"].as_u64().unwrap_or(at).min(total);
-                }
-            }
-            Err(failure) => return Err(failure),
-        }
+    let begun = json!({ "workspace_id": workspace, "name": name, "filename": file_name });
+    let model = Sending::begin(client, path, begun)?;
+    for (location, path) in beside {
+        let begun = json!({
+            "workspace_id": workspace, "name": name, "filename": location, "beside": model.id,
+        });
+        Sending::begin(client, &path, begun)?.whole(client)?;
     }
-    bar.done();
-    let body = json!({ "sha256": sha_of(&mut file).map_err(unreadable)? });
-    let answer = client.post(&format!("uploads/{id}/finish"), &body)?;
+    let answer = model.whole(client)?;
     answer
         .pointer("/insert_models/returning/0/models/0/id")
         .and_then(Value::as_i64)
         .ok_or_else(|| unread("the version's id"))
+}
+
+/// The files that a model names, by location: one that is told, or the one in the model's folder.
+fn beside(path: &Path, sides: &[PathBuf]) -> Result<Vec<(String, PathBuf)>, Failure> {
+    // What is no model is the ops center's to refuse.
+    let named = census(&Stretch::whole(path.to_owned())).map(|it| it.beside).unwrap_or_default();
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let found = |location: String| {
+        let last = Path::new(&location).file_name();
+        let told = sides
+            .iter()
+            .find(|side| side.ends_with(&location))
+            .or_else(|| sides.iter().find(|side| side.file_name() == last));
+        let file = told.cloned().unwrap_or_else(|| folder.join(&location));
+        if file.is_file() {
+            return Ok((location, file));
+        }
+        let sentence =
+            format!("the model keeps weights in `{location}`, and {} is no file", file.display());
+        Err(Failure::new(Exit::Usage, sentence).hint("name the file with `--side FILE`"))
+    };
+    let found = named.into_iter().map(found).collect::<Result<Vec<_>, _>>()?;
+    match sides.iter().find(|side| !found.iter().any(|(_, file)| file == *side)) {
+        None => Ok(found),
+        Some(side) => {
+            let sentence = format!("the model names no file like {}", side.display());
+            Err(Failure::new(Exit::Usage, sentence)
+                .hint("leave it out, or give it the name that the model has for it"))
+        }
+    }
+}
+
+/// A file on its way to an upload.
+struct Sending {
+    id: String,
+    path: PathBuf,
+    file: File,
+    total: u64,
+}
+
+impl Sending {
+    fn begin(client: &OpsClient, path: &Path, mut begun: Value) -> Result<Sending, Failure> {
+        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+        let total = file.metadata().map_err(|error| unreadable(path, &error))?.len();
+        begun["size_bytes"] = total.into();
+        let upload = client.post("uploads", &begun)?;
+        let id = upload["id"].as_str().ok_or_else(|| unread("an upload's id"))?.to_owned();
+        Ok(Sending { id, path: path.to_owned(), file, total })
+    }
+
+    /// Sends all of it, and finishes the upload.
+    fn whole(mut self, client: &OpsClient) -> Result<Value, Failure> {
+        let Sending { id, path, file, total } = &mut self;
+        let (id, total) = (&*id, *total);
+        let bar = bar("upload");
+        let (mut at, mut failures) = (0, 0);
+        while at < total {
+            bar.at(Some(at), Some(total));
+            file.seek(SeekFrom::Start(at)).map_err(|error| unreadable(path, &error))?;
+            let range = Range { from: at, bytes: PART_BYTES.min(total - at), total };
+            let mut part = (&*file).take(range.bytes);
+            match client.put_part(&format!("uploads/{id}"), range, &mut part) {
+                Ok(_) => {
+                    at += range.bytes;
+                    failures = 0;
+                }
+                Err(failure) if failure.exit == Exit::Unreachable && failures < FAILURES_MAX => {
+                    // What came of the part is there: it is asked for, and gone on from.
+                    failures += 1;
+                    std::thread::sleep(PAUSE * failures);
+                    if let Ok(there) = client.get(&format!("uploads/{id}")) {
+                        at = there["received_bytes"].as_u64().unwrap_or(at).min(total);
+                    }
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        bar.done();
+        let sha = sha_of(file).map_err(|error| unreadable(path, &error))?;
+        client.post(&format!("uploads/{id}/finish"), &json!({ "sha256": sha }))
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Usage, format!("{} cannot be read: {error}", path.display()))
 }
 
 fn sha_of(file: &mut File) -> std::io::Result<String> {
@@ -201,6 +266,10 @@ fn shown(version: &Value) -> String {
         text("sha"),
         text("status")
     );
+    for file in rows(version, "side_files") {
+        let location = file["location"].as_str().unwrap_or("-");
+        lines.push_str(&format!("beside it: {location}, {} bytes\n", file["size_bytes"]));
+    }
     if let Some(facts) = version["facts"].as_object() {
         for (name, value) in facts {
             lines.push_str(&format!("{name}: {value}\n"));

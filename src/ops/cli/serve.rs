@@ -5,6 +5,7 @@ use super::registry::{LoginArguments, external};
 use super::signing::SigningArguments;
 use crate::exit::Failure;
 use crate::ops::fleet::REPORT_SECONDS_DEFAULT;
+use crate::ops::proxies::Network;
 use crate::ops::settings::{Admin, LISTEN_DEFAULT, LogsKept, Settings};
 use crate::registry::Secret;
 use clap::Args;
@@ -31,6 +32,15 @@ pub(super) struct ServeArguments {
     /// Listen without TLS, though other machines reach it.
     #[arg(long, env = "POTOROO_OPS_LISTEN_PLAIN_HTTP")]
     listen_plain_http: bool,
+    /// A reverse proxy before it, as an address or a network (10.0.0.0/8): its X-Forwarded-For or
+    /// Forwarded tells whose failed logins are counted, and what the audit names. Several with commas.
+    #[arg(
+        long = "trusted-proxy",
+        value_name = "CIDR",
+        env = "POTOROO_OPS_TRUSTED_PROXIES",
+        value_delimiter = ','
+    )]
+    trusted_proxies: Vec<Network>,
     /// The registry that publishes go to, with a path below it if wanted; its own without one.
     #[arg(long, env = "OCI_REGISTRY")]
     registry: Option<String>,
@@ -47,6 +57,9 @@ pub(super) struct ServeArguments {
     /// How many bytes of logs are kept, as 512Mi or 10Gi; the oldest go first.
     #[arg(long, value_name = "SIZE", env = "POTOROO_OPS_LOGS_SIZE", default_value = "10Gi", value_parser = size)]
     logs_size: u64,
+    /// How many bytes of its log one edge may send a second, so that a backlog leaves room for others.
+    #[arg(long, value_name = "SIZE", env = "POTOROO_OPS_LOGS_EDGE_RATE", default_value = "8Mi", value_parser = size)]
+    logs_edge_rate: u64,
     /// How often edges report, seconds: one that stays silent for five times as long counts as gone.
     #[arg(
         long,
@@ -73,6 +86,23 @@ pub(super) struct ServeArguments {
     admin_password_file: Option<PathBuf>,
 }
 
+/// Where the center of the same settings listens, and what it is known by.
+#[derive(Args)]
+pub(super) struct HealthcheckArguments {
+    /// Where it listens.
+    #[arg(long, value_name = "ADDRESS", env = "POTOROO_OPS_LISTEN", default_value = LISTEN_DEFAULT)]
+    listen: SocketAddr,
+    /// Its certificate chain, a PEM file, where it speaks TLS.
+    #[arg(long, value_name = "FILE", env = "POTOROO_OPS_TLS_CERT")]
+    tls_cert: Option<PathBuf>,
+}
+
+impl HealthcheckArguments {
+    pub(super) fn run(&self) -> Result<(), Failure> {
+        crate::ops::healthcheck::healthcheck(self.listen, self.tls_cert.as_deref())
+    }
+}
+
 impl ServeArguments {
     /// The settings that they are.
     pub(super) fn settings(self) -> Result<Settings, Failure> {
@@ -80,7 +110,8 @@ impl ServeArguments {
         let registry = registry.map(|registry| external(registry, &self.login)).transpose()?;
         let signing = self.signing.signing()?;
         let ServeArguments { data, listen, url, engine_url, report_seconds, .. } = self;
-        let logs = LogsKept { days: self.logs_days, bytes: self.logs_size };
+        let edge_bytes_per_s = self.logs_edge_rate;
+        let logs = LogsKept { days: self.logs_days, bytes: self.logs_size, edge_bytes_per_s };
         let tls = self.tls_cert.zip(self.tls_key);
         let plain_http = self.listen_plain_http;
         let admin = self.admin_email.zip(self.admin_password_file);
@@ -98,6 +129,7 @@ impl ServeArguments {
             registry,
             engine_url,
             signing,
+            trusted_proxies: self.trusted_proxies,
             report_seconds,
             logs,
             admin,

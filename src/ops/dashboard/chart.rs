@@ -1,6 +1,8 @@
-//! Charts: how many inferences there were and how many failed checks, as a picture with a table behind it.
+//! Charts of a day: how many inferences there were, how many failed checks, and how long they took, as pictures with tables behind them.
 
 use super::pieces::moment;
+use super::plot::Plot;
+use crate::ops::logs::Latency;
 use crate::ops::store::LogTally;
 use maud::{Markup, html};
 
@@ -9,14 +11,8 @@ pub(super) const PARTS: usize = 48;
 /// One of its parts, milliseconds.
 pub(super) const PART_MS: i64 = 30 * 60 * 1000;
 
-/// Lengths in units of the picture, which are pixels where there is room.
-const WIDTH: usize = 760;
-const HEIGHT: usize = 150;
-/// On the left, for the numbers of the axis.
-const LEFT: usize = 60;
-/// Below, for the times.
-const BELOW: usize = 22;
-const TOP: usize = 12;
+/// What stands below the ends of a chart of a day.
+pub(super) const ENDS: [&str; 2] = ["24 hours ago", "now"];
 
 /// Where a chart that ends at that time begins.
 pub(super) fn begin(now_ms: i64) -> i64 {
@@ -27,30 +23,21 @@ pub(super) fn begin(now_ms: i64) -> i64 {
 /// The chart of these parts, each with its place; those without an entry had nothing.
 pub(super) fn chart(begin_ms: i64, tallies: &[LogTally]) -> Markup {
     let of = |place: usize| tallies.iter().find(|tally| tally.place == place as i64);
-    let values = |take: fn(&LogTally) -> i64| -> Vec<i64> {
-        (0..PARTS).map(|place| of(place).map_or(0, take)).collect()
+    let values = |take: fn(&LogTally) -> i64| -> Vec<Option<f64>> {
+        (0..PARTS).map(|place| Some(of(place).map_or(0.0, |tally| take(tally) as f64))).collect()
     };
-    let (rows, failures) = (values(|tally| tally.records), values(|tally| tally.failures));
-    let most = rows.iter().chain(&failures).copied().max().unwrap_or(0).max(1);
-    let all: i64 = rows.iter().sum();
-    let failed: i64 = failures.iter().sum();
-    let bottom = TOP + HEIGHT;
+    let all: i64 = tallies.iter().map(|tally| tally.records).sum();
+    let failed: i64 = tallies.iter().map(|tally| tally.failures).sum();
+    let mut lines = vec![values(|tally| tally.records)];
+    if failed > 0 {
+        lines.push(values(|tally| tally.failures));
+    }
+    let label = format!("Inferences of the last day: {all}, with failed checks: {failed}");
+    let word = |value: f64| format!("{value:.0}");
+    let plot = Plot { label: &label, ends: ENDS, lines: &lines, marks: &[], word, is_whole: true };
     html! {
         figure {
-            div.picture tabindex="0" role="region" aria-label="Chart of inferences" {
-                svg role="img" aria-label={ "Inferences of the last day: " (all) ", with failed checks: " (failed) }
-                    width=(LEFT + WIDTH + 10) height=(bottom + BELOW) viewBox={ "0 0 " (LEFT + WIDTH + 10) " " (bottom + BELOW) } {
-                    @for quarter in 0..=2usize {
-                        @let y = TOP + quarter * HEIGHT / 2;
-                        path.grid d={ "M" (LEFT) " " (y) "h" (WIDTH) } {}
-                        text.label x=(LEFT - 8) y=(y + 4) text-anchor="end" { (most * (2 - quarter as i64) / 2) }
-                    }
-                    path.line d=(line(&rows, most)) {}
-                    @if failed > 0 { path.other d=(line(&failures, most)) {} }
-                    text.label x=(LEFT) y=(bottom + 16) { "24 hours ago" }
-                    text.label x=(LEFT + WIDTH) y=(bottom + 16) text-anchor="end" { "now" }
-                }
-            }
+            (plot.picture())
             figcaption.hint { "Inferences in each half hour" @if failed > 0 { "; dashed: those with a failed check" } ". " (all) " in the last day." }
             details {
                 summary { "As a table" }
@@ -69,15 +56,48 @@ pub(super) fn chart(begin_ms: i64, tallies: &[LogTally]) -> Markup {
     }
 }
 
-/// A line through the middles of the parts.
-fn line(values: &[i64], most: i64) -> String {
-    let step = WIDTH / PARTS;
-    let point = |(place, value): (usize, &i64)| {
-        let up = usize::try_from(value * HEIGHT as i64 / most).unwrap_or_default();
-        let letter = if place == 0 { 'M' } else { 'L' };
-        format!("{letter}{} {}", LEFT + place * step + step / 2, TOP + HEIGHT - up.min(HEIGHT))
+/// How long inferences took, part by part: half of them, and all but one in a hundred.
+pub(super) fn latency_chart(begin_ms: i64, latencies: &[Option<Latency>]) -> Markup {
+    let ns = |take: fn(&Latency) -> u64| -> Vec<Option<f64>> {
+        latencies.iter().map(|part| part.as_ref().map(|it| take(it) as f64)).collect()
     };
-    values.iter().enumerate().map(point).collect()
+    let lines = [ns(|it| it.p50_ns), ns(|it| it.p99_ns)];
+    let label = "Latency of inferences of the last day: median, and 99th percentile";
+    let plot = Plot { label, ends: ENDS, lines: &lines, marks: &[], word: span, is_whole: false };
+    html! {
+        figure {
+            (plot.picture())
+            figcaption.hint { "Time in the engine from reading a request to its last step: the median (p50), dashed the 99th percentile (p99), of the first batches of each half hour." }
+            details {
+                summary { "As a table" }
+                div.table tabindex="0" role="region" aria-label="Latency in each half hour" {
+                    table {
+                        thead { tr { th scope="col" { "From" } th.number scope="col" { "p50" } th.number scope="col" { "p99" } th.number scope="col" { "Rows looked at" } } }
+                        tbody {
+                            @for (place, latency) in latencies.iter().enumerate() {
+                                @if let Some(it) = latency {
+                                    tr { td { (moment(begin_ms + PART_MS * place as i64)) } td.number { (span(it.p50_ns as f64)) } td.number { (span(it.p99_ns as f64)) } td.number { (it.rows) } }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Nanoseconds for people.
+fn span(ns: f64) -> String {
+    let (value, unit) = match ns {
+        ns if ns == 0.0 => return "0".to_owned(),
+        ns if ns < 1e3 => (ns, "ns"),
+        ns if ns < 1e6 => (ns / 1e3, "µs"),
+        ns if ns < 1e9 => (ns / 1e6, "ms"),
+        ns => (ns / 1e9, "s"),
+    };
+    let digits = usize::from(value < 10.0 && value.fract() != 0.0);
+    format!("{value:.digits$} {unit}")
 }
 
 #[cfg(test)]
@@ -85,18 +105,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chart_has_its_highest_part_at_the_top_and_all_of_it_in_the_table() {
+    fn a_chart_has_all_of_it_in_the_table_and_whole_numbers_at_its_axis() {
         let now_ms = 1_793_491_200_000;
         let begin_ms = begin(now_ms);
         assert!(begin_ms + PART_MS * PARTS as i64 > now_ms);
-        let last = PARTS as i64 - 1;
         let tallies = [
-            LogTally { place: 0, records: 10, failures: 0 },
-            LogTally { place: last, records: 40, failures: 1 },
+            LogTally { place: 0, records: 1, failures: 0 },
+            LogTally { place: PARTS as i64 - 1, records: 1, failures: 1 },
         ];
         let shown = chart(begin_ms, &tallies).into_string();
-        assert!(shown.contains(&format!("M{} {}", LEFT + 7, TOP + HEIGHT - 37)), "{shown}");
-        assert!(shown.contains("50 in the last day"), "{shown}");
+        assert!(shown.contains("2 in the last day"), "{shown}");
         assert_eq!(shown.matches("<tr>").count(), 3, "{shown}");
+        for label in [">2<", ">1<", ">0<"] {
+            assert!(shown.contains(label), "{label}: {shown}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_told_in_the_unit_that_it_fills() {
+        let told = [0.0, 999.0, 1_500.0, 20_000.0, 2_000_000.0, 3.2e9].map(span);
+        assert_eq!(told, ["0", "999 ns", "1.5 µs", "20 µs", "2 ms", "3.2 s"]);
     }
 }

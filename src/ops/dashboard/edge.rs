@@ -1,13 +1,15 @@
-//! One edge: how it fares and why, what it runs, and how it is removed or gets a new bundle.
+//! One edge: how it fares and why, what it runs and what comes of it, and how it gets another publish, a new bundle, or is removed.
 
-use super::chart::{PART_MS, begin, chart};
+use super::chart::{PART_MS, PARTS, begin, chart, latency_chart};
 use super::edges::{Named, bundle_page};
+use super::logs::{Filter, found, losses, table};
 use super::page::{Frame, Section, page};
 use super::pieces::{copied, csrf_field, edge_state, moment, moment_if, size, tag};
 use super::publish::commands;
-use super::{again, get, post, see_other};
+use super::{again, field_number, get, post, see_other};
 use crate::http::server::Response;
 use crate::ops::access::Role;
+use crate::ops::api::assignments::assign_publish;
 use crate::ops::api::edges::{edge_named, remove_edge, renew_edge};
 use crate::ops::api::handouts::{blank_bundle, commands_of};
 use crate::ops::api::publishes::visible;
@@ -15,14 +17,22 @@ use crate::ops::api::{Asked, Problem, Route};
 use crate::ops::center::Center;
 use crate::ops::edges::State;
 use crate::ops::fleet::{FleetView, gone_after_ms};
-use crate::ops::store::{Edge, Publish};
+use crate::ops::logs::latencies;
+use crate::ops::store::{Deployable, Edge, Publish};
 use maud::{Markup, html};
 
 pub(super) const ROUTES: &[Route] = &[
     get("/edges/{edge}", show),
     post("/edges/{edge}/remove", remove),
     post("/edges/{edge}/again", anew),
+    post("/edges/{edge}/assign", assign),
 ];
+
+/// Inferences with failed checks that are shown, the newest; the logs have all.
+const ANOMALIES_SHOWN: usize = 10;
+
+/// Publishes that are offered to run instead, the newest first.
+const OFFERED_MAX: i64 = 100;
 
 fn show(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     shown(center, asked, None)
@@ -35,14 +45,25 @@ fn shown(
 ) -> Result<Response, Problem> {
     let name = asked.parameter("edge");
     let begin_ms = begin(asked.now_ms);
-    let (edge, publish, came_from, may_change, tallies) = center.store.read(|tx| {
+    let (edge, publish, came_from, offered, tallies) = center.store.read(|tx| {
         let edge = edge_named(tx, asked, name, Role::Viewer)?;
         let publish = visible(tx, asked, edge.publish_id, Role::Viewer)?;
         let may_change = asked.may(tx, edge.workspace_id, Role::Publisher).is_ok();
         let came_from = edge.came_from.map(|id| tx.publish(id)).transpose()?.flatten();
-        let tallies = tx.log_tallies(publish.pipeline_id, Some(&edge.id), begin_ms, PART_MS)?;
-        Ok::<_, Problem>((edge, publish, came_from, may_change, tallies))
+        let tallies = tx.log_tallies(&edge.id, begin_ms, PART_MS)?;
+        let offered = match may_change {
+            true => Some(tx.deployable(edge.workspace_id, OFFERED_MAX)?),
+            false => None,
+        };
+        Ok::<_, Problem>((edge, publish, came_from, offered, tallies))
     })?;
+    let latencies = match tallies.is_empty() {
+        true => Vec::new(),
+        false => latencies(&center.logs, &edge.id, (begin_ms, PART_MS), PARTS)?,
+    };
+    let filter = Filter::failures_of(&edge.name);
+    let anomalies = found(center, publish.pipeline_id, &filter, None, ANOMALIES_SHOWN)?;
+    let logs = format!("/pipelines/{}/logs?edge={}", publish.pipeline_id, edge.name);
     let state = State::of(&edge, asked.now_ms, gone_after_ms(&center.settings));
     let fleet = FleetView::of(edge.faring.as_ref(), asked.now_ms);
     let view = commands_of(&publish, Some(&blank_bundle()))?;
@@ -69,8 +90,27 @@ fn shown(
         section.card {
             h2 { "Inferences" }
             @if tallies.is_empty() { p.hint { "None of the last day has come here yet." } } @else { (chart(begin_ms, &tallies)) }
-            p { a href={ "/pipelines/" (publish.pipeline_id) "/logs?edge=" (edge.name) } { "Logs of this edge" } }
+            p.row {
+                a href=(logs) { "Logs of this edge" }
+                a href={ "/pipelines/" (publish.pipeline_id) "/drift?edge=" (edge.name) } { "Drift of this edge" }
+            }
         }
+        @if !tallies.is_empty() {
+            section.card {
+                h2 { "Latency" }
+                (latency_chart(begin_ms, &latencies))
+            }
+        }
+        section {
+            h2 { "Anomalies" }
+            @if anomalies.rows.is_empty() {
+                p.hint { "No inference of this edge with this pipeline failed a check." }
+            } @else {
+                p.hint { "Inferences that failed a check, the newest first: " a href={ (logs) "&failures=yes" } { "all of them" } }
+                (table(&anomalies.rows))
+            }
+        }
+        @if !anomalies.losses.is_empty() { (losses(&anomalies.losses)) }
         section.card {
             h2 { "Contact" }
             dl.facts {
@@ -88,16 +128,37 @@ fn shown(
             p.hint { "The bundle was shown when the edge was added, and is kept nowhere. If it is lost, make a new one below." }
             (commands(&view))
         }
-        @if may_change { (changes(asked, &edge)) }
+        @if let Some(offered) = &offered { (changes(asked, &edge, offered)) }
     };
     let (section, workspace) = (Section::Edges, Some(edge.workspace_id));
     page(center, asked, &Frame { title: &edge.name, section, workspace, fault }, &content)
 }
 
-fn changes(asked: &Asked<'_, '_, '_>, edge: &Edge) -> Markup {
+fn changes(asked: &Asked<'_, '_, '_>, edge: &Edge, offered: &[Deployable]) -> Markup {
+    let others = || offered.iter().filter(|one| one.publish != edge.publish_id);
     html! {
         section.card {
             h2 { "Change it" }
+            @if others().next().is_some() {
+                form method="post" action={ "/edges/" (edge.name) "/assign" } {
+                    (csrf_field(asked))
+                    div.fields {
+                        div {
+                            label for="assign" { "Run another publish" }
+                            select id="assign" name="publish" aria-describedby="assign-hint" {
+                                @for one in others() {
+                                    option value=(one.publish) { (one.pipeline) " " (one.version.get(..8).unwrap_or(&one.version)) ", publish " (one.publish) }
+                                }
+                            }
+                        }
+                        div { button.second { "Assign" } }
+                    }
+                    p.hint id="assign-hint" {
+                        "The device fetches it at its next contact, tries it, and goes back by itself when it fails. For many edges: "
+                        a href={ "/workspaces/" (edge.workspace_id) "/rollouts?from=" (edge.publish_id) "#begin" } { "start a rollout" } "."
+                    }
+                }
+            }
             div.row {
                 details.ask {
                     summary { "New bundle…" }
@@ -157,6 +218,7 @@ fn told(fleet: &FleetView, wanted: &Publish) -> Markup {
         ),
         ("Inferences", number(fleet.inferences)),
         ("Failures", number(fleet.failures)),
+        ("Refused", number(fleet.refused)),
         (
             "Backlog",
             number(fleet.backlog_records).map(|records| {
@@ -171,10 +233,9 @@ fn told(fleet: &FleetView, wanted: &Publish) -> Markup {
         ("Memory free", bytes(fleet.memory_free_bytes)),
         ("Disk free", bytes(fleet.disk_free_bytes)),
         ("Temperature", fleet.temperature_celsius.map(|celsius| format!("{celsius:.0} °C"))),
-        (
-            "Its clock",
-            fleet.clock_ahead_seconds.map(|seconds| format!("{seconds:.1} s ahead of ours")),
-        ),
+        ("Its clock", fleet.clock_ahead_seconds.map(clock)),
+        ("Joined on", fleet.joined_host.clone()),
+        ("Goes on, on", fleet.joined_host.as_ref().and(fleet.host.clone())),
     ];
     html! {
         section.card {
@@ -192,6 +253,25 @@ fn told(fleet: &FleetView, wanted: &Publish) -> Markup {
     }
 }
 
+/// How a device's clock goes, by the seconds that it is ahead.
+fn clock(ahead: f64) -> String {
+    match format!("{:.1}", ahead.abs()).as_str() {
+        "0.0" => "as ours".to_owned(),
+        seconds if ahead < 0.0 => format!("{seconds} s behind ours"),
+        seconds => format!("{seconds} s ahead of ours"),
+    }
+}
+
+fn assign(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
+    let name = asked.parameter("edge").to_owned();
+    let done = field_number(asked, "publish")
+        .and_then(|publish| assign_publish(center, asked, &name, publish, None));
+    match done {
+        Ok(_) => Ok(see_other(&format!("/edges/{name}"))),
+        Err(problem) => again(problem, |problem| shown(center, asked, Some(problem))),
+    }
+}
+
 fn remove(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Problem> {
     let name = asked.parameter("edge").to_owned();
     let edge = remove_edge(center, asked, &name)?;
@@ -203,5 +283,19 @@ fn anew(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Prob
     match renew_edge(center, asked, &name) {
         Ok(added) => bundle_page(center, asked, &Named { name, added }),
         Err(problem) => again(problem, |problem| shown(center, asked, Some(problem))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clock;
+
+    #[test]
+    fn a_clock_is_never_ahead_by_less_than_nothing() {
+        let words = [-0.04, 0.0, 0.04, -2.5, 61.0].map(clock);
+        assert_eq!(
+            words,
+            ["as ours", "as ours", "as ours", "2.5 s behind ours", "61.0 s ahead of ours"]
+        );
     }
 }

@@ -22,9 +22,6 @@ pub(super) const ROUTES: &[Route] =
 /// Edges on one page: some 50 KB.
 const SHOWN: usize = 100;
 
-/// Edges that are looked at in one go where those of one state are wanted.
-const LOOKED_AT: i64 = 1_000;
-
 /// Publishes that are offered to a new edge, the newest first.
 const OFFERED_MAX: i64 = 100;
 
@@ -63,29 +60,20 @@ impl Filter {
         &self,
         tx: &Tx<'_>,
         workspace: i64,
-        state_of: impl Fn(&Edge) -> State,
+        now_ms: i64,
+        gone_after_ms: i64,
     ) -> Result<(Vec<Edge>, bool), StoreError> {
-        let mut found = Vec::new();
-        let mut after = self.after.clone();
-        let count_max = if self.state.is_some() { LOOKED_AT } else { SHOWN as i64 + 1 };
-        loop {
-            let looked = tx.edges(&EdgesAsked {
-                workspace: Some(workspace),
-                tag: self.tag.as_deref(),
-                after: after.as_deref(),
-                count_max,
-                ..EdgesAsked::default()
-            })?;
-            after = looked.last().map(|edge| edge.name.clone());
-            let is_last = i64::try_from(looked.len()).is_ok_and(|count| count < count_max);
-            let is_wanted = |edge: &Edge| self.state.is_none_or(|state| state_of(edge) == state);
-            found.extend(looked.into_iter().filter(is_wanted));
-            if is_last || found.len() > SHOWN {
-                let has_more = found.len() > SHOWN;
-                found.truncate(SHOWN);
-                return Ok((found, has_more));
-            }
-        }
+        let mut found = tx.edges(&EdgesAsked {
+            workspace: Some(workspace),
+            tag: self.tag.as_deref(),
+            after: self.after.as_deref(),
+            fares: self.state.map(|state| state.fares(now_ms, gone_after_ms)),
+            count_max: SHOWN as i64 + 1,
+            ..EdgesAsked::default()
+        })?;
+        let has_more = found.len() > SHOWN;
+        found.truncate(SHOWN);
+        Ok((found, has_more))
     }
 }
 
@@ -104,7 +92,7 @@ fn shown(
     let state_of = |edge: &Edge| State::of(edge, asked.now_ms, gone_ms);
     let (edges, has_more, all, offered) = center.store.read(|tx| {
         asked.may(tx, workspace, Role::Viewer)?;
-        let (edges, has_more) = filter.find(tx, workspace, state_of)?;
+        let (edges, has_more) = filter.find(tx, workspace, asked.now_ms, gone_ms)?;
         let may_add = asked.may(tx, workspace, Role::Publisher).is_ok();
         let offered = if may_add { tx.deployable(workspace, OFFERED_MAX)? } else { Vec::new() };
         Ok::<_, Problem>((edges, has_more, tx.edge_count(workspace)?, offered))

@@ -50,6 +50,7 @@ fn shown(
             div { p.crumb { a href=(place) { "Pipelines" } } h1 { (pipeline.name) } }
             div.row {
                 a.button.second href={ "/pipelines/" (id) "/logs" } { "Logs" }
+                a.button.second href={ "/pipelines/" (id) "/drift" } { "Drift" }
                 a.button.second href={ (place) "/new?name=" (pipeline.name) } { "Save another version" }
             }
         }
@@ -88,7 +89,7 @@ fn history(
     may_publish: bool,
 ) -> Markup {
     html! {
-        div.table.versions tabindex="0" role="region" aria-label="Version History" {
+        div.table.versions.dense tabindex="0" role="region" aria-label="Version History" {
             table {
                 thead {
                     tr {
@@ -102,7 +103,7 @@ fn history(
                             th scope="row" { (copied(&format!("uuid-{}", glance.version.id), "version", &glance.version.version)) }
                             td.act { (boxed(center, asked, pipeline, glance, may_publish)) }
                             td { (moment(glance.version.created_ms)) }
-                            td { (glance.by) }
+                            td.name { (glance.by) }
                             td.number { span title=(count(glance.edges, "edge")) { (glance.edges) } }
                         }
                     }

@@ -33,7 +33,7 @@ const FORMATS: [(&str, &str); 3] = [("arrow", "Arrow"), ("parquet", "Parquet"), 
 
 /// What the form holds.
 #[derive(Debug, Default)]
-struct Filter {
+pub(super) struct Filter {
     edge: Option<String>,
     version: Option<String>,
     is_failures: bool,
@@ -42,6 +42,11 @@ struct Filter {
 }
 
 impl Filter {
+    /// Inferences of an edge that failed a check.
+    pub(super) fn failures_of(edge: &str) -> Filter {
+        Filter { edge: Some(edge.to_owned()), is_failures: true, ..Filter::default() }
+    }
+
     fn of(asked: &Asked<'_, '_, '_>) -> Filter {
         let text = |name: &str| {
             asked.query(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
@@ -85,7 +90,7 @@ impl Filter {
 }
 
 /// A time as a browser's field sends it, without seconds and zone, is one in UTC.
-fn time(text: &str) -> String {
+pub(super) fn time(text: &str) -> String {
     match text.len() {
         16 => format!("{text}:00Z"),
         19 => format!("{text}Z"),
@@ -97,7 +102,7 @@ fn show(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Prob
     let id = number(asked, "pipeline")?;
     let pipeline = center.store.read(|tx| readable(asked, tx, id))?;
     let filter = Filter::of(asked);
-    let found = read(center, asked, id, &filter);
+    let found = found(center, id, &filter, asked.query("cursor").as_deref(), SHOWN);
     let (fault, found) = match found {
         Ok(found) => (None, Some(found)),
         Err(problem) if problem.code() < 500 => (Some(problem), None),
@@ -115,26 +120,30 @@ fn show(center: &Center, asked: &mut Asked<'_, '_, '_>) -> Result<Response, Prob
 }
 
 /// What a page shows.
-struct Found {
-    rows: Vec<Map<String, Value>>,
+pub(super) struct Found {
+    pub(super) rows: Vec<Map<String, Value>>,
     next: Option<String>,
-    losses: Vec<LogLoss>,
+    pub(super) losses: Vec<LogLoss>,
     is_first: bool,
 }
 
-fn read(
+/// A page of rows, the newest first, behind the cursor that the page before gave; and the newest losses.
+///
+/// # Errors
+/// What of the filter or the cursor is none, and when logs cannot be read.
+pub(super) fn found(
     center: &Center,
-    asked: &Asked<'_, '_, '_>,
     pipeline: i64,
     filter: &Filter,
+    cursor: Option<&str>,
+    rows_max: usize,
 ) -> Result<Found, Problem> {
     let logs = filter.wanted().logs(pipeline, LogOrder::Descending)?;
     let losses = center.store.read(|tx| tx.log_losses(&logs, LOSSES_SHOWN))?;
-    let cursor = asked.query("cursor").map(|text| text.parse::<Cursor>()).transpose();
+    let cursor = cursor.map(str::parse::<Cursor>).transpose();
     let cursor = cursor.map_err(|error| Problem::bad("cursor", error.to_string()))?;
     let is_first = cursor.is_none();
-    let LogPage { rows, cursor, .. } =
-        page(&center.logs, &PageAsked { logs, rows_max: SHOWN, cursor })?;
+    let LogPage { rows, cursor, .. } = page(&center.logs, &PageAsked { logs, rows_max, cursor })?;
     let json = write_log_rows(rows.as_ref(), &Dataset::default()).map_err(ReadError::from)?;
     let rows = serde_json::from_slice(&json)
         .map_err(|error| Problem::new(500, "logs", "the rows cannot be shown").because(&error))?;
@@ -183,22 +192,23 @@ fn form(place: &str, filter: &Filter) -> Markup {
     }
 }
 
-fn table(rows: &[Map<String, Value>]) -> Markup {
+/// The rows, an inference in each.
+pub(super) fn table(rows: &[Map<String, Value>]) -> Markup {
     let part = |row: &Map<String, Value>, key: &str| row.get(key).cloned().unwrap_or_default();
     html! {
-        div.table tabindex="0" role="region" aria-label="Inferences" {
+        div.table.dense tabindex="0" role="region" aria-label="Inferences" {
             table {
-                thead { tr { th scope="col" { "Time" } th scope="col" { "Edge" } th scope="col" { "In" } th scope="col" { "Out" } th.number scope="col" { "Failed checks" } th scope="col" { "Version" } } }
+                thead { tr { th scope="col" { "Time" } th scope="col" { "Edge" } th scope="col" { "In" } th scope="col" { "Out" } th scope="col" { "Failed checks" } th scope="col" { "Version" } } }
                 tbody {
                     @for row in rows {
                         @let metadata = part(row, "metadata");
                         @let version = metadata["pipeline_version"].as_str().unwrap_or_default();
                         tr {
                             td { (moment(part(row, "time").as_i64().unwrap_or_default())) }
-                            td { (metadata["partition"].as_str().unwrap_or_default()) }
+                            td.name { (metadata["partition"].as_str().unwrap_or_default()) }
                             td.long { code { (cell(&part(row, "in"))) } }
                             td.long { code { (cell(&part(row, "out"))) } }
-                            td.number { (failed(&part(row, "anomaly"))) }
+                            td.name { (failed(&part(row, "anomaly"))) }
                             td { code title=(version) { (version.get(..8).unwrap_or(version)) } }
                         }
                     }
@@ -229,12 +239,13 @@ fn failed(anomaly: &Value) -> Markup {
     html! {
         @match anomaly["count"].as_i64() {
             Some(0) | None => "0",
-            Some(count) => span.state.wrong { (count) " " (names.join(", ")) },
+            Some(count) => { span.state.wrong { (count) } " " (names.join(", ")) },
         }
     }
 }
 
-fn losses(losses: &[LogLoss]) -> Markup {
+/// What is missing, and why.
+pub(super) fn losses(losses: &[LogLoss]) -> Markup {
     html! {
         section {
             h2 { "What was lost" }
@@ -246,7 +257,7 @@ fn losses(losses: &[LogLoss]) -> Markup {
                         @for loss in losses {
                             tr {
                                 td { (moment(loss.at_ms)) }
-                                td { (loss.edge) }
+                                td.name { (loss.edge) }
                                 td.number { @if loss.count == 0 { "not known" } @else { (loss.count) } }
                                 td { (loss.reason) }
                             }

@@ -9,6 +9,7 @@ mod account;
 mod assets;
 mod audit;
 mod chart;
+mod drift;
 mod edge;
 mod edges;
 mod events;
@@ -23,6 +24,7 @@ mod page;
 mod picture;
 mod pieces;
 mod pipelines;
+mod plot;
 mod publish;
 mod rollout;
 mod rollouts;
@@ -50,6 +52,7 @@ pub(in crate::ops) const TABLES: &[&[Route]] = &[
     history::ROUTES,
     steps::ROUTES,
     logs::ROUTES,
+    drift::ROUTES,
     publish::ROUTES,
     events::ROUTES,
     models::ROUTES,

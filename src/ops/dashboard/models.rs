@@ -89,8 +89,8 @@ fn upload_form(asked: &Asked<'_, '_, '_>, workspace: i64) -> Markup {
                     }
                     // The last of the parts, so that the others are known when it comes.
                     div.drop {
-                        label for="file" { "ONNX file: drop it here, or choose one" }
-                        input id="file" name="file" type="file" required;
+                        label for="file" { "ONNX file, with the files of its weights where it has such: drop them here, or choose them" }
+                        input id="file" name="file" type="file" multiple required;
                     }
                 }
                 div.progress { progress hidden aria-label="Upload" {} span data-words role="status" {} }

@@ -71,7 +71,7 @@ fn shown(
                 @if let (true, Some(last)) = (has_more, rollouts.last()) { a rel="next" href={ (place) "?before=" (last.id) } { "Earlier" } }
             }
         }
-        @if !offered.is_empty() { (form(asked, &place, &offered)) }
+        @if !offered.is_empty() { (form(asked, &place, &offered, asked.query_number("from")?)) }
     };
     let (section, workspace) = (Section::Rollouts, Some(workspace));
     page(center, asked, &Frame { title: "Rollouts", section, workspace, fault }, &content)
@@ -88,23 +88,28 @@ pub(super) fn state(state: RolloutState) -> Markup {
     html! { span class=(class) { (state.name()) } }
 }
 
-fn form(asked: &Asked<'_, '_, '_>, place: &str, offered: &[Deployable]) -> Markup {
-    let choices = |first: Option<&str>| {
+fn form(
+    asked: &Asked<'_, '_, '_>,
+    place: &str,
+    offered: &[Deployable],
+    from: Option<i64>,
+) -> Markup {
+    let choices = |first: Option<&str>, chosen: Option<i64>| {
         html! {
             @if let Some(first) = first { option value="" { (first) } }
             @for one in offered {
-                option value=(one.publish) { (one.pipeline) " " (one.version.get(..8).unwrap_or(&one.version)) ", publish " (one.publish) }
+                option value=(one.publish) selected[Some(one.publish) == chosen] { (one.pipeline) " " (one.version.get(..8).unwrap_or(&one.version)) ", publish " (one.publish) }
             }
         }
     };
     html! {
-        section.card {
+        section.card id="begin" {
             h2 { "Begin a rollout" }
             form method="post" action=(place) {
                 (csrf_field(asked))
                 div.fields {
-                    div { label for="publish" { "Publish that edges are to run" } select id="publish" name="publish" { (choices(None)) } }
-                    div { label for="from" { "Edges that run now" } select id="from" name="from" { (choices(Some("any publish"))) } }
+                    div { label for="publish" { "Publish that edges are to run" } select id="publish" name="publish" { (choices(None, None)) } }
+                    div { label for="from" { "Edges that run now" } select id="from" name="from" { (choices(Some("any publish"), from)) } }
                     div { label for="tag" { "Edges with the tag" } input id="tag" name="tag"; }
                     div { label for="waves" { "Waves" } input id="waves" name="waves" value="1, 10%" aria-describedby="waves-hint"; }
                     div { label for="failures" { "Edges that may fail" } input id="failures" name="failures" value="0"; }

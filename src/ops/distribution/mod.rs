@@ -29,6 +29,7 @@ pub use repositories::Repositories;
 
 use crate::http::server::{Request, Response};
 use crate::oci::Repository;
+use crate::ops::proxies::Network;
 use access::Door;
 use fault::Fault;
 use holdings::{Catalogue, Stock};
@@ -55,6 +56,13 @@ impl Distribution {
     ) -> Distribution {
         let door = Door::new(key, realm, admission);
         Distribution { catalogue: Catalogue::new(repositories), door }
+    }
+
+    /// The same behind these proxies, whose word counts for where a request comes from.
+    #[must_use]
+    pub fn behind(mut self, proxies: &[Network]) -> Distribution {
+        self.door.trust(proxies);
+        self
     }
 
     /// Answers one request; its body is not read.

@@ -1,8 +1,9 @@
 //! The repositories on disk: one image layout each, and one store of blobs that all of them share.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::disk;
+use crate::disk::{self, Step, failed};
 use crate::oci::{Digest, Repository};
 use crate::registry::{Error, Layout, LayoutFault};
 
@@ -71,6 +72,24 @@ impl Repositories {
             Err(Error::NotALayout { fault: LayoutFault::NoMarker, .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The layouts of all repositories.
+    ///
+    /// # Errors
+    /// [`Error::Disk`], and [`Error::NotALayout`] when one is damaged.
+    pub fn all(&self) -> Result<Vec<Layout>, Error> {
+        let root = self.root.join(LAYOUTS);
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&root).map_err(failed(Step::Read, &root))? {
+            let path = entry.map_err(failed(Step::Read, &root))?.path();
+            match Layout::open(&path) {
+                Ok(layout) => found.push(layout),
+                Err(Error::NotALayout { fault: LayoutFault::NoMarker, .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
     }
 
     /// A name from outside is never a file name, and `a/blobs` must not meet the blobs of `a`.

@@ -1,7 +1,7 @@
 //! How an edge fares, and why: told from its bundle, its session, and when it was last heard of.
 
 use crate::fleet::SESSION_LIFE_MS;
-use crate::ops::store::Edge;
+use crate::ops::store::{Between, Edge, Fares};
 
 /// How long after a copy has spoken an edge is shown as copied: a day, so that it is seen.
 const COPY_SHOWN_MS: i64 = 24 * 3600 * 1000;
@@ -15,7 +15,7 @@ pub(in crate::ops) enum State {
     Expired,
     /// It joined, and it reports.
     Joined,
-    /// It reports, and a copy of its persistent directory spoke lately.
+    /// It reports, and a copy of its persistent directory spoke lately or is what reports.
     Copied,
     /// Its engine was stopped in good order.
     Stopped,
@@ -37,7 +37,8 @@ const NAMES: [(State, &str, &str); 7] = [
     (
         State::Copied,
         "copied",
-        "it reports, and another device spoke with a copy of its persistent directory, which was refused",
+        "another device spoke with a copy of its persistent directory, or goes on with it: the one that joined \
+         goes on whenever it reports; to keep the other, remove the edge and add it again",
     ),
     (State::Stopped, "stopped", "its engine was stopped in good order"),
     (
@@ -80,7 +81,7 @@ impl State {
     }
 
     /// How an edge fares at that time, where one that is silent for so long counts as gone.
-    pub(in crate::ops) fn of(edge: &Edge, now_ms: i64, gone_after_ms: i64) -> State {
+    pub(in crate::ops) fn of<T>(edge: &Edge<T>, now_ms: i64, gone_after_ms: i64) -> State {
         let Some(faring) = &edge.faring else {
             return match edge.token_expires_ms {
                 Some(expires) if expires > now_ms => State::Waiting,
@@ -89,7 +90,8 @@ impl State {
         };
         let silent_ms = now_ms.saturating_sub(faring.seen_ms);
         let is_copied =
-            faring.copied_ms.is_some_and(|at| now_ms.saturating_sub(at) < COPY_SHOWN_MS);
+            faring.copied_ms.is_some_and(|at| now_ms.saturating_sub(at) < COPY_SHOWN_MS)
+                || faring.is_elsewhere;
         if silent_ms.unsigned_abs() >= SESSION_LIFE_MS && silent_ms > 0 {
             State::Lost
         } else if faring.has_left {
@@ -101,5 +103,28 @@ impl State {
         } else {
             State::Joined
         }
+    }
+
+    /// The same as bounds by which the records are searched.
+    pub(in crate::ops) fn fares(self, now_ms: i64, gone_after_ms: i64) -> Fares {
+        let lost_ms = now_ms.saturating_sub_unsigned(SESSION_LIFE_MS);
+        let gone_ms = now_ms.saturating_sub(gone_after_ms);
+        let later = |after_ms| Between { after_ms, ..Between::ANY };
+        let until = |until_ms| Between { until_ms, ..Between::ANY };
+        let reports = later(lost_ms.max(gone_ms));
+        let shown_ms = now_ms.saturating_sub(COPY_SHOWN_MS);
+        let (seen, has_left, copied) = match self {
+            State::Waiting => return Fares::Unjoined { expires: later(now_ms) },
+            State::Expired => return Fares::Unjoined { expires: until(now_ms) },
+            State::Lost => (until(lost_ms), None, Between::ANY),
+            State::Stopped => (later(lost_ms), Some(true), Between::ANY),
+            State::Vanished => {
+                let silent = Between { after_ms: lost_ms, until_ms: gone_ms };
+                (silent, Some(false), Between::ANY)
+            }
+            State::Copied => (reports, Some(false), later(shown_ms)),
+            State::Joined => (reports, Some(false), until(shown_ms)),
+        };
+        Fares::Joined { seen, has_left, copied }
     }
 }

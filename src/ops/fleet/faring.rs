@@ -20,12 +20,16 @@ pub(in crate::ops) struct FleetView {
     pub engine_version: Option<String>,
     pub engine_arch: Option<String>,
     pub host: Option<String>,
+    /// What the device that joined is called, where another one goes on with its session.
+    pub joined_host: Option<String>,
     pub uptime_seconds: Option<u64>,
     pub running_pipeline_url: Option<String>,
     pub running_version: Option<String>,
     pub running_digest: Option<String>,
     pub inferences: Option<u64>,
     pub failures: Option<u64>,
+    /// Requests that were refused for what they asked or brought.
+    pub refused: Option<u64>,
     /// Inferences that wait on the device.
     pub backlog_records: Option<u64>,
     pub backlog_bytes: Option<u64>,
@@ -40,15 +44,17 @@ pub(in crate::ops) struct FleetView {
 
 impl FleetView {
     /// The facts of an edge at that time.
-    pub(in crate::ops) fn of(faring: Option<&Faring>, now_ms: i64) -> FleetView {
+    pub(in crate::ops) fn of<T: AsRef<str>>(faring: Option<&Faring<T>>, now_ms: i64) -> FleetView {
         let Some(faring) = faring else { return FleetView::default() };
         let ends_ms = faring.seen_ms.saturating_add_unsigned(SESSION_LIFE_MS);
         let left_ms = ends_ms.saturating_sub(now_ms).max(0);
+        let joined_host = faring.joined_host.as_ref().filter(|_| faring.is_elsewhere);
+        let joined_host = joined_host.map(|host| host.as_ref().to_owned());
         let days = (left_ms as f64 / 86_400_000.0 * 10.0).floor() / 10.0;
-        let view = FleetView { session_days_left: Some(days), ..FleetView::default() };
+        let view = FleetView { session_days_left: Some(days), joined_host, ..FleetView::default() };
         // A report of a later version that cannot be read leaves its edge in the list.
         let report: Option<Report> =
-            faring.report.as_deref().and_then(|text| serde_json::from_str(text).ok());
+            faring.report.as_ref().and_then(|text| serde_json::from_str(text.as_ref()).ok());
         let Some(report) = report else { return view };
         let (running, journal) = (report.running, report.journal);
         let (running_pipeline_url, running_version, running_digest) = match running {
@@ -65,6 +71,7 @@ impl FleetView {
             running_digest,
             inferences: Some(report.counters.inferences),
             failures: Some(report.counters.failures),
+            refused: Some(report.counters.refused),
             backlog_records: journal.map(|it| it.waiting_records),
             backlog_bytes: journal.map(|it| it.waiting_bytes),
             lost_records: journal.map(|it| it.lost),

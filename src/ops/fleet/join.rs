@@ -70,6 +70,7 @@ pub(super) fn join_at(
             is_removed: false,
             public_key: request.public_key.0.to_vec(),
             fingerprint: request.device.fingerprint.clone(),
+            host: request.device.host.clone(),
             serial: FIRST_SERIAL,
             next_serial: None,
             serial_ms: now_ms,

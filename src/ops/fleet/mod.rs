@@ -13,12 +13,18 @@ pub(in crate::ops) use join::join;
 use crate::exit;
 use crate::fleet::{Code, Refusal};
 use crate::ops::access::NoRandomness;
-use crate::ops::logs::TakeError;
+use crate::ops::logs::{RETRY_AFTER_S, TakeError};
 use crate::ops::store::StoreError;
 
 /// How often an edge reports where nothing else is said, seconds: what a person who looks at a
 /// dashboard takes for now, and 2 MB a day of a metered link.
 pub(in crate::ops) const REPORT_SECONDS_DEFAULT: u64 = 60;
+
+/// How long an edge waits that is to say something again, seconds.
+const AGAIN_SECONDS: u64 = 1;
+
+/// The same where more comes in than can be taken; the writer needs less for all of it.
+const BUSY_SECONDS: u64 = RETRY_AFTER_S;
 
 /// Why an edge is not answered as it asked.
 #[derive(Debug, thiserror::Error)]
@@ -47,12 +53,25 @@ impl LinkError {
             LinkError::Refused(code) => *code,
             LinkError::Malformed(_) => Code::Malformed,
             LinkError::Logs(error) => match error {
-                TakeError::Busy | TakeError::Stopping => Code::Busy,
+                TakeError::Busy | TakeError::Share { .. } | TakeError::Stopping => Code::Busy,
                 TakeError::Empty | TakeError::Frame { .. } | TakeError::Mixed => Code::Malformed,
                 TakeError::NoEdge => Code::EdgeRemoved,
                 TakeError::Disk(_) | TakeError::Store(_) => Code::Unavailable,
             },
             LinkError::Store(_) | LinkError::Randomness(_) => Code::Unavailable,
+        }
+    }
+
+    /// When the edge is to ask again, seconds.
+    pub(in crate::ops) fn again_s(&self) -> u64 {
+        match self {
+            LinkError::Logs(TakeError::Share { wait_s }) => *wait_s,
+            LinkError::Logs(TakeError::Busy) => BUSY_SECONDS,
+            LinkError::Logs(_)
+            | LinkError::Refused(_)
+            | LinkError::Malformed(_)
+            | LinkError::Store(_)
+            | LinkError::Randomness(_) => AGAIN_SECONDS,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Joins, renewals, copies and refusals at moments that a test sets, over real records and real signatures.
 
+use super::FleetView;
 use super::accept::{Accepted, Heard, accept_at};
 use super::join::join_at;
 use super::turn::SERIAL_LIFE_MS;
@@ -8,8 +9,10 @@ use crate::fleet::{
     REPORT_PATH, Report, SESSION_LIFE_MS, Signature,
 };
 use crate::ops::access::hashed;
-use crate::ops::edges::JOIN_TOKEN_LIFE_MS;
-use crate::ops::store::{NewEdge, NewPipelineVersion, NewPublish, Store, StoreError, User};
+use crate::ops::edges::{JOIN_TOKEN_LIFE_MS, State};
+use crate::ops::store::{
+    EdgesAsked, NewEdge, NewPipelineVersion, NewPublish, Store, StoreError, User,
+};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use std::cell::Cell;
 use tempfile::TempDir;
@@ -72,7 +75,7 @@ impl Engine {
     }
 
     fn device(&self) -> Device {
-        Device { fingerprint: self.mark.clone(), host: None }
+        Device { fingerprint: self.mark.clone(), host: self.mark.clone() }
     }
 
     fn report(&self) -> Report {
@@ -330,6 +333,15 @@ fn a_disk_that_was_put_into_another_device_goes_on_there() {
     fleet.passes(GONE_MS);
     assert_eq!(fleet.reported(&mut moved), Ok(2));
     assert_eq!(fleet.reported(&mut moved), Ok(2));
+    // It is shown, with both devices by name.
+    let shown = || {
+        let edge: Result<_, StoreError> = fleet.store.read(|tx| tx.edge_by_name("press"));
+        let (edge, now_ms) = (edge.unwrap().unwrap(), fleet.now_ms.get());
+        let view = FleetView::of(edge.faring.as_ref(), now_ms);
+        (State::of(&edge, now_ms, GONE_MS), view.joined_host, view.host)
+    };
+    let name = |text: &str| Some(text.to_owned());
+    assert_eq!(shown(), (State::Copied, name("board 1"), name("board 2")));
     // The one that joined comes back after all: it is the original.
     assert_eq!(fleet.reported(&mut engine), Err(Code::SayAgain));
     assert!(fleet.reported(&mut engine).is_ok());
@@ -401,4 +413,63 @@ fn an_ops_center_that_was_restored_from_a_backup_goes_on_from_the_edges_serial()
     let mut later = Engine { serial: 41, ..engine.restarted(2) };
     assert_eq!(fleet.reported(&mut later), Ok(42));
     assert_eq!(fleet.reported(&mut later), Ok(42));
+}
+
+/// How the edge `press` fares; each state finds it by bounds of times if it is told so, and else not.
+fn told(fleet: &Fleet) -> &'static str {
+    let now_ms = fleet.now_ms.get();
+    let edges = |fares| {
+        let asked = EdgesAsked { fares, count_max: 9, ..EdgesAsked::default() };
+        let found: Result<_, StoreError> = fleet.store.read(|tx| tx.edges(&asked));
+        found.unwrap()
+    };
+    let press = edges(None).pop().unwrap();
+    let told = State::of(&press, now_ms, GONE_MS);
+    for name in State::names().split(", ") {
+        let state = State::of_name(name).unwrap();
+        let found = edges(Some(state.fares(now_ms, GONE_MS))).pop();
+        assert_eq!(found.is_some(), state == told, "{name} where it is {}", told.name());
+    }
+    told.name()
+}
+
+#[test]
+fn an_edge_is_found_by_the_state_that_is_told_of_it_at_each_bound_of_time() {
+    let fleet = Fleet::new();
+    fleet.add("press");
+    fleet.passes(JOIN_TOKEN_LIFE_MS - 1);
+    assert_eq!(told(&fleet), "waiting");
+    fleet.passes(1);
+    assert_eq!(told(&fleet), "expired");
+
+    let fleet = Fleet::new();
+    fleet.add("press");
+    let mut engine = Engine::new(1, "board");
+    fleet.joined(&mut engine);
+    fleet.reported(&mut engine).unwrap();
+    fleet.passes(GONE_MS - 1);
+    assert_eq!(told(&fleet), "joined");
+    fleet.passes(1);
+    assert_eq!(told(&fleet), "vanished");
+    fleet.reported(&mut engine).unwrap();
+    let _ = fleet.reported(&mut engine.copied(2, "another board"));
+    fleet.reported(&mut engine).unwrap();
+    assert_eq!(told(&fleet), "copied");
+    let leaving = Report { leaving: true, ..engine.report() };
+    fleet.sends(&mut engine, Some(&leaving)).unwrap();
+    assert_eq!(told(&fleet), "stopped");
+    fleet.passes(i64::try_from(SESSION_LIFE_MS).unwrap() - 1);
+    assert_eq!(told(&fleet), "stopped");
+    fleet.passes(1);
+    assert_eq!(told(&fleet), "lost");
+
+    let fleet = Fleet::new();
+    fleet.add("press");
+    let mut engine = Engine::new(1, "board");
+    fleet.joined(&mut engine);
+    fleet.reported(&mut engine).unwrap();
+    fleet.passes(GONE_MS);
+    let mut moved = engine.copied(2, "another board");
+    fleet.reported(&mut moved).unwrap();
+    assert_eq!(told(&fleet), "copied");
 }

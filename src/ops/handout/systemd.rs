@@ -1,9 +1,10 @@
 //! The handout for a bare device: a unit of systemd, and the file with its secrets.
 
-use super::{Handout, is_plain};
+use super::Handout;
+use crate::supervisor::{Program, UnitSettings, unit};
 
-/// Where the file with the secrets lies.
-const SECRETS: &str = "/etc/potoroo/engine.env";
+/// Where a person puts a program that no package brought.
+const DIRECTORY: &str = "/usr/local/bin";
 
 /// The two files of a device without containers.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,55 +27,15 @@ impl Handout<'_> {
     /// models and the session of an edge are kept.
     #[must_use]
     pub fn systemd(&self) -> Systemd {
-        let mut settings = vec![set("PIPELINE_URL", self.pipeline_url)];
-        settings.extend(self.registry.map(|registry| set("OCI_REGISTRY", &registry.to_string())));
-        settings.push(set("CONFIG_CPUS", &self.cpus.to_string()));
-        let settings = settings.join("\n");
+        let registry = self.registry.map(ToString::to_string);
+        let cpus = self.cpus.to_string();
+        let mut variables = vec![("PIPELINE_URL", self.pipeline_url)];
+        variables.extend(registry.as_deref().map(|registry| ("OCI_REGISTRY", registry)));
+        variables.push(("CONFIG_CPUS", &cpus));
         // A layout may lie in somebody's home.
-        let home = if self.mounted().is_some() { "read-only" } else { "yes" };
-        let unit = format!(
-            "[Unit]
-Description=potoroo engine
-Wants=network-online.target
-After=network-online.target time-sync.target
-StartLimitIntervalSec=0
-
-[Service]
-{settings}
-Environment=POTOROO_PERSIST=%S/potoroo
-# Login and edge bundle, in a file that only root may read.
-EnvironmentFile=-{SECRETS}
-ExecStart=/usr/local/bin/potoroo-engine
-ExecReload=/bin/kill -HUP $MAINPID
-Restart=on-failure
-RestartSec=5
-RestartPreventExitStatus=2
-DynamicUser=yes
-StateDirectory=potoroo
-StateDirectoryMode=0700
-CapabilityBoundingSet=
-LockPersonality=yes
-NoNewPrivileges=yes
-PrivateDevices=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHome={home}
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectSystem=strict
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-UMask=0077
-
-[Install]
-WantedBy=multi-user.target
-"
-        );
+        let reads_homes = self.mounted().is_some();
+        let settings = UnitSettings { directory: DIRECTORY, variables: &variables, reads_homes };
+        let unit = unit(Program::Engine, settings);
         let mut environment = String::new();
         if self.registry.is_some() {
             environment.push_str("OCI_USERNAME=\nOCI_PASSWORD=\n");
@@ -84,13 +45,4 @@ WantedBy=multi-user.target
         }
         Systemd { unit, environment }
     }
-}
-
-/// One variable of a unit; `%`, quotes and backslashes would mean something else in it.
-fn set(name: &str, value: &str) -> String {
-    if is_plain(value) {
-        return format!("Environment={name}={value}");
-    }
-    let value = value.replace('\\', r"\\").replace('"', "\\\"").replace('%', "%%");
-    format!("Environment=\"{name}={value}\"")
 }

@@ -1,6 +1,6 @@
 //! What becomes of the frames of a delivery: which count, which are here already, where a gap is.
 
-use crate::codec::journal::Header;
+use crate::codec::journal::{Header, LossReason};
 use crate::ops::store::JournalPlace;
 
 /// What is done with one frame.
@@ -51,10 +51,21 @@ pub(super) fn fate(place: &mut JournalPlace, header: &Header) -> Fate {
     Fate::Counts { from }
 }
 
+/// Where a journal begins of which nothing is here: at the crash that it begins with, since the numbers
+/// before it went under another name.
+pub(super) fn begin(place: &mut JournalPlace, header: &Header) {
+    if let Header::Loss(loss) = header
+        && loss.reason == LossReason::Crash
+        && loss.count == 0
+    {
+        place.next = loss.first;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::journal::{Loss, LossReason};
+    use crate::codec::journal::Loss;
 
     fn loss(first: u64, count: u64) -> Header {
         let journal = "00000000-0000-4000-8000-000000000000".parse().unwrap();
@@ -79,6 +90,18 @@ mod tests {
         assert_eq!(place.next, 1);
         assert_eq!(fate(&mut place, &loss(6, 2)), Fate::AfterGap { lost: 1, count: 5 });
         assert_eq!(place, JournalPlace { id: 1, next: 8, told: None });
+    }
+
+    #[test]
+    fn a_journal_that_begins_with_a_crash_lacks_nothing_before_it() {
+        let Header::Loss(told) = loss(600, 0) else { panic!("a loss") };
+        let crash = Header::Loss(Loss { reason: LossReason::Crash, ..told });
+        let mut place = JournalPlace { id: 1, next: 1, told: None };
+        begin(&mut place, &loss(600, 3));
+        assert_eq!(place.next, 1, "that is none");
+        begin(&mut place, &crash);
+        assert_eq!(fate(&mut place, &crash), Fate::Counts { from: 600 });
+        assert_eq!(fate(&mut place, &loss(600, 3)), Fate::Counts { from: 600 });
     }
 
     #[test]

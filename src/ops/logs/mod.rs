@@ -7,21 +7,28 @@
 
 mod arrange;
 mod export;
+mod latency;
 mod page;
 mod reading;
 mod retention;
 mod segments;
+mod shares;
+mod summaries;
 mod taking;
 #[cfg(test)]
 mod tests;
 mod times;
+mod walk;
 mod writer;
 
 pub(in crate::ops) use export::{ExportAsked, exported};
+pub(in crate::ops) use latency::{Latency, latencies};
 pub(in crate::ops) use page::{Cursor, LogPage, PAGE_ROWS_MAX, PageAsked, page};
 pub(in crate::ops) use reading::ReadError;
-pub(in crate::ops) use taking::{Delivery, TakeError, Taken};
+pub(in crate::ops) use summaries::EdgeSummary;
+pub(in crate::ops) use taking::{Delivery, RETRY_AFTER_S, TakeError, Taken};
 pub(in crate::ops) use times::Clocks;
+pub(in crate::ops) use walk::{Walk, Walked};
 
 use super::settings::LogsKept;
 use super::store::{Store, StoreError};
@@ -71,7 +78,8 @@ impl Logs {
     /// Takes a delivery in; when this returns, what it names is on the disk and in the records.
     ///
     /// # Errors
-    /// [`TakeError::Busy`] when more is on its way than there is room for; when the frames are damaged
+    /// [`TakeError::Busy`] when more is on its way than there is room for, [`TakeError::Share`] when more
+    /// of this edge is than its share; when the frames are damaged
     /// or not of this edge, or the disk takes nothing.
     pub(in crate::ops) fn take(&self, delivery: Delivery) -> Result<Taken, TakeError> {
         self.intake.take(delivery)

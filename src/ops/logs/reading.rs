@@ -2,7 +2,7 @@
 
 use super::segments;
 use crate::codec::journal;
-use crate::codec::logs::{LogBatch, LogsError};
+use crate::codec::logs::{LogBatch, LogSummary, LogsError};
 use crate::disk::{self, Step, failed};
 use crate::exit;
 use crate::logging::AT_LOGS;
@@ -43,6 +43,25 @@ impl Reader {
 
     /// The rows of a frame; `None` when it has gone meanwhile, or cannot be read.
     pub(super) fn read(&mut self, frame: &LogFrame) -> Result<Option<LogBatch>, ReadError> {
+        self.read_as(frame, |found| {
+            LogBatch::read(found, &frame.edge, frame.base_ms, &frame.time_source)
+        })
+    }
+
+    /// What a frame of a summary tells; `None` as in [`Reader::read`].
+    pub(super) fn read_summary(
+        &mut self,
+        frame: &LogFrame,
+    ) -> Result<Option<LogSummary>, ReadError> {
+        Ok(self.read_as(frame, LogSummary::read)?.flatten())
+    }
+
+    /// What `of` makes of a frame; `None` as in [`Reader::read`].
+    pub(super) fn read_as<T>(
+        &mut self,
+        frame: &LogFrame,
+        of: impl FnOnce(&journal::Frame<'_>) -> Result<T, LogsError>,
+    ) -> Result<Option<T>, ReadError> {
         let path = segments::path(&self.root, self.pipeline, &frame.day, frame.segment);
         let file = match self.open.take() {
             Some((segment, file)) if segment == frame.segment => file,
@@ -58,8 +77,8 @@ impl Reader {
         let read = file.read_exact_at(&mut bytes, frame.at);
         read.map_err(failed(Step::Read, &path)).map_err(ReadError::Disk)?;
         self.open = Some((frame.segment, file));
-        match batch(&bytes, frame) {
-            Ok(batch) => Ok(Some(batch)),
+        match opened(&bytes, of) {
+            Ok(found) => Ok(Some(found)),
             Err(error) => {
                 self.unreadable += 1;
                 let why = exit::chain(&*error);
@@ -70,7 +89,9 @@ impl Reader {
     }
 }
 
-fn batch(bytes: &[u8], frame: &LogFrame) -> Result<LogBatch, Box<dyn std::error::Error>> {
-    let found = journal::first(bytes)?;
-    Ok(LogBatch::read(&found, &frame.edge, frame.base_ms, &frame.time_source)?)
+fn opened<T>(
+    bytes: &[u8],
+    of: impl FnOnce(&journal::Frame<'_>) -> Result<T, LogsError>,
+) -> Result<T, Box<dyn std::error::Error>> {
+    Ok(of(&journal::first(bytes)?)?)
 }

@@ -73,7 +73,10 @@ mod tests {
 
     #[test]
     fn a_segment_stays_for_all_the_days_after_its_own() {
-        let (segments, kept) = (segments(&[(0, 1), (3, 1)]), LogsKept { days: 7, bytes: 100 });
+        let (segments, kept) = (
+            segments(&[(0, 1), (3, 1)]),
+            LogsKept { days: 7, bytes: 100, edge_bytes_per_s: 8 << 20 },
+        );
         assert_eq!(gone(kept, &segments, 8), [0_i64; 0]);
         assert_eq!(gone(kept, &segments, 9), [0]);
         assert_eq!(gone(kept, &segments, 12), [0, 1]);
@@ -82,8 +85,17 @@ mod tests {
     #[test]
     fn the_oldest_go_until_the_rest_fits() {
         let segments = segments(&[(0, 60), (1, 30), (2, 30)]);
-        assert_eq!(gone(LogsKept { days: 99, bytes: 100 }, &segments, 3), [0]);
-        assert_eq!(gone(LogsKept { days: 99, bytes: 29 }, &segments, 3), [0, 1, 2]);
-        assert_eq!(gone(LogsKept { days: 99, bytes: 120 }, &segments, 3), [0_i64; 0]);
+        assert_eq!(
+            gone(LogsKept { days: 99, bytes: 100, edge_bytes_per_s: 8 << 20 }, &segments, 3),
+            [0]
+        );
+        assert_eq!(
+            gone(LogsKept { days: 99, bytes: 29, edge_bytes_per_s: 8 << 20 }, &segments, 3),
+            [0, 1, 2]
+        );
+        assert_eq!(
+            gone(LogsKept { days: 99, bytes: 120, edge_bytes_per_s: 8 << 20 }, &segments, 3),
+            [0_i64; 0]
+        );
     }
 }

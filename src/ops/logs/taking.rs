@@ -1,5 +1,6 @@
 //! Taking deliveries in: checked by whoever brings them, then handed to the writer, a bounded number at once.
 
+use super::shares::Shares;
 use super::times::Clocks;
 use crate::codec::journal::{self, FrameError, Header};
 use crate::disk;
@@ -9,6 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, SyncSender};
+use std::time::Instant;
 
 /// Bytes of deliveries that are being taken in: sixteen of the largest, or a whole fleet's of a second.
 const INTAKE_BYTES_MAX: u64 = 64 << 20;
@@ -45,6 +47,12 @@ pub(in crate::ops) enum TakeError {
     /// Others are before it.
     #[error("the ops center takes in as many logs as it can: come again in {RETRY_AFTER_S} s")]
     Busy,
+    /// Its edge has sent more than its share.
+    #[error("the edge sends more than its share of what is taken in: come again in {wait_s} s")]
+    Share {
+        /// When.
+        wait_s: u64,
+    },
     /// There is nothing in it.
     #[error("the delivery has no frame; send frames of a journal, one after the other")]
     Empty,
@@ -90,6 +98,7 @@ pub(super) struct Order {
 pub(super) struct Intake {
     sender: mpsc::Sender<Order>,
     load: Arc<Load>,
+    shares: Shares,
 }
 
 #[derive(Debug, Default)]
@@ -125,15 +134,19 @@ impl Drop for Room {
 }
 
 impl Intake {
-    /// The two ends of the way to the writer.
-    pub(super) fn new() -> (Intake, mpsc::Receiver<Order>) {
+    /// The two ends of the way to the writer, on which one edge may send so many bytes a second.
+    pub(super) fn new(edge_bytes_per_s: u64) -> (Intake, mpsc::Receiver<Order>) {
         // Bounded by the room, not by the channel: who has none never gets here.
         let (sender, receiver) = mpsc::channel();
-        (Intake { sender, load: Arc::default() }, receiver)
+        let shares = Shares::of(edge_bytes_per_s);
+        (Intake { sender, load: Arc::default(), shares }, receiver)
     }
 
     pub(super) fn take(&self, delivery: Delivery) -> Result<Taken, TakeError> {
-        let room = Room::take(&self.load, delivery.body.len() as u64)?;
+        let bytes = delivery.body.len() as u64;
+        let room = Room::take(&self.load, bytes)?;
+        let fits = self.shares.take(&delivery.edge, bytes, Instant::now());
+        fits.map_err(|wait_s| TakeError::Share { wait_s })?;
         let frames = checked(&delivery.body)?;
         let Some((first, _)) = frames.first() else { return Err(TakeError::Empty) };
         let journal = first.journal();

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::codec::Dataset;
-use crate::codec::journal::{Entry, Gathered, Header, Loss, LossReason, Origin, Stamp, encode};
+use crate::codec::journal::{
+    Batch, Entry, Gathered, Header, Loss, LossReason, Origin, Stamp, encode,
+};
 use crate::codec::logs::{LogFormat, write_log_rows};
 use crate::fleet::Id;
 use crate::ops::store::{LogOrder, LogsAsked, NewEdge, NewPipelineVersion, NewPublish, User};
@@ -17,7 +19,7 @@ const VERSION: &str = "3148ada5-285a-4fca-b3b8-b50a48d7511b";
 const BOOT: &str = "5b3a1c0e-7e7b-4d0c-9f63-0d3c4b1f0a11";
 const ANOTHER: &str = "00000000-7e7b-4d0c-9f63-0d3c4b1f0a11";
 const NOON: i64 = 1_795_867_200_000;
-const KEPT: LogsKept = LogsKept { days: 7, bytes: 1 << 30 };
+const KEPT: LogsKept = LogsKept { days: 7, bytes: 1 << 30, edge_bytes_per_s: 8 << 20 };
 
 struct Stage {
     logs: Logs,
@@ -91,6 +93,7 @@ impl Stage {
             edges: Vec::new(),
             version: None,
             is_failures: false,
+            is_summary: false,
             from_ms: None,
             until_ms: None,
             order: LogOrder::Ascending,
@@ -409,4 +412,46 @@ fn more_than_there_is_room_for_is_told_to_come_again() {
     assert!(outcomes.iter().all(|outcome| *outcome));
     assert_eq!(stage.send("till-1", &[frame(&one, 1, 2)]).unwrap(), 3);
     assert_eq!(stage.values(&stage.asked()), [1, 2]);
+}
+
+#[test]
+fn summaries_are_told_apart_from_rows_and_as_the_device_counted_them() {
+    let (stage, one) = (Stage::new(), journal(1));
+    let summary = |first: u64, count: u64, mean: f64| {
+        let header = Header::Summary(Batch {
+            journal: one,
+            first,
+            count,
+            rows: count,
+            failures: 1,
+            pipeline: "fraud".to_owned(),
+            version: VERSION.to_owned(),
+            digest: String::new(),
+            engine: "0.1.0".to_owned(),
+            boot: Some(BOOT.parse().unwrap()),
+            first_ms: NOON.unsigned_abs() + first,
+            last_ms: NOON.unsigned_abs() + first + 50,
+            first_mono_ms: 900_000 + first,
+            last_mono_ms: 900_000 + first + 50,
+            schema: String::new(),
+        });
+        let counts = serde_json::json!({ "columns": { "in.x": { "mean": mean } }, "failed": {} });
+        encode(&header, counts.to_string().as_bytes()).unwrap()
+    };
+    let frames: Vec<Vec<u8>> = (0..70).map(|at| summary(1 + at * 5, 5, at as f64)).collect();
+    stage.send("till-1", &frames).unwrap();
+    stage.send("till-1", &[frame(&one, 351, 2)]).unwrap();
+    assert_eq!(stage.values(&stage.asked()).len(), 2, "rows alone");
+    let asked = LogsAsked { order: LogOrder::Descending, ..stage.asked() };
+    let found = stage.logs.summaries(&asked, 1000).unwrap();
+    let means: Vec<f64> =
+        found.iter().map(|it| it.counts["columns"]["in.x"]["mean"].as_f64().unwrap()).collect();
+    assert_eq!(
+        means,
+        (0..70).rev().map(f64::from).collect::<Vec<_>>(),
+        "each once, the latest first"
+    );
+    let first = &found[0];
+    assert_eq!((first.edge.as_str(), first.inferences, first.span_ms), ("till-1", 5, 50));
+    assert_eq!(stage.logs.summaries(&asked, 3).unwrap().len(), 3);
 }

@@ -1,6 +1,6 @@
 //! The writer: one thread that appends what several edges bring, syncs it once, and records it at once.
 
-use super::arrange::{Fate, fate};
+use super::arrange::{Fate, begin, fate};
 use super::segments::{AppendError, Segments};
 use super::taking::{Delivery, Intake, Order, TakeError, Taken};
 use super::times::{DeviceTime, Times};
@@ -25,7 +25,7 @@ const RETENTION_EVERY: Duration = Duration::from_secs(600);
 
 /// Starts the thread; it ends with the intake.
 pub(super) fn start(store: Arc<Store>, segments: Segments, kept: LogsKept) -> io::Result<Intake> {
-    let (intake, orders) = Intake::new();
+    let (intake, orders) = Intake::new(kept.edge_bytes_per_s);
     let mut writer = Writer { store, segments, clock: DeviceClock };
     std::thread::Builder::new()
         .name("log-writer".into())
@@ -184,6 +184,12 @@ impl Writer {
         let day = day.get(..10).unwrap_or_default();
         let name = journal.to_string();
         let at = self.journal(group, &delivery.edge, &name)?;
+        if let (_, _, place, true) = &mut group.journals[at]
+            && *place == JournalPlace::NOWHERE
+            && let Some((header, _)) = frames.first()
+        {
+            begin(place, header);
+        }
         for (header, range) in frames {
             let fate = fate(&mut group.journals[at].2, header);
             let from = match fate {
@@ -259,7 +265,7 @@ impl Writer {
         let found = self.store.read(|tx| tx.log_journal(edge, journal))?;
         let (place, is_new) = match found {
             Some(place) => (place, false),
-            None => (JournalPlace { id: 0, next: 1, told: None }, true),
+            None => (JournalPlace::NOWHERE, true),
         };
         group.journals.push((edge.to_owned(), journal.to_owned(), place, is_new));
         Ok(group.journals.len() - 1)

@@ -4,10 +4,11 @@ use super::resumed;
 use crate::exit;
 use crate::logging::AT_LOAD;
 use crate::ops::center::Center;
+use crate::ops::garbage;
 use crate::ops::store::{ModelVersion, StoreError};
 use crate::ops::trial::{Bounds, Facts, Order, TrialError, Verdict, hold};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long one check may take: the loader's own ten minutes, and one for running.
 const CHECK_TIME: Duration = Duration::from_secs(660);
@@ -29,12 +30,17 @@ pub(in crate::ops) fn start(center: Arc<Center>) -> std::io::Result<()> {
 }
 
 fn go_on(center: &Center) {
+    let mut looked = Instant::now();
     loop {
         let seen = center.models.changes();
         match next(center) {
             Ok(true) => {}
             Ok(false) => {
                 resumed::sweep(center, center.now_ms());
+                if looked.elapsed() >= garbage::EVERY {
+                    garbage::collect_by_itself(center);
+                    looked = Instant::now();
+                }
                 center.models.wait(seen, SWEEP_EVERY);
             }
             Err(error) => {
@@ -64,7 +70,8 @@ fn next(center: &Center) -> Result<bool, Box<dyn std::error::Error>> {
 fn checked(center: &Center, version: &ModelVersion) -> Result<Facts, Box<dyn std::error::Error>> {
     let malformed = || StoreError::Malformed { what: "a model version" };
     let file = center.models.file(&version.sha).ok_or_else(malformed)?;
-    let order = Order::Model { file };
+    let side_files = center.store.read(|tx| tx.side_files(version.id))?;
+    let order = Order::Model { file, beside: center.models.beside(&side_files) };
     let error = match hold(center.models.program(), &order, Bounds::of(CHECK_TIME)) {
         Ok(Verdict::Model(facts)) => return Ok(facts),
         Ok(Verdict::Pipeline { .. } | Verdict::Unfit { .. }) => {

@@ -19,11 +19,12 @@ pub(in crate::ops) use wanted::{UploadError, Wanted};
 
 use super::access::{NoRandomness, fresh_uuid};
 use super::home::Home;
-use super::store::{NewModelVersion, StoreError, Tx};
+use super::store::{NewModelVersion, SideRecord, StoreError, Tx};
 use crate::disk;
 use crate::oci::{Descriptor, Digest, media_type};
 use crate::registry::{self, Layout, SPARE_BYTES, Weighed};
 use crate::runtime;
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -85,6 +86,34 @@ impl Models {
         Some(self.blobs.blob_path(&digest))
     }
 
+    /// Where the files beside a version's are, by location.
+    pub(in crate::ops) fn beside(&self, files: &[SideRecord]) -> BTreeMap<String, PathBuf> {
+        let place = |file: &SideRecord| Some((file.location.clone(), self.file(&file.sha)?));
+        files.iter().filter_map(place).collect()
+    }
+
+    /// Where all blobs are.
+    pub(in crate::ops) fn blobs(&self) -> &Layout {
+        &self.blobs
+    }
+
+    /// Takes a blob away unless it is named, which no upload makes it meanwhile; tells whether it did.
+    ///
+    /// # Errors
+    /// Those of `is_named`, and when the disk does not let it go.
+    pub(in crate::ops) fn discard<E: From<registry::Error>>(
+        &self,
+        digest: &Digest,
+        is_named: impl FnOnce() -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        let _placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
+        let goes = !is_named()?;
+        if goes {
+            self.blobs.discard_blob(digest)?;
+        }
+        Ok(goes)
+    }
+
     /// The program whose `trial` checks.
     pub(in crate::ops) fn program(&self) -> &Path {
         &self.program
@@ -119,41 +148,43 @@ impl Models {
         }
     }
 
-    /// Gives the bytes their name, and records them by `record`: both, or neither is left.
+    /// Gives the bytes of some files their names, and records them by `record`: all, or nothing is left.
     ///
     /// # Errors
-    /// Those of `record`, and when the disk does not take the name.
+    /// Those of `record`, and when the disk does not take a name.
     pub(in crate::ops) fn place<T, E: From<UploadError>>(
         &self,
-        weighed: Weighed,
-        record: impl FnOnce(Digest, u64) -> Result<T, E>,
+        files: Vec<Weighed>,
+        record: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let (digest, bytes) = (weighed.digest(), weighed.bytes());
-        let store = || weighed.store().map_err(UploadError::from);
-        self.placed(digest, bytes, store, || record(digest, bytes))
+        let blobs: Vec<_> = files.iter().map(|file| (file.digest(), file.bytes())).collect();
+        let store = || files.into_iter().try_for_each(|file| Ok(file.store()?));
+        self.placed(&blobs, store, record)
     }
 
-    /// The same for a blob that `store` makes.
+    /// The same for blobs, each by digest and bytes, that `store` makes.
     fn placed<T, E: From<UploadError>>(
         &self,
-        digest: Digest,
-        bytes: u64,
+        blobs: &[(Digest, u64)],
         store: impl FnOnce() -> Result<(), UploadError>,
         record: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
         let _placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
-        let blob = Descriptor::new(media_type::MODEL_WEIGHT, digest, bytes);
-        let was_there = self.blobs.has_blob(&blob).map_err(UploadError::from)?;
-        store()?;
-        let recorded = record();
+        let mut new = Vec::new();
+        for (digest, bytes) in blobs {
+            let blob = Descriptor::new(media_type::MODEL_WEIGHT, *digest, *bytes);
+            if !self.blobs.has_blob(&blob).map_err(UploadError::from)? {
+                new.push(*digest);
+            }
+        }
+        let recorded = store().map_err(E::from).and_then(|()| record());
         match &recorded {
             Ok(_) => self.wake(),
-            Err(_) if was_there => {}
-            Err(_) => {
-                if let Err(error) = self.blobs.discard_blob(&digest) {
+            Err(_) => new.iter().for_each(|digest| {
+                if let Err(error) = self.blobs.discard_blob(digest) {
                     log::warn!(target: crate::logging::AT_SERVE, "digest={digest} msg={:?}", error.to_string());
                 }
-            }
+            }),
         }
         recorded
     }
@@ -199,12 +230,13 @@ pub(in crate::ops) enum RecordError {
     NoRandomness(#[from] NoRandomness),
 }
 
-/// Records a file as the next version of a model, which is made where there is none.
+/// Records a file, with those beside it, as the next version of a model, which is made where there is none.
 pub(in crate::ops) fn record(
     tx: &Tx<'_>,
     wanted: &Wanted,
     digest: Digest,
     size_bytes: u64,
+    side_files: &[SideRecord],
     by: &str,
     now_ms: i64,
 ) -> Result<Recorded, RecordError> {
@@ -220,6 +252,9 @@ pub(in crate::ops) fn record(
         by,
         now_ms,
     })?;
+    for file in side_files {
+        tx.add_side_file(id, file)?;
+    }
     Ok(Recorded { model, id, version, sha })
 }
 

@@ -193,7 +193,7 @@ pub(in crate::ops) fn finish<T, E: From<ResumedError> + From<UploadError>>(
         Ok(center.models.receive(&mut file, Some(received))?.store()?)
     };
     let recorded =
-        center.models.placed(found, received, store, || record(&upload, found, received))?;
+        center.models.placed(&[(found, received)], store, || record(&upload, found, received))?;
     if let Err(error) = std::fs::remove_file(&from) {
         log::warn!(target: AT_SERVE, "upload={id} msg={:?}", error.to_string());
     }

@@ -23,7 +23,7 @@ impl Stand {
 
     fn put(&self, bytes: &[u8], recorded: bool) -> Result<(), UploadError> {
         let weighed = self.models.receive(&mut &*bytes, Some(bytes.len() as u64))?;
-        self.models.place(weighed, |_, _| if recorded { Ok(()) } else { Err(UploadError::Busy) })
+        self.models.place(vec![weighed], || if recorded { Ok(()) } else { Err(UploadError::Busy) })
     }
 }
 

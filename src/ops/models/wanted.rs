@@ -8,6 +8,9 @@ use crate::registry;
 /// Characters of a file's name, which is shown and never opened: as many bytes as file systems take.
 const FILE_NAME_CHARS_MAX: usize = 255;
 
+/// Bytes of the location of a file beside a model, as many as the runtime reads.
+const LOCATION_BYTES_MAX: usize = 1 << 10;
+
 /// What people may set; whoever is no member of a workspace sees neither.
 const VISIBILITIES: [&str; 2] = ["private", "public"];
 
@@ -57,6 +60,19 @@ impl Wanted {
         Ok(Wanted { workspace, name, file_name, visibility })
     }
 
+    /// Checks the location of a file beside a model: a text that the model has for it, never a path
+    /// of ours.
+    ///
+    /// # Errors
+    /// When it is none that a model can have.
+    pub(in crate::ops) fn location(text: Option<&str>) -> Result<String, UploadError> {
+        let text = text.unwrap_or_default();
+        let is_one = (1..=LOCATION_BYTES_MAX).contains(&text.len())
+            && !text.chars().any(char::is_control)
+            && text.split('/').all(|part| !["", ".", ".."].contains(&part));
+        if is_one { Ok(text.to_owned()) } else { Err(UploadError::Location) }
+    }
+
     /// Whether a file of that framework is taken; one that tells none is taken for ONNX.
     pub(in crate::ops) fn framework(framework: Option<&str>) -> Result<(), UploadError> {
         match framework {
@@ -83,6 +99,22 @@ pub(in crate::ops) enum UploadError {
         "the framework `{0}` is not run by this engine: convert the model to ONNX, and upload it with the framework `onnx`"
     )]
     Framework(String),
+    #[error(
+        "a file beside a model must be named by the location that the model has for it: a relative path \
+         with slashes, without `.` and `..`, of at most {LOCATION_BYTES_MAX} bytes"
+    )]
+    Location,
+    #[error("two files beside the model have the location `{0}`: send each once")]
+    LocationTwice(String),
+    #[error(
+        "the model has more than the {} files beside it that are allowed: save it with larger ones",
+        crate::runtime::SIDE_FILES_MAX
+    )]
+    SideFiles,
+    #[error(
+        "files beside this model are still being uploaded: finish those uploads first, or take them away"
+    )]
+    BesideUnfinished,
     #[error("the file is empty: send the bytes of an ONNX file")]
     Empty,
     #[error(
@@ -171,6 +203,10 @@ mod tests {
             (Wanted::checked(1, "fraud", Some("a\nb"), None), "filename"),
             (Wanted::checked(1, "fraud", None, Some("secret")), "visibility"),
         ];
+        for location in ["", "/etc/passwd", "../w.bin", "a//b", "a/./b", "a\nb"] {
+            Wanted::location(Some(location)).unwrap_err();
+        }
+        assert_eq!(Wanted::location(Some("parts/w.bin")).unwrap(), "parts/w.bin");
         for (found, part) in cases {
             let error = found.unwrap_err().to_string();
             assert!(error.contains(part), "{error}");

@@ -42,7 +42,7 @@ fn moved_key(tx: &Tx<'_>, key: &ModelKey, workspace: i64) -> Result<ModelKey, Pi
     let same = tx.model_version_named(workspace, &key.name, Some(&key.version))?;
     let found = match same.filter(|found| found.sha == sha) {
         Some(found) => Some(found),
-        None => tx.model_version_of_file(workspace, &key.name, &sha)?,
+        None => tx.model_version_of_file(workspace, &key.name, &sha, &key.version)?,
     };
     let missing = || PipelineError::NotThere { name: key.name.clone(), sha: sha.clone() };
     let found = found.ok_or_else(missing)?;

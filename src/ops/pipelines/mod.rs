@@ -12,9 +12,10 @@ pub(in crate::ops) use copied::moved;
 pub(in crate::ops) use draft::{Draft, Form, PipelineError};
 
 use super::center::Center;
+use super::store::StoreError;
 use super::trial::{Bounds, Order, Verdict, hold};
 use crate::clock::rfc3339;
-use crate::pipeline::Definition;
+use crate::pipeline::{Definition, ModelEntry};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -51,7 +52,8 @@ pub(in crate::ops) fn fitted(
     if definition.created.is_none() {
         definition.created = Some(created(now_ms));
     }
-    let order = Order::Pipeline { config: text(&definition), files: paths(center, &files) };
+    let beside = beside(center, &definition)?;
+    let order = Order::Pipeline { config: text(&definition), files: paths(center, &files), beside };
     let held = {
         let _trying = TRYING.lock().unwrap_or_else(PoisonError::into_inner);
         hold(center.models.program(), &order, Bounds::of(TRIAL_TIME))
@@ -82,6 +84,20 @@ fn created(now_ms: i64) -> String {
 fn paths(center: &Center, files: &[String]) -> BTreeMap<String, std::path::PathBuf> {
     let path = |sha: &String| Some((sha.clone(), center.models.file(sha)?));
     files.iter().filter_map(path).collect()
+}
+
+/// The files beside those of the models, by version and location.
+fn beside(
+    center: &Center,
+    definition: &Definition,
+) -> Result<BTreeMap<String, BTreeMap<String, std::path::PathBuf>>, StoreError> {
+    center.store.read(|tx| {
+        let of_model = |entry: &ModelEntry| {
+            let files = tx.side_files_by_uuid(&entry.key.version)?;
+            Ok((entry.key.version.clone(), center.models.beside(&files)))
+        };
+        definition.models.iter().map(of_model).collect()
+    })
 }
 
 /// The config blob's text; what `to_json` writes is UTF-8.

@@ -24,7 +24,7 @@ use crate::registry::signature::Form;
 use deliver::{into_layout, into_registry, unwatched};
 use std::path::PathBuf;
 
-pub use check::CheckedModel;
+pub use check::{CheckedModel, SideFile};
 
 /// What is to be published, and where.
 #[derive(Debug)]

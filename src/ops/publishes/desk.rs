@@ -1,7 +1,7 @@
 //! The desk of the publish worker: where it is told of work, how far it is, and when to stop.
 
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// What the worker and those who ask for publishes share.
@@ -9,6 +9,8 @@ use std::time::Duration;
 pub(in crate::ops) struct Desk {
     state: Mutex<State>,
     bell: Condvar,
+    /// Held while a publish is pushed: what it has stored is not named before its end.
+    pushing: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +47,20 @@ impl Desk {
     /// How far the publish is, if it is the one that is worked on.
     pub(in crate::ops) fn progress(&self, id: i64) -> Option<Progress> {
         self.state().work.filter(|work| work.id == id)
+    }
+
+    /// Keeps the worker from pushing; nothing while it does.
+    pub(in crate::ops) fn idle(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.pushing.try_lock() {
+            Ok(idle) => Some(idle),
+            Err(TryLockError::Poisoned(idle)) => Some(idle.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Waits until the worker may push.
+    pub(super) fn pushing(&self) -> MutexGuard<'_, ()> {
+        self.pushing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn is_stopping(&self) -> bool {

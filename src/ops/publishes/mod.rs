@@ -113,7 +113,10 @@ fn attempt(center: &Arc<Center>, publish: &Publish) -> Result<(), StoreError> {
     }
     center.store.write(|tx| tx.begin_publish(id, center.now_ms()))?;
     // A panic ends this publish and not the worker, which all others wait for.
-    let done = catch_unwind(AssertUnwindSafe(|| push(center, publish)));
+    let done = {
+        let _pushing = center.desk.pushing();
+        catch_unwind(AssertUnwindSafe(|| push(center, publish)))
+    };
     center.desk.end();
     let done = done.unwrap_or_else(|_| {
         Err(Failure::new(Exit::Failed, "the publisher broke off, which is a fault of its own")

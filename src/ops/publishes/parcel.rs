@@ -3,15 +3,17 @@
 use super::Needs;
 use super::destination::Destination;
 use crate::exit::{Exit, Failure};
-use crate::oci::{Reference, ReferenceError, Tag};
+use crate::oci::{Digest, Reference, ReferenceError, Tag};
 use crate::ops::center::Center;
 use crate::ops::chart::{Chart, Spec};
+use crate::ops::publish::SideFile;
 use crate::ops::publish::artifact::{self, Artifact, ModelFile};
 use crate::ops::publish::deliver::{Watch, into_layout, into_registry};
 use crate::ops::sign::sign;
-use crate::ops::store::{Publish, PublishPlace, VersionToPublish};
-use crate::pipeline::{Definition, ModelEntry};
+use crate::ops::store::{Publish, PublishPlace, SideRecord, StoreError, VersionToPublish};
+use crate::pipeline::{Definition, ModelEntry, ModelKey};
 use crate::registry::Layout;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A publish, packed.
@@ -42,8 +44,12 @@ impl Parcel {
                 .hint("save the pipeline anew and publish that version")
         })?;
         let layout = Layout::create(&center.home.blobs())?;
+        let beside: Result<Vec<Vec<SideFile>>, Failure> =
+            definition.models.iter().map(|entry| beside(center, &layout, entry)).collect();
+        let beside = beside?;
+        let models = definition.models.iter().zip(&beside);
         let files: Result<Vec<ModelFile<'_>>, Failure> =
-            definition.models.iter().map(|entry| model_file(&layout, entry)).collect();
+            models.map(|(entry, beside)| model_file(&layout, entry, beside)).collect();
         let artifact = artifact::build(&definition, config.clone(), files?)
             .map_err(|error| Failure::new(Exit::Failed, error))?;
         let destination = Destination::of(center, version.workspace_id);
@@ -133,16 +139,35 @@ impl Parcel {
     }
 }
 
-fn model_file<'a>(layout: &Layout, entry: &'a ModelEntry) -> Result<ModelFile<'a>, Failure> {
+fn model_file<'a>(
+    layout: &Layout,
+    entry: &'a ModelEntry,
+    side_files: &'a [SideFile],
+) -> Result<ModelFile<'a>, Failure> {
     let path = layout.blob_path(&entry.key.sha);
-    match std::fs::metadata(&path) {
-        // An ops center takes models whose weights are in their own file.
-        Ok(found) => Ok(ModelFile { entry, path, size_bytes: found.len(), side_files: &[] }),
-        Err(error) => {
-            let sentence =
-                format!("the file of model `{}` cannot be read: {error}", entry.key.name);
-            Err(Failure::new(Exit::Disk, sentence)
-                .hint("upload that model's file again, which brings it back, and publish again"))
-        }
-    }
+    let size_bytes = bytes_of(&path, &format!("the file of model `{}`", entry.key.name))?;
+    Ok(ModelFile { entry, path, size_bytes, side_files })
+}
+
+/// The files beside the one of a model, with weights of it.
+fn beside(center: &Center, layout: &Layout, entry: &ModelEntry) -> Result<Vec<SideFile>, Failure> {
+    let failed = |error: StoreError| Failure::new(Exit::Failed, error);
+    let ModelKey { name, version, .. } = &entry.key;
+    let files = center.store.read(|tx| tx.side_files_by_uuid(version)).map_err(failed)?;
+    let side_file = |SideRecord { location, sha, .. }: SideRecord| {
+        let malformed = |_| failed(StoreError::Malformed { what: "a file beside a model" });
+        let digest: Digest = format!("sha256:{sha}").parse().map_err(malformed)?;
+        let path = layout.blob_path(&digest);
+        let size_bytes = bytes_of(&path, &format!("the file `{location}` beside model `{name}`"))?;
+        Ok(SideFile { location, path, digest, size_bytes })
+    };
+    files.into_iter().map(side_file).collect()
+}
+
+fn bytes_of(path: &Path, what: &str) -> Result<u64, Failure> {
+    let found = std::fs::metadata(path).map_err(|error| {
+        Failure::new(Exit::Disk, format!("{what} cannot be read: {error}"))
+            .hint("upload that model again, which brings its files back, and publish again")
+    })?;
+    Ok(found.len())
 }

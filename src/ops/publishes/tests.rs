@@ -43,7 +43,8 @@ fn settings(directory: &TempDir, registry: Option<&str>) -> Settings {
         engine_url: None,
         report_seconds: 60,
         signing: None,
-        logs: LogsKept { days: 1, bytes: 1 << 20 },
+        trusted_proxies: Vec::new(),
+        logs: LogsKept { days: 1, bytes: 1 << 20, edge_bytes_per_s: 8 << 20 },
         admin: None,
     }
 }
@@ -63,6 +64,7 @@ fn center(settings: Settings) -> Arc<Center> {
         home,
         store,
         logs,
+        drift: Default::default(),
         guard,
         models,
         address,

@@ -26,6 +26,16 @@ pub(in crate::ops) fn standing(edge: &RolloutEdge) -> &str {
 pub(in crate::ops) fn advance(tx: &Tx<'_>, id: i64, now_ms: i64) -> Result<(), StoreError> {
     loop {
         let Some(rollout) = tx.rollout(id)?.filter(|it| it.state.is_open()) else { return Ok(()) };
+        // Each edge of thousands has a report that may move it, and hardly any does: all of them are
+        // only looked at when something is to be done.
+        let pulse = tx.rollout_pulse(id, rollout.wave)?;
+        let began_ms = rollout.wave_began_ms.unwrap_or(now_ms);
+        let waits = pulse.is_waited_for && now_ms.saturating_sub(began_ms) < rollout.wave_ms_max;
+        if pulse.failures <= rollout.failures_max
+            && (waits || rollout.state == RolloutState::Paused)
+        {
+            return Ok(());
+        }
         let edges = tx.rollout_edges(id)?;
         let failures = edges.iter().filter(|edge| has_failed(edge)).count();
         if i64::try_from(failures).unwrap_or(i64::MAX) > rollout.failures_max {

@@ -41,6 +41,8 @@ pub(in crate::ops) struct SessionRecord {
     pub public_key: Vec<u8>,
     /// Of the device that joined.
     pub fingerprint: Option<String>,
+    /// What that device is called.
+    pub host: Option<String>,
     /// What the edge has come to.
     pub serial: i64,
     /// What was given out and not used yet.
@@ -82,7 +84,7 @@ pub(in crate::ops) struct InstanceRecord {
 
 /// What is known of an edge beside its record.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::ops) struct Faring {
+pub(in crate::ops) struct Faring<T = String> {
     /// When its session was made.
     pub joined_ms: i64,
     /// The last contact.
@@ -91,15 +93,19 @@ pub(in crate::ops) struct Faring {
     pub copied_ms: Option<i64>,
     /// Whether its process stopped in good order.
     pub has_left: bool,
+    /// Whether another device goes on with its session than the one that joined.
+    pub is_elsewhere: bool,
+    /// What the device that joined is called.
+    pub joined_host: Option<T>,
     /// How far its clock was ahead at its last report, milliseconds.
     pub clock_ms: Option<i64>,
     /// Its last report, JSON.
-    pub report: Option<String>,
+    pub report: Option<T>,
 }
 
 const SESSION: &str = "SELECT s.id, s.edge_id, e.name, e.removed_ms IS NOT NULL, s.public_key,
-     s.fingerprint, s.serial, s.next_serial, s.serial_ms, s.instance, s.seen_ms, s.copied_ms
-     FROM edge_sessions s JOIN edges e ON e.id = s.edge_id";
+     s.fingerprint, s.serial, s.next_serial, s.serial_ms, s.instance, s.seen_ms, s.copied_ms,
+     s.host FROM edge_sessions s JOIN edges e ON e.id = s.edge_id";
 
 const INSTANCE: &str =
     "SELECT instance, boot, fingerprint, first_ms, first_mono_ms, seen_ms, mono_ms,
@@ -161,8 +167,8 @@ impl Tx<'_> {
         self.0
             .prepare_cached(
                 "INSERT INTO edge_sessions (id, edge_id, public_key, fingerprint, serial, serial_ms,
-                                            instance, joined_ms, seen_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?6, ?6)",
+                                            instance, joined_ms, seen_ms, host)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?6, ?6, ?8)",
             )?
             .execute(params![
                 new.id,
@@ -171,7 +177,8 @@ impl Tx<'_> {
                 new.fingerprint,
                 new.serial,
                 new.serial_ms,
-                new.instance
+                new.instance,
+                new.host
             ])?;
         self.seen(&new.edge_id, new.serial_ms)
     }
@@ -334,6 +341,7 @@ fn session_of(row: &Row<'_>) -> rusqlite::Result<SessionRecord> {
         instance: row.get(9)?,
         seen_ms: row.get(10)?,
         copied_ms: row.get(11)?,
+        host: row.get(12)?,
     })
 }
 

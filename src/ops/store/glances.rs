@@ -148,22 +148,21 @@ impl Tx<'_> {
         found.collect()
     }
 
-    /// Inferences of a pipeline, or of one edge with it, from that time on, in parts of so many
-    /// milliseconds; parts with none are left out. A frame counts where it begins.
+    /// Inferences of an edge, by id, from that time on, in parts of so many milliseconds; parts with none
+    /// are left out. A frame counts where it begins.
     pub(in crate::ops) fn log_tallies(
         &self,
-        pipeline: i64,
-        edge: Option<&str>,
+        edge: &str,
         from_ms: i64,
         part_ms: i64,
     ) -> Result<Vec<LogTally>, StoreError> {
         let mut look = self.0.prepare_cached(
-            "SELECT (first_ms - ?3) / ?4 AS place, sum(count), sum(failures) FROM log_frames
-             WHERE pipeline_id = ?1 AND first_ms >= ?3
-             AND (?2 IS NULL OR journal_id IN (SELECT id FROM log_journals WHERE edge_id = ?2))
+            "SELECT (f.first_ms - ?2) / ?3 AS place, sum(f.count), sum(f.failures)
+             FROM log_journals j CROSS JOIN log_frames f INDEXED BY log_frames_by_edge
+             ON f.journal_id = j.id WHERE j.edge_id = ?1 AND f.first_ms >= ?2
              GROUP BY place ORDER BY place",
         )?;
-        let found = look.query_map(params![pipeline, edge, from_ms, part_ms], |row| {
+        let found = look.query_map(params![edge, from_ms, part_ms], |row| {
             Ok(LogTally { place: row.get(0)?, records: row.get(1)?, failures: row.get(2)? })
         })?;
         Ok(found.collect::<Result<_, _>>()?)

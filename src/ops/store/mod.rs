@@ -7,6 +7,7 @@
 mod access;
 mod assignments;
 mod audit;
+mod drift;
 mod edges;
 mod fleet;
 mod glances;
@@ -16,6 +17,7 @@ mod pipelines;
 mod publishes;
 mod rollouts;
 mod schema;
+mod side_files;
 mod snapshot;
 mod tokens;
 mod uploads;
@@ -23,7 +25,8 @@ mod uploads;
 pub(in crate::ops) use access::{User, Workspace};
 pub(in crate::ops) use assignments::{AssignmentRecord, NewAssignment};
 pub(in crate::ops) use audit::{Change, Wanted};
-pub(in crate::ops) use edges::{Edge, EdgesAsked, NewEdge};
+pub(in crate::ops) use drift::{BaselineRecord, HourCounts, NewBaseline};
+pub(in crate::ops) use edges::{Between, Edge, EdgesAsked, Fares, NewEdge};
 pub(in crate::ops) use fleet::{Faring, InstanceRecord, SessionRecord};
 pub(in crate::ops) use glances::{
     Deployable, LogTally, ModelGlance, PipelineGlance, VersionGlance,
@@ -38,11 +41,12 @@ pub(in crate::ops) use publishes::{
     NewPublish, Publish, PublishPlace, PublishStatus, PublishesAsked, VersionToPublish,
 };
 pub(in crate::ops) use rollouts::{NewRollout, Rollout, RolloutEdge, RolloutState};
+pub(in crate::ops) use side_files::SideRecord;
 pub(in crate::ops) use snapshot::{examine, named_blobs, named_logs, snapshot};
 pub(in crate::ops) use tokens::{TokenFacts, TokenHolder, TokenRecord};
 pub(in crate::ops) use uploads::Upload;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, TransactionBehavior};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -50,9 +54,9 @@ use std::time::Duration;
 /// Connections that read beside the one that writes: as many as there are often requests at once.
 const READERS: usize = 4;
 
-/// What a reader may keep of the file in memory, KiB: ten thousand publishes have 8 MB, and with SQLite's
-/// 2 MB each look at them read all of it again.
-const READER_KIB: i64 = 8 << 10;
+/// What a reader may keep of the file in memory, KiB: ten thousand publishes with their edges have 10 MB, and
+/// with less than that each look at them reads all of it again, 4 ms.
+const READER_KIB: i64 = 16 << 10;
 
 /// How long a statement waits for another process that has the file, `backup` for instance.
 const BUSY: Duration = Duration::from_secs(5);
@@ -175,6 +179,12 @@ impl Store {
         let free = self.readers.iter().find_map(|reader| reader.try_lock().ok());
         free.unwrap_or_else(|| self.readers[0].lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// The text of a column where SQLite has it, as long as the row is looked at.
+fn text<'a, T: From<&'a str>>(row: &'a Row<'_>, at: usize) -> Result<Option<T>, StoreError> {
+    let found = row.get_ref(at)?.as_str_or_null();
+    Ok(found.map_err(|_| StoreError::Malformed { what: "a text" })?.map(T::from))
 }
 
 fn prepare(connection: &Connection) -> Result<(), StoreError> {

@@ -223,18 +223,28 @@ impl Tx<'_> {
         )
     }
 
-    /// The newest version of that name and file in a workspace.
+    /// The newest version of that name in a workspace with that file, and with the same files beside
+    /// it as the version `like`, a UUID.
     pub(in crate::ops) fn model_version_of_file(
         &self,
         workspace: i64,
         name: &str,
         sha: &str,
+        like: &str,
     ) -> Result<Option<ModelVersion>, StoreError> {
-        self.one_version(
-            "WHERE models.workspace_id = ? AND models.name = ? AND sha = ?
-             ORDER BY model_versions.id DESC LIMIT 1",
-            params![workspace, name, sha],
-        )
+        let wanted = self.side_files_by_uuid(like)?;
+        let sql = format!(
+            "{VERSION} WHERE models.workspace_id = ? AND models.name = ? AND sha = ?
+             ORDER BY model_versions.id DESC"
+        );
+        let mut look = self.0.prepare_cached(&sql)?;
+        for found in look.query_and_then(params![workspace, name, sha], version_of)? {
+            let found = found?;
+            if self.side_files(found.id)? == wanted {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// The first version that is to be checked.

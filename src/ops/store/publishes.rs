@@ -1,6 +1,6 @@
 //! Publishes as records: asked for, worked on, there or failed.
 
-use super::{NewAssignment, StoreError, Tx};
+use super::{NewAssignment, StoreError, Tx, text};
 use crate::fleet::Watch;
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -42,39 +42,39 @@ impl PublishStatus {
     }
 }
 
-/// A publish with the names of what it is of.
+/// A publish with the names of what it is of; its texts are its own, or lie where SQLite has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::ops) struct Publish {
+pub(in crate::ops) struct Publish<T = String> {
     /// Its number.
     pub id: i64,
     /// The number of its pipeline version.
     pub version_id: i64,
     /// The UUID of its pipeline version.
-    pub version: String,
+    pub version: T,
     /// The number of its pipeline.
     pub pipeline_id: i64,
     /// The name of its pipeline.
-    pub pipeline: String,
+    pub pipeline: T,
     /// The number of the workspace.
     pub workspace_id: i64,
     /// The name of the workspace.
-    pub workspace: String,
+    pub workspace: T,
     /// How far it has come.
     pub status: PublishStatus,
     /// Why it is given up, or what the last attempt met.
-    pub error: Option<String>,
+    pub error: Option<T>,
     /// Milliseconds since the epoch.
     pub created_ms: i64,
     /// Milliseconds since the epoch.
     pub updated_ms: i64,
     /// The user who asked for it, by id.
-    pub created_by: String,
+    pub created_by: T,
     /// JSON: what the engine is to have.
-    pub engine_config: String,
+    pub engine_config: T,
     /// JSON: numbers of the publishes whose edges it takes over.
-    pub replaces: String,
+    pub replaces: T,
     /// Where everything is, once it is there.
-    pub place: Option<PublishPlace>,
+    pub place: Option<PublishPlace<T>>,
     /// Bytes of all that was pushed.
     pub bytes_total: i64,
     /// Attempts that came to an end.
@@ -85,19 +85,19 @@ pub(in crate::ops) struct Publish {
 
 /// Where the parts of a publish are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::ops) struct PublishPlace {
+pub(in crate::ops) struct PublishPlace<T = String> {
     /// What `PIPELINE_URL` is to be.
-    pub pipeline_url: String,
+    pub pipeline_url: T,
     /// The engine image.
-    pub engine_url: String,
+    pub engine_url: T,
     /// The chart by its digest.
-    pub chart_reference: String,
+    pub chart_reference: T,
     /// The chart's repository.
-    pub chart: String,
+    pub chart: T,
     /// The chart's version.
-    pub chart_version: String,
+    pub chart_version: T,
     /// The digest of the pipeline's manifest.
-    pub digest: String,
+    pub digest: T,
 }
 
 /// A publish that is asked for.
@@ -149,6 +149,11 @@ const COLUMNS: &str = "p.id, p.pipeline_version_id, v.version, l.id, l.name, w.i
     FROM publishes p JOIN pipeline_versions v ON v.id = p.pipeline_version_id
     JOIN pipelines l ON l.id = v.pipeline_id JOIN workspaces w ON w.id = l.workspace_id";
 
+/// The newest publishes of one pipeline: their numbers are sorted, and not all that they have.
+const OF_PIPELINE: &str = "p.id IN (SELECT q.id FROM pipeline_versions o
+    JOIN publishes q ON q.pipeline_version_id = o.id
+    WHERE o.pipeline_id = ?2 AND q.id < ?4 ORDER BY q.id DESC LIMIT ?5)";
+
 impl Tx<'_> {
     /// The pipeline version of that number.
     pub(in crate::ops) fn version_to_publish(
@@ -188,28 +193,42 @@ impl Tx<'_> {
         look.query_row([id], |row| Ok(publish_of(row))).optional()?.transpose()
     }
 
-    /// Publishes, the newest first.
-    pub(in crate::ops) fn publishes(
+    /// Shows publishes one after the other, the newest first.
+    pub(in crate::ops) fn each_publish<E: From<StoreError>>(
         &self,
         asked: &PublishesAsked<'_>,
-    ) -> Result<Vec<Publish>, StoreError> {
-        let mut look = self.0.prepare_cached(&format!(
-            "SELECT {COLUMNS}
-             WHERE (?1 IS NULL OR w.id IN (SELECT workspace_id FROM members WHERE user_id = ?1))
-             AND (?2 IS NULL OR l.id = ?2) AND (?3 IS NULL OR w.id = ?3) AND p.id < ?4
-             ORDER BY p.id DESC LIMIT ?5"
-        ))?;
-        let rows = look.query_map(
-            params![
+        mut show: impl FnMut(&Publish<&str>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut sql = format!("SELECT {COLUMNS} WHERE p.id < ?4");
+        // A plus keeps SQLite from beginning with the workspace, and sorting all publishes of it.
+        for (is_asked, condition) in [
+            (
+                asked.member.is_some(),
+                "+l.workspace_id IN (SELECT workspace_id FROM members WHERE user_id = ?1)",
+            ),
+            (asked.pipeline.is_some(), OF_PIPELINE),
+            (asked.workspace.is_some(), "+l.workspace_id = ?3"),
+        ] {
+            if is_asked {
+                sql += " AND ";
+                sql += condition;
+            }
+        }
+        sql += " ORDER BY p.id DESC LIMIT ?5";
+        let mut look = self.0.prepare_cached(&sql).map_err(StoreError::from)?;
+        let mut rows = look
+            .query(params![
                 asked.member,
                 asked.pipeline,
                 asked.workspace,
                 asked.before.unwrap_or(i64::MAX),
                 asked.count_max
-            ],
-            |row| Ok(publish_of(row)),
-        )?;
-        rows.map(|row| row?).collect()
+            ])
+            .map_err(StoreError::from)?;
+        while let Some(row) = rows.next().map_err(StoreError::from)? {
+            show(&publish_of(row)?)?;
+        }
+        Ok(())
     }
 
     /// How many publishes are not there yet and not given up.
@@ -325,35 +344,36 @@ impl Tx<'_> {
     }
 }
 
-fn publish_of(row: &Row<'_>) -> Result<Publish, StoreError> {
-    let status: String = row.get(7)?;
-    let place = match row.get::<_, Option<String>>(14)? {
+fn publish_of<'a, T: From<&'a str>>(row: &'a Row<'_>) -> Result<Publish<T>, StoreError> {
+    let has = |text: Option<T>| text.ok_or(StoreError::Malformed { what: "a publish" });
+    let needed = |at: usize| has(text(row, at)?);
+    let place = match text(row, 14)? {
         None => None,
         Some(pipeline_url) => Some(PublishPlace {
             pipeline_url,
-            engine_url: row.get(15)?,
-            chart_reference: row.get(16)?,
-            chart: row.get(17)?,
-            chart_version: row.get(18)?,
-            digest: row.get(19)?,
+            engine_url: needed(15)?,
+            chart_reference: needed(16)?,
+            chart: needed(17)?,
+            chart_version: needed(18)?,
+            digest: needed(19)?,
         }),
     };
+    let status = text::<&str>(row, 7)?.and_then(PublishStatus::of);
     Ok(Publish {
         id: row.get(0)?,
         version_id: row.get(1)?,
-        version: row.get(2)?,
+        version: needed(2)?,
         pipeline_id: row.get(3)?,
-        pipeline: row.get(4)?,
+        pipeline: needed(4)?,
         workspace_id: row.get(5)?,
-        workspace: row.get(6)?,
-        status: PublishStatus::of(&status)
-            .ok_or(StoreError::Malformed { what: "a publish's status" })?,
-        error: row.get(8)?,
+        workspace: needed(6)?,
+        status: status.ok_or(StoreError::Malformed { what: "a publish's status" })?,
+        error: text(row, 8)?,
         created_ms: row.get(9)?,
         updated_ms: row.get(10)?,
-        created_by: row.get(11)?,
-        engine_config: row.get(12)?,
-        replaces: row.get(13)?,
+        created_by: needed(11)?,
+        engine_config: needed(12)?,
+        replaces: needed(13)?,
         place,
         bytes_total: row.get(20)?,
         attempts: row.get(21)?,

@@ -149,6 +149,15 @@ pub(in crate::ops) struct Leg {
 const COLUMNS: &str = "r.id, r.workspace_id, r.publish_id, r.state, r.reason, r.wave, r.waves, r.wave_began_ms,
     r.wave_ms_max, r.failures_max, r.sends_back, r.watch, r.created_ms, r.created_by, r.ended_ms FROM rollouts r";
 
+/// What tells whether an open rollout is to move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ops) struct Pulse {
+    /// Edges that failed.
+    pub failures: i64,
+    /// Whether the wave under way has an edge that has not come to its end and is not late.
+    pub is_waited_for: bool,
+}
+
 impl Tx<'_> {
     /// Records a rollout, and gives its number.
     pub(in crate::ops) fn add_rollout(&self, new: &NewRollout<'_>) -> Result<i64, StoreError> {
@@ -245,6 +254,21 @@ impl Tx<'_> {
             })
         })?;
         Ok(found.collect::<Result<_, _>>()?)
+    }
+
+    /// What tells whether an open rollout is to move: looked up, not counted over all its edges.
+    pub(in crate::ops) fn rollout_pulse(&self, id: i64, wave: i64) -> Result<Pulse, StoreError> {
+        let mut look = self.0.prepare_cached(
+            "SELECT (SELECT count(*) FROM assignments
+                 WHERE rollout_id = ?1 AND state IN ('failed', 'reverted')),
+             EXISTS (SELECT 1 FROM assignments a
+                 JOIN rollout_edges e ON e.rollout_id = a.rollout_id AND e.edge_id = a.edge_id
+                 JOIN edges d ON d.id = a.edge_id
+                 WHERE a.rollout_id = ?1 AND a.ended_ms IS NULL AND e.wave = ?2 AND e.is_late = 0
+                 AND d.removed_ms IS NULL)",
+        )?;
+        let pulse = |row: &Row<'_>| Ok(Pulse { failures: row.get(0)?, is_waited_for: row.get(1)? });
+        Ok(look.query_row(params![id, wave], pulse)?)
     }
 
     /// A rollout comes to another state; one that ends keeps when.

@@ -8,12 +8,14 @@ use rusqlite::{Connection, TransactionBehavior};
 const MIGRATIONS: [&[&str]; 1] = [&[
     include_str!("schema/access.sql"),
     include_str!("schema/models.sql"),
+    include_str!("schema/side_files.sql"),
     include_str!("schema/pipelines.sql"),
     include_str!("schema/publishes.sql"),
     include_str!("schema/edges.sql"),
     include_str!("schema/rollouts.sql"),
     include_str!("schema/logs.sql"),
     include_str!("schema/fleet.sql"),
+    include_str!("schema/drift.sql"),
 ]];
 
 /// The schema of this version.

@@ -52,7 +52,8 @@ pub(in crate::ops) fn examine(path: &Path) -> Result<(), StoreError> {
 pub(in crate::ops) fn named_blobs(path: &Path) -> Result<Vec<String>, StoreError> {
     let connection = read_only(path)?;
     let mut look = connection.prepare(
-        "SELECT DISTINCT sha FROM model_versions WHERE status <> 'uploading' ORDER BY sha",
+        "SELECT sha FROM model_versions UNION SELECT sha FROM model_files
+         UNION SELECT sha FROM upload_files ORDER BY sha",
     )?;
     Ok(look.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }

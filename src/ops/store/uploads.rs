@@ -24,12 +24,14 @@ pub(in crate::ops) struct Upload {
     pub received_bytes: u64,
     /// The number of the model version that it became.
     pub model_version: Option<i64>,
+    /// The upload of the model that this file lies beside, under its name as the location.
+    pub beside: Option<String>,
     /// Milliseconds since the epoch.
     pub created_ms: i64,
 }
 
 const UPLOAD: &str = "SELECT id, user_id, workspace_id, name, file_name, visibility, size_bytes,
-            received_bytes, model_version_id, created_ms FROM uploads ";
+            received_bytes, model_version_id, created_ms, beside FROM uploads ";
 
 impl Tx<'_> {
     /// Records an upload that begins.
@@ -37,8 +39,9 @@ impl Tx<'_> {
         self.0
             .prepare_cached(
                 "INSERT INTO uploads
-                 (id, user_id, workspace_id, name, file_name, visibility, size_bytes, created_ms, touched_ms)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?8, ?8)",
+                 (id, user_id, workspace_id, name, file_name, visibility, size_bytes, created_ms, touched_ms,
+                 beside)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?8, ?8, ?9)",
             )?
             .execute(params![
                 upload.id,
@@ -48,7 +51,8 @@ impl Tx<'_> {
                 upload.file_name,
                 upload.visibility,
                 upload.size_bytes.map(signed),
-                upload.created_ms
+                upload.created_ms,
+                upload.beside
             ])?;
         Ok(())
     }
@@ -83,7 +87,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Records what became of an upload.
+    /// Records what became of an upload; the files that came for it are the version's from now on.
     pub(in crate::ops) fn set_uploaded(
         &self,
         id: &str,
@@ -93,12 +97,14 @@ impl Tx<'_> {
         self.0
             .prepare_cached("UPDATE uploads SET model_version_id = ?, touched_ms = ? WHERE id = ?")?
             .execute(params![model_version, now_ms, id])?;
+        self.0.prepare_cached("DELETE FROM upload_files WHERE upload_id = ?")?.execute([id])?;
         Ok(())
     }
 
-    /// Forgets an upload.
+    /// Forgets an upload, and what was to lie beside its file.
     pub(in crate::ops) fn remove_upload(&self, id: &str) -> Result<(), StoreError> {
-        self.0.prepare_cached("DELETE FROM uploads WHERE id = ?")?.execute([id])?;
+        self.0.prepare_cached("DELETE FROM upload_files WHERE upload_id = ?")?.execute([id])?;
+        self.0.prepare_cached("DELETE FROM uploads WHERE id = ?1 OR beside = ?1")?.execute([id])?;
         Ok(())
     }
 
@@ -130,5 +136,6 @@ fn upload_of(row: &Row<'_>) -> rusqlite::Result<Upload> {
         received_bytes: unsigned(row.get(7)?),
         model_version: row.get(8)?,
         created_ms: row.get(9)?,
+        beside: row.get(10)?,
     })
 }

@@ -5,9 +5,9 @@ use super::{Order, Verdict};
 use crate::disk::Stretch;
 use crate::exit::{self, Exit, Failure};
 use crate::ops::publish::fit;
-use crate::pipeline::Definition;
+use crate::pipeline::{Definition, ModelKey};
 use crate::runtime::{Beside, Flow, LoadError, Model, Pool, RunError, census};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,8 +38,8 @@ pub(in crate::ops) fn answer() -> Result<(), Failure> {
     })?;
     end_with_the_center(input);
     let verdict = match order {
-        Order::Model { file } => Verdict::Model(examine(&file)),
-        Order::Pipeline { config, files } => match assemble(&config, &files) {
+        Order::Model { file, beside } => Verdict::Model(examine(&file, &beside)),
+        Order::Pipeline { config, files, beside } => match assemble(&config, &files, &beside) {
             Ok(config) => Verdict::Pipeline { config },
             Err(Failure { error, hint, .. }) => {
                 Verdict::Unfit { sentence: exit::chain(&*error), hint }
@@ -67,10 +67,10 @@ fn end_with_the_center(mut input: impl Read + Send + 'static) {
 }
 
 /// Everything that can be found out about a model's file.
-pub(super) fn examine(file: &Path) -> Facts {
+pub(super) fn examine(file: &Path, beside: &BTreeMap<String, PathBuf>) -> Facts {
     let stretch = Stretch::whole(file.to_owned());
     let before = resident("VmRSS:");
-    let mut facts = match Model::load_stretch(&stretch, Beside::Nowhere) {
+    let mut facts = match Model::load_stretch(&stretch, known(beside)) {
         Ok(model) => tried(model),
         Err(error) => {
             let unsupported = match &error {
@@ -147,25 +147,48 @@ fn median(flow: &Flow, pool: &Pool) -> Option<f64> {
 }
 
 /// The config blob of a pipeline whose steps were run.
-pub(super) fn assemble(config: &str, files: &BTreeMap<String, PathBuf>) -> Result<String, Failure> {
+pub(super) fn assemble(
+    config: &str,
+    files: &BTreeMap<String, PathBuf>,
+    others: &BTreeMap<String, BTreeMap<String, PathBuf>>,
+) -> Result<String, Failure> {
     let usage = |error| Failure::new(Exit::Usage, error);
     let mut definition = Definition::parse(config.as_bytes()).map_err(usage)?;
-    let mut loaded: BTreeMap<String, Arc<Model>> = BTreeMap::new();
+    // Two trainings of one net may share a file, and have weights of their own beside it.
+    let mut loaded: HashMap<ModelKey, Arc<Model>> = HashMap::new();
+    let nothing = BTreeMap::new();
     for entry in &definition.models {
         let (name, sha) = (&entry.key.name, entry.key.sha.hex());
-        if !loaded.contains_key(&sha) {
+        let beside = others.get(&entry.key.version).unwrap_or(&nothing);
+        let is_same = |other: &&ModelKey| {
+            other.sha == entry.key.sha && others.get(&other.version).unwrap_or(&nothing) == beside
+        };
+        let same = loaded.keys().find(is_same).cloned();
+        if let Some(same) = same {
+            loaded.insert(entry.key.clone(), loaded[&same].clone());
+        } else {
             let refused = |what: String| {
                 Failure::new(Exit::ModelRefused, format!("model `{name}` cannot be loaded: {what}"))
             };
             let file = files.get(&sha).ok_or_else(|| refused("its file is not there".into()))?;
-            let model = Model::load_stretch(&Stretch::whole(file.clone()), Beside::Nowhere)
+            let model = Model::load_stretch(&Stretch::whole(file.clone()), known(beside))
                 .map_err(|error| refused(exit::chain(&error)))?;
-            loaded.insert(sha.clone(), Arc::new(model));
+            loaded.insert(entry.key.clone(), Arc::new(model));
         }
-        fit::fields_match(entry, &loaded[&sha])?;
+        fit::fields_match(entry, &loaded[&entry.key])?;
     }
-    fit::fit(&mut definition, |key| loaded[&key.sha.hex()].clone())?;
+    fit::fit(&mut definition, |key| loaded[key].clone())?;
     String::from_utf8(definition.to_json()).map_err(|error| Failure::new(Exit::Failed, error))
+}
+
+/// The files beside a model, or word that none came.
+fn known(beside: &BTreeMap<String, PathBuf>) -> Beside {
+    if beside.is_empty() {
+        return Beside::Nowhere;
+    }
+    let whole =
+        |(location, path): (&String, &PathBuf)| (location.clone(), Stretch::whole(path.clone()));
+    Beside::Known(beside.iter().map(whole).collect())
 }
 
 /// Bytes of memory of this process, by the kernel's name for them.
@@ -183,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_model_that_loads_is_described_and_timed() {
-        let facts = examine(&fixture("fraud.onnx"));
+        let facts = examine(&fixture("fraud.onnx"), &BTreeMap::new());
         assert_eq!(facts.error, None);
         assert_eq!(facts.inputs[0].element, "float");
         assert!(facts.latency_us.is_some_and(|time| time > 0.0), "{facts:?}");
@@ -192,7 +215,7 @@ mod tests {
 
     #[test]
     fn each_missing_operator_is_listed_with_its_nodes() {
-        let facts = examine(&fixture("broken/unknown_operator.onnx"));
+        let facts = examine(&fixture("broken/unknown_operator.onnx"), &BTreeMap::new());
         assert!(
             !facts.unsupported.is_empty() && !facts.unsupported[0].nodes.is_empty(),
             "{facts:?}"
@@ -204,7 +227,7 @@ mod tests {
     #[test]
     fn what_is_no_model_is_told_so() {
         for name in ["broken/not_onnx.onnx", "broken/truncated.onnx"] {
-            let facts = examine(&fixture(name));
+            let facts = examine(&fixture(name), &BTreeMap::new());
             assert!(facts.error.is_some() && facts.latency_us.is_none(), "{name}: {facts:?}");
         }
     }

@@ -27,6 +27,8 @@ pub(in crate::ops) enum Order {
     Model {
         /// Its file.
         file: PathBuf,
+        /// The files beside it, by the locations that it names.
+        beside: BTreeMap<String, PathBuf>,
     },
     /// The steps of a pipeline, and its known answers.
     Pipeline {
@@ -34,6 +36,8 @@ pub(in crate::ops) enum Order {
         config: String,
         /// Each model's file by its sha256, as 64 hexadecimal digits.
         files: BTreeMap<String, PathBuf>,
+        /// The files beside the one of a model version, by its UUID and the locations that it names.
+        beside: BTreeMap<String, BTreeMap<String, PathBuf>>,
     },
 }
 

@@ -145,6 +145,7 @@ pub(super) fn status_bytes(status: &str, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
     use std::os::unix::fs::PermissionsExt;
 
     /// A program that takes the place of the trial: what such a process may do is the question.
@@ -157,7 +158,7 @@ mod tests {
 
     fn held(script: &str, bounds: Bounds) -> Result<Verdict, TrialError> {
         let directory = tempfile::tempdir().unwrap();
-        let order = Order::Model { file: "model.onnx".into() };
+        let order = Order::Model { file: "model.onnx".into(), beside: BTreeMap::new() };
         hold(&program(directory.path(), script), &order, bounds)
     }
 

@@ -54,6 +54,21 @@ impl Layout {
         Ok(needed)
     }
 
+    /// Every blob that is there, in no order.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn blobs_there(&self) -> Result<Vec<Digest>, Error> {
+        let directory = self.blobs();
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&directory).map_err(failed(Step::Read, &directory))? {
+            let name = entry.map_err(failed(Step::Read, &directory))?.file_name();
+            let digest = name.to_str().map(|name| format!("sha256:{name}").parse::<Digest>());
+            found.extend(digest.and_then(Result::ok));
+        }
+        Ok(found)
+    }
+
     /// Takes away every blob and tag that is not of `keep`, and every blob that is not whole.
     ///
     /// Nobody may be writing to the layout meanwhile.

@@ -1,6 +1,7 @@
 //! Whether the memory will do for a model, said before it is loaded and not by the kernel after.
 
-use std::fs;
+use crate::supervisor;
+use std::path::Path;
 
 /// What loading takes for each byte of the file: the messages and the graph hold the weights at
 /// the same time, and a plan packs them once more.
@@ -29,6 +30,11 @@ impl Shortage {
         Shortage::of(file_bytes, free_memory_bytes()?)
     }
 
+    /// Whether it cannot be overcome: not even the weights have a place, once.
+    pub fn is_certain(&self) -> bool {
+        self.file_bytes > self.free_bytes
+    }
+
     fn of(file_bytes: u64, free_bytes: u64) -> Option<Shortage> {
         let wanted_bytes = file_bytes.saturating_mul(COPIES);
         (wanted_bytes > free_bytes).then_some(Shortage { file_bytes, wanted_bytes, free_bytes })
@@ -38,34 +44,12 @@ impl Shortage {
 /// Bytes of memory that the machine, or the control group where it is less, still has; none where it
 /// does not say.
 pub fn free_memory_bytes() -> Option<u64> {
-    let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text));
-    let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
-    // `max` is no number: the group has no limit of its own then.
-    let limit = number("/sys/fs/cgroup/memory.max");
-    let group = limit.zip(number("/sys/fs/cgroup/memory.current"));
-    let group = group.map(|(limit, used)| limit.saturating_sub(used));
-    match (machine, group) {
-        (Some(machine), Some(group)) => Some(machine.min(group)),
-        (one, None) | (None, one) => one,
-    }
-}
-
-fn available(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes << 10)
+    supervisor::room(Path::new("/")).map(|room| room.free_bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_kernels_figure_is_read_in_bytes() {
-        let text = "MemTotal:         507264 kB\nMemAvailable:     301000 kB\n";
-        assert_eq!(available(text), Some(301_000 << 10));
-        assert_eq!(available("MemTotal: 1 kB\n"), None);
-    }
 
     #[test]
     fn a_shortage_is_told_with_its_numbers() {
@@ -76,5 +60,7 @@ mod tests {
             "the model's file has 101 MiB, loading it takes some 303 MiB, and 300 MiB of memory are \
              free"
         );
+        assert!(!shortage.is_certain());
+        assert!(Shortage::of(301 << 20, 300 << 20).unwrap().is_certain());
     }
 }

@@ -146,6 +146,12 @@ fn is_outside(tensor: &TensorProto) -> bool {
     tensor.data_location == Some(DataLocation::External as i32)
 }
 
+/// Where a tensor says that its data lie, if that is in another file.
+pub(in super::super) fn location(tensor: &TensorProto) -> Option<&str> {
+    let entry = tensor.external_data.iter().find(|entry| entry.key == "location");
+    entry.filter(|_| is_outside(tensor)).map(|entry| entry.value.as_str())
+}
+
 fn inside(tensor: &mut TensorProto, bytes: Vec<u8>) {
     tensor.data_location = None;
     tensor.external_data = Vec::new();

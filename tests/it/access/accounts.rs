@@ -113,6 +113,27 @@ fn every_change_and_every_failed_sign_in_is_in_the_audit_page_by_page() {
 }
 
 #[test]
+fn behind_a_trusted_proxy_each_client_has_failures_of_its_own_and_nobody_else_is_believed() {
+    let attempt = |center: &Center, from: &str| {
+        let fields = [("grant_type", "password"), ("username", "a@b"), ("password", "wrong")];
+        center.stranger().with("X-Forwarded-For", from).form(TOKEN, &fields).status
+    };
+    let center = Center::start_with(&["--trusted-proxy", "127.0.0.0/8"]);
+    let attacker: Vec<u16> = (0..12).map(|_| attempt(&center, "198.51.100.1")).collect();
+    assert_eq!((attacker[9], attacker[11]), (401, 429));
+    // What the attacker writes before the proxy does changes nothing.
+    assert_eq!(attempt(&center, "203.0.113.9, 198.51.100.1"), 429);
+    assert_eq!(attempt(&center, "203.0.113.9"), 401);
+    let failed = center.get("/v1/api/audit?action=sign_in.failed").ok();
+    assert_eq!(failed["entries"][0]["peer"], "203.0.113.9");
+
+    let center = Center::start();
+    let statuses: Vec<u16> =
+        (0..12).map(|nth| attempt(&center, &format!("203.0.113.{nth}"))).collect();
+    assert_eq!((statuses[9], statuses[11]), (401, 429));
+}
+
+#[test]
 fn sign_ins_that_fail_too_often_have_to_wait_and_who_is_signed_in_goes_on() {
     let center = Center::start();
     let attempt = |who: &str| {

@@ -18,12 +18,21 @@ pub struct Engine {
 /// The engine under test: the one that was built with the tests, or that `POTOROO_ENGINE` names.
 pub fn path() -> PathBuf {
     let named = std::env::var_os("POTOROO_ENGINE");
-    named.map_or_else(|| env!("CARGO_BIN_EXE_potoroo-engine").into(), PathBuf::from)
+    named.map_or_else(built, PathBuf::from)
+}
+
+/// The engine that was built with the tests, whatever is under test.
+pub fn built() -> PathBuf {
+    env!("CARGO_BIN_EXE_potoroo-engine").into()
 }
 
 /// The engine's command with an environment of its own, keeping models in `persist`.
 pub fn command(persist: &Path) -> Command {
-    let mut command = Command::new(path());
+    command_of(&path(), persist)
+}
+
+fn command_of(program: &Path, persist: &Path) -> Command {
+    let mut command = Command::new(program);
     command
         .env_clear()
         .env("POTOROO_LISTEN", "127.0.0.1:0")
@@ -46,13 +55,23 @@ impl Engine {
         Engine { _home: Some(home), ..started }
     }
 
+    /// Starts this engine instead of the one under test.
+    pub fn start_of(program: &Path, variables: &[(&str, &str)]) -> Engine {
+        let home = tempfile::tempdir().unwrap();
+        let started = Engine::start_by(&command_of(program, home.path()), "true", variables);
+        Engine { _home: Some(home), ..started }
+    }
+
     /// The same with a persistent directory that outlives it.
     pub fn start_in(home: &Path, variables: &[(&str, &str)]) -> Engine {
         Engine::start_in_after(home, "true", variables)
     }
 
     fn start_in_after(home: &Path, words: &str, variables: &[(&str, &str)]) -> Engine {
-        let plain = command(home);
+        Engine::start_by(&command(home), words, variables)
+    }
+
+    fn start_by(plain: &Command, words: &str, variables: &[(&str, &str)]) -> Engine {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{words} && exec \"$0\"")]).arg(plain.get_program());
         let own = plain.get_envs().filter_map(|(name, value)| Some((name, value?)));

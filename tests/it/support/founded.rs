@@ -74,8 +74,14 @@ impl Center {
     }
 
     /// Starts it again, which has ended, over the same data, with the same token.
-    pub fn started_again(mut self) -> Center {
-        let next = Center::serve(&self.data, &[]);
+    pub fn started_again(self) -> Center {
+        let mut command = command(&self.data);
+        self.started_by(&mut command)
+    }
+
+    /// The same by this command.
+    pub fn started_by(mut self, command: &mut Command) -> Center {
+        let next = Center::run(&self.data, command);
         let (token, workspace, home) = (self.token, self.workspace, self.home.take());
         Center { token, workspace, home, ..next }
     }

@@ -14,6 +14,7 @@ pub mod helm;
 pub mod layout;
 pub mod link_proxy;
 pub mod ops;
+pub mod podman;
 pub mod process;
 pub mod proxy;
 pub mod publishing;

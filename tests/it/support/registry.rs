@@ -16,7 +16,8 @@ use super::token_server::TokenServer;
 /// The password that the registry knows with [`Auth::Htpasswd`].
 pub(crate) const PASSWORD: &str = "correct horse battery";
 /// Its bcrypt hash, made by `htpasswd -nbB -C 4`.
-const PASSWORD_HASH: &str = "$2y$04$aV/B2qr8EZn.Wkf/Vi7kjOFUEB05BOlJ5rOPMCkRGHhR6SPpQKw2a";
+pub(crate) const PASSWORD_HASH: &str =
+    "$2y$04$aV/B2qr8EZn.Wkf/Vi7kjOFUEB05BOlJ5rOPMCkRGHhR6SPpQKw2a";
 
 /// Whom the registry lets in.
 pub(crate) enum Auth<'a> {
@@ -45,6 +46,16 @@ impl Registry {
 
     /// The same at an address of the test's choice, with TLS where there is a certificate.
     pub(crate) fn start_at(address: &str, auth: &Auth<'_>, shown: Option<&Shown>) -> Self {
+        Self::start_in(&[], address, auth, shown)
+    }
+
+    /// The same after words that give it another surrounding: `nsenter --net=FILE`.
+    pub(crate) fn start_in(
+        words: &[&str],
+        address: &str,
+        auth: &Auth<'_>,
+        shown: Option<&Shown>,
+    ) -> Self {
         let storage = tempfile::tempdir().unwrap();
         let config = storage.path().join("config.yml");
         let tls = shown.map(|it| it.write(storage.path())).map_or(String::new(), |files| {
@@ -52,7 +63,7 @@ impl Registry {
             format!("  tls:\n    certificate: {certificate}\n    key: {key}\n")
         });
         std::fs::write(&config, configuration(&storage, address, &tls, auth)).unwrap();
-        let (child, host) = serve(&config);
+        let (child, host) = serve(words, &config);
         Self { child, host, storage }
     }
 
@@ -64,7 +75,7 @@ impl Registry {
 
     /// Starts it again with what it stores, on another port.
     pub(crate) fn start_again(&mut self) {
-        (self.child, self.host) = serve(&self.storage.path().join("config.yml"));
+        (self.child, self.host) = serve(&[], &self.storage.path().join("config.yml"));
     }
 
     /// Where it answers.
@@ -92,8 +103,12 @@ impl Drop for Registry {
 }
 
 /// Starts the program and waits until it listens.
-fn serve(config: &Path) -> (Child, RegistryHost) {
-    let mut child = Command::new("docker-registry")
+fn serve(words: &[&str], config: &Path) -> (Child, RegistryHost) {
+    let mut command = Command::new(words.first().unwrap_or(&"docker-registry"));
+    if let Some((_, others)) = words.split_first() {
+        command.args(others).arg("docker-registry");
+    }
+    let mut child = command
         .arg("serve")
         .arg(config)
         .stdin(Stdio::null())

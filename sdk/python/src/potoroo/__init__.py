@@ -19,6 +19,7 @@ from .errors import ApiError, EngineError, PotorooError, PublishError, Unreachab
 from .models import Framework, Model, ModelVersion
 from .pipelines import Pipeline, PipelineVersion
 from .publishes import Edge, PipelinePublish
+from .rollouts import Rollout, RolloutEdge
 from .workspaces import Workspace
 
 __all__ = [
@@ -35,6 +36,8 @@ __all__ = [
     "PipelineVersion",
     "PotorooError",
     "PublishError",
+    "Rollout",
+    "RolloutEdge",
     "UnreachableError",
     "Workspace",
 ]

@@ -2,12 +2,14 @@
 
 import os
 import ssl
-from typing import List, Optional
+from typing import Any, List, Mapping, Optional, Sequence, Union
 
+from . import rollouts
 from .errors import ApiError
 from .models import Framework, Model, ModelVersion, upload
 from .pipelines import Pipeline
 from .publishes import Edge, PipelinePublish, edges_of, publishes_of
+from .rollouts import Amount, Rollout
 from .transport import Api
 from .workspaces import Workspace
 
@@ -102,14 +104,16 @@ class Client:
         name: str,
         path: "os.PathLike[str] | str",
         framework: Framework = Framework.ONNX,
+        side_files: "Optional[Mapping[str, os.PathLike[str] | str]]" = None,
     ) -> ModelVersion:
         """Uploads a file as a further version of the model, and waits until it was checked.
 
+        ``side_files`` are the files that hold weights of it, by the locations that the model has for them.
         Raises :class:`ApiError` when it is refused, with every operator that cannot be run.
         """
         if framework is not Framework.ONNX:
             raise ValueError("an engine runs ONNX alone: export the model to it first")
-        return upload(self._api, self.get_current_workspace().id(), name, path)
+        return upload(self._api, self.get_current_workspace().id(), name, path, side_files or {})
 
     def list_models(self) -> List[Model]:
         """The models of the workspace."""
@@ -166,3 +170,34 @@ class Client:
     def list_edges(self) -> List[Edge]:
         """The edges of the workspace's publishes."""
         return edges_of(self._api, {"workspace_id": self.get_current_workspace().id()})
+
+    # Rollouts
+
+    def start_rollout(
+        self,
+        publish: Union[PipelinePublish, int],
+        edges: Optional[Sequence[str]] = None,
+        tag: Optional[str] = None,
+        from_publish_id: Optional[int] = None,
+        waves: Optional[Sequence[Amount]] = None,
+        failures_max: Optional[Amount] = None,
+        send_back: Optional[bool] = None,
+        wave_seconds_max: Optional[int] = None,
+        watch: Optional[Mapping[str, Any]] = None,
+    ) -> Rollout:
+        """Brings a publish to edges, wave by wave: those named, those with the tag, or those that run
+        another publish now. ``waves`` and ``failures_max`` are numbers of edges, or parts as ``"10%"``.
+        """
+        number = publish if isinstance(publish, int) else publish.id
+        chosen = (edges, tag, from_publish_id)
+        return rollouts.start(
+            self._api, number, *chosen, waves, failures_max, send_back, wave_seconds_max, watch
+        )
+
+    def list_rollouts(self, limit: int = 100) -> List[Rollout]:
+        """The rollouts of the workspace, the newest first."""
+        return rollouts.listed(self._api, self.get_current_workspace().id(), limit)
+
+    def get_rollout(self, number: int) -> Rollout:
+        """A rollout with how each of its edges fares."""
+        return rollouts.shown(self._api, number)

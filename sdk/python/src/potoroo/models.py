@@ -96,8 +96,16 @@ class Model:
         return f"Model({self._id}, {self._name!r})"
 
 
-def upload(api: Api, workspace: int, name: str, path: "os.PathLike[str] | str") -> ModelVersion:
-    """Streams the file to the ops center and waits until it was checked."""
+def upload(
+    api: Api,
+    workspace: int,
+    name: str,
+    path: "os.PathLike[str] | str",
+    side_files: "Mapping[str, os.PathLike[str] | str]",
+) -> ModelVersion:
+    """Streams the files to the ops center and waits until the model was checked."""
+    if side_files:
+        return _upload_with(api, workspace, name, path, side_files)
     with open(path, "rb") as file:
         size_bytes = os.fstat(file.fileno()).st_size
         query = {
@@ -109,6 +117,28 @@ def upload(api: Api, workspace: int, name: str, path: "os.PathLike[str] | str") 
         answer = api.send_file("models/upload_stream", query, file, size_bytes)
     number = answer["insert_models"]["returning"][0]["models"][0]["id"]
     return _checked(api, workspace, name, number)
+
+
+def _upload_with(
+    api: Api,
+    workspace: int,
+    name: str,
+    path: "os.PathLike[str] | str",
+    side_files: "Mapping[str, os.PathLike[str] | str]",
+) -> ModelVersion:
+    """The same with files beside the model: each is an upload of its own, finished before the model's."""
+    asked = {"workspace_id": workspace, "name": name, "filename": os.path.basename(os.fspath(path))}
+    model = api.call("uploads", asked)["id"]
+    for location, side in side_files.items():
+        _send(api, api.call("uploads", {**asked, "filename": location, "beside": model})["id"], side)
+    answer = _send(api, model, path)
+    return _checked(api, workspace, name, answer["insert_models"]["returning"][0]["models"][0]["id"])
+
+
+def _send(api: Api, number: str, path: "os.PathLike[str] | str") -> Any:
+    with open(path, "rb") as file:
+        api.put_whole(f"uploads/{number}", file, os.fstat(file.fileno()).st_size)
+    return api.call(f"uploads/{number}/finish", {})
 
 
 def _checked(api: Api, workspace: int, name: str, number: int) -> ModelVersion:

@@ -125,6 +125,14 @@ class Api(Transport):
         target = f"/v1/api/{path}?{urllib.parse.urlencode(query)}"
         return self._read(*self.ask("POST", target, file, headers, timeout=TIMEOUT_SECONDS * 10))
 
+    def put_whole(self, path: str, file: BinaryIO, size_bytes: int) -> Any:
+        """Streams a file as the only part of an upload."""
+        headers = self._headers("application/octet-stream")
+        headers["Content-Length"] = str(size_bytes)
+        headers["Content-Range"] = f"bytes 0-{size_bytes - 1}/{size_bytes}"
+        target = f"/v1/api/{path}"
+        return self._read(*self.ask("PUT", target, file, headers, timeout=TIMEOUT_SECONDS * 10))
+
     @staticmethod
     def _read(status: int, _headers: Mapping[str, str], body: bytes) -> Any:
         try:

@@ -131,9 +131,11 @@ for (const form of all('form[data-upload]')) {
   const progress = form.querySelector('progress');
   const words = form.querySelector('[data-words]');
   const drop = form.querySelector('.drop');
+  // Of several files the model is the one that is called so; the others hold weights of it.
+  const model = () => [...file.files].find((one) => /\.onnx$/i.test(one.name)) || file.files[0];
   const chosen = () => {
     if (file.files.length && !name.value) {
-      const stem = file.files[0].name.replace(/\.[^.]*$/, '').toLowerCase();
+      const stem = model().name.replace(/\.[^.]*$/, '').toLowerCase();
       name.value = stem.replace(/[^a-z0-9]+/g, '-').replace(/^-+|-+$/g, '').slice(0, 63);
     }
   };
@@ -152,7 +154,8 @@ for (const form of all('form[data-upload]')) {
     event.preventDefault();
     const parts = new FormData();
     parts.append('metadata', JSON.stringify({ name: name.value, workspace_id: Number(form.elements.workspace_id.value) }));
-    parts.append('file', file.files[0]);
+    parts.append('file', model());
+    for (const one of file.files) if (one !== model()) parts.append('side_file', one);
     const request = new XMLHttpRequest();
     const button = form.querySelector('button');
     const failed = (sentence) => {

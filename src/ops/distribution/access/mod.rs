@@ -34,6 +34,7 @@ use crate::http::query;
 use crate::http::server::{Request, Response};
 use crate::logging::AT_SERVE;
 use crate::oci::Repository;
+use crate::ops::proxies::{Network, client_of};
 use challenge::SERVICE;
 use login::{Login, Shown};
 use scope::Scope;
@@ -50,12 +51,20 @@ pub(super) struct Door {
     realm: Realm,
     tokens: Tokens,
     throttle: Throttle,
+    /// Proxies whose word counts for where a request comes from.
+    trusted_proxies: Vec<Network>,
 }
 
 impl Door {
     pub(super) fn new(key: TokenKey, realm: Realm, admission: Box<dyn Admission>) -> Door {
         let tokens = Tokens::new(key, Box::new(DeviceClock));
-        Door { admission, realm, tokens, throttle: Throttle::default() }
+        let (throttle, trusted_proxies) = (Throttle::default(), Vec::new());
+        Door { admission, realm, tokens, throttle, trusted_proxies }
+    }
+
+    /// Believes these proxies where a request comes from.
+    pub(super) fn trust(&mut self, proxies: &[Network]) {
+        proxies.clone_into(&mut self.trusted_proxies);
     }
 
     /// Whether this request may read that repository, or, without one, be here at all.
@@ -161,7 +170,7 @@ impl Door {
         login: &Login,
         look: impl FnOnce() -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        let address = request.peer().ip();
+        let address = client_of(request, &self.trusted_proxies);
         let turn = self.throttle.begin(address, &login.username, Instant::now());
         let turn = turn.map_err(|wait| Fault::Throttled { wait })?;
         let found = look();

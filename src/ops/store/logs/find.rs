@@ -54,14 +54,23 @@ impl Tx<'_> {
             ),
             LogOrder::Arrival => ("+f.first_ms >= ?5 AND +f.first_ms < ?7 AND f.id >= ?9", "f.id"),
         };
+        // Said so that an index of those alone serves.
+        let failed = if asked.is_failures { "AND f.failures > 0" } else { "" };
+        let of_edges = match asked.edges.is_empty() {
+            true => "",
+            false => {
+                "AND f.journal_id IN (SELECT k.id FROM log_journals k JOIN edges d ON d.id = k.edge_id
+                 WHERE d.name IN (SELECT value FROM json_each(?2)))"
+            }
+        };
+        let kind = if asked.is_summary { "f.is_summary" } else { "NOT f.is_summary" };
         let sql = format!(
             "SELECT f.id, e.name, f.from_seq, f.row_count, f.schema_key, f.first_ms, f.base_ms,
              f.time_source, f.segment_id, s.day, f.at_byte, f.bytes
              FROM log_frames f CROSS JOIN log_segments s ON s.id = f.segment_id
              CROSS JOIN log_journals j ON j.id = f.journal_id CROSS JOIN edges e ON e.id = j.edge_id
-             WHERE f.pipeline_id = ?1 AND NOT f.is_summary
-             AND (?2 = '[]' OR e.name IN (SELECT value FROM json_each(?2)))
-             AND (?3 IS NULL OR f.version = ?3) AND (NOT ?4 OR f.failures > 0)
+             WHERE f.pipeline_id = ?1 AND {kind} {of_edges}
+             AND (?3 IS NULL OR f.version = ?3) {failed}
              AND (?6 IS NULL OR f.last_ms >= ?6) AND f.id <= ?10 AND {bounds}
              ORDER BY {order} LIMIT ?11"
         );
@@ -94,6 +103,63 @@ impl Tx<'_> {
             count_max
         ];
         Ok(look.query_map(given, frame_of)?.collect::<Result<_, _>>()?)
+    }
+
+    /// Frames of records and of summaries that came after the one of that number, in the order of their
+    /// arrival, each with whether it is a summary. Of `asked` its edges and its time count.
+    pub(in crate::ops) fn log_frames_after(
+        &self,
+        asked: &LogsAsked,
+        after: i64,
+        count_max: i64,
+    ) -> Result<Vec<(LogFrame, bool)>, StoreError> {
+        let mut look = self.0.prepare_cached(
+            "SELECT f.id, e.name, f.from_seq, f.row_count, f.schema_key, f.first_ms, f.base_ms,
+             f.time_source, f.segment_id, s.day, f.at_byte, f.bytes, f.is_summary
+             FROM log_frames f CROSS JOIN log_segments s ON s.id = f.segment_id
+             CROSS JOIN log_journals j ON j.id = f.journal_id CROSS JOIN edges e ON e.id = j.edge_id
+             WHERE f.pipeline_id = ?1 AND f.id > ?2
+             AND (?3 = '[]' OR e.name IN (SELECT value FROM json_each(?3)))
+             AND (?4 IS NULL OR f.last_ms >= ?4) AND (?5 IS NULL OR +f.first_ms < ?5)
+             ORDER BY f.id LIMIT ?6",
+        )?;
+        let edges = serde_json::json!(asked.edges).to_string();
+        let given = params![asked.pipeline, after, edges, asked.from_ms, asked.until_ms, count_max];
+        let found = look.query_map(given, |row| Ok((frame_of(row)?, row.get(12)?)))?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
+    /// Frames of records of an edge, by id, that begin in a time, each with the number of its pipeline.
+    pub(in crate::ops) fn edge_frames(
+        &self,
+        edge: &str,
+        (from_ms, until_ms): (i64, i64),
+        count_max: i64,
+    ) -> Result<Vec<(i64, LogFrame)>, StoreError> {
+        let mut look = self.0.prepare_cached(
+            "SELECT f.id, e.name, f.from_seq, f.row_count, f.schema_key, f.first_ms, f.base_ms,
+             f.time_source, f.segment_id, s.day, f.at_byte, f.bytes, f.pipeline_id
+             FROM edges e CROSS JOIN log_journals j ON j.edge_id = e.id
+             CROSS JOIN log_frames f INDEXED BY log_frames_by_edge ON f.journal_id = j.id
+             CROSS JOIN log_segments s ON s.id = f.segment_id
+             WHERE e.id = ? AND f.first_ms >= ? AND f.first_ms < ? AND NOT f.is_summary LIMIT ?",
+        )?;
+        let found = look.query_map(params![edge, from_ms, until_ms, count_max], |row| {
+            Ok((row.get(12)?, frame_of(row)?))
+        })?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
+    /// How many frames of a pipeline came after the one of that number.
+    pub(in crate::ops) fn log_frame_count(
+        &self,
+        pipeline: i64,
+        after: i64,
+    ) -> Result<i64, StoreError> {
+        let mut look = self
+            .0
+            .prepare_cached("SELECT count(*) FROM log_frames WHERE pipeline_id = ? AND id > ?")?;
+        Ok(look.query_row([pipeline, after], |row| row.get(0))?)
     }
 
     /// One frame of each kind of columns among those asked for, the newest of each.

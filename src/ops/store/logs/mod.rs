@@ -47,6 +47,11 @@ pub(in crate::ops) struct JournalPlace {
     pub told: Option<u64>,
 }
 
+impl JournalPlace {
+    /// Where a journal is of which nothing is here.
+    pub(in crate::ops) const NOWHERE: JournalPlace = JournalPlace { id: 0, next: 1, told: None };
+}
+
 /// A frame that counts from now on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::ops) struct NewLogFrame {
@@ -139,6 +144,8 @@ pub(in crate::ops) struct LogsAsked {
     pub version: Option<String>,
     /// Only frames in which a validation failed.
     pub is_failures: bool,
+    /// Frames with counts alone, in place of those with rows.
+    pub is_summary: bool,
     /// From this time on, in milliseconds since the epoch.
     pub from_ms: Option<i64>,
     /// Before this time.

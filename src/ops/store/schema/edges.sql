@@ -25,7 +25,7 @@ CREATE TABLE join_tokens (
     public_key    BLOB,                           -- of the device that used it
     revoked_ms    INTEGER
 ) STRICT;
-CREATE INDEX join_tokens_by_edge ON join_tokens (edge_id);
+CREATE UNIQUE INDEX join_tokens_by_edge ON join_tokens (edge_id) WHERE revoked_ms IS NULL;
 
 -- What an edge pulls with from the built-in registry.
 CREATE TABLE pull_credentials (

@@ -4,6 +4,7 @@ CREATE TABLE edge_sessions (
     edge_id       TEXT NOT NULL UNIQUE REFERENCES edges (id),
     public_key    BLOB NOT NULL,                  -- Ed25519, 32 bytes
     fingerprint   TEXT,                           -- of the device that joined
+    host          TEXT,                           -- what that device is called
     serial        INTEGER NOT NULL,               -- what the edge has come to
     next_serial   INTEGER,                        -- given out, and not used yet
     serial_ms     INTEGER NOT NULL,               -- since when `serial` is used

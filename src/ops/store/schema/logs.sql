@@ -44,6 +44,9 @@ CREATE TABLE log_frames (
 ) STRICT;
 CREATE INDEX log_frames_by_time ON log_frames (pipeline_id, first_ms, id);
 CREATE INDEX log_frames_by_arrival ON log_frames (pipeline_id, id);
+-- What one edge inferred, and which frames have failures, are looked for on every page of an edge.
+CREATE INDEX log_frames_by_edge ON log_frames (journal_id, first_ms, count, failures);
+CREATE INDEX log_frames_with_failures ON log_frames (pipeline_id, first_ms, id) WHERE failures > 0;
 CREATE INDEX log_frames_by_segment ON log_frames (segment_id);
 
 CREATE TABLE log_losses (

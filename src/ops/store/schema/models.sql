@@ -48,6 +48,8 @@ CREATE TABLE uploads (
     size_bytes    INTEGER,                        -- of the whole; null: not told
     received_bytes INTEGER NOT NULL DEFAULT 0,    -- as many are on the disk for good
     model_version_id INTEGER REFERENCES model_versions (id), -- what became of it
+    beside        TEXT REFERENCES uploads (id),   -- the upload of the model that this file lies beside
     created_ms    INTEGER NOT NULL,
     touched_ms    INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX uploads_beside ON uploads (beside) WHERE beside IS NOT NULL;

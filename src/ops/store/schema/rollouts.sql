@@ -35,6 +35,8 @@ CREATE TABLE assignments (
 ) STRICT;
 CREATE INDEX assignments_by_edge ON assignments (edge_id, created_ms);
 CREATE UNIQUE INDEX assignments_open ON assignments (edge_id) WHERE ended_ms IS NULL;
+CREATE INDEX assignments_awaited ON assignments (rollout_id) WHERE ended_ms IS NULL;
+CREATE INDEX assignments_failed ON assignments (rollout_id) WHERE state IN ('failed', 'reverted');
 
 CREATE TABLE rollout_edges (
     rollout_id    INTEGER NOT NULL REFERENCES rollouts (id),
