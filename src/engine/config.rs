@@ -59,6 +59,8 @@ pub struct Config {
     pub request_max: Duration,
     /// Whether rows of several requests compute together when they have to wait.
     pub batches: bool,
+    /// Whether nets of images run on kernels of our own.
+    pub kernels: bool,
     /// The key that clients must show; without it anyone is answered.
     pub api_key: Option<ApiKey>,
     /// The certificate that clients are shown; without it they speak plain HTTP.
@@ -129,6 +131,7 @@ impl Config {
         let grace = environment.seconds("POTOROO_GRACE_SECONDS", 0, GRACE_DEFAULT);
         let request_max = environment.seconds("POTOROO_REQUEST_SECONDS", 1, REQUEST_DEFAULT);
         let batches = environment.parsed("POTOROO_BATCH", "`true` or `false`");
+        let kernels = environment.kernels();
         let plain_http = environment.plain_http();
         let tls_only = environment.tls_only(source.as_ref());
         let network = environment.network();
@@ -156,6 +159,7 @@ impl Config {
                 grace,
                 request_max,
                 batches: batches.unwrap_or(true),
+                kernels,
                 api_key,
                 tls,
                 trust,

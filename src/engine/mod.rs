@@ -61,7 +61,7 @@ pub use persist::own_volume;
 use crate::clock::DeviceClock;
 use crate::exit::{self, Exit, Failure};
 use crate::logging::{self, AT_JOURNAL, AT_START, Verbosity, announce, quoted};
-use crate::runtime::Pool;
+use crate::runtime::{Pool, use_kernels};
 use config::Config;
 use journal::Journal;
 use keeper::Keeper;
@@ -89,6 +89,7 @@ pub fn run(variables: Variables) -> Result<(), Failure> {
     let (bell, wishes) = updates::wishes().map_err(|error| Failure::new(Exit::Failed, error))?;
     let tls = config.tls.take();
     let config = Arc::new(config);
+    use_kernels(config.kernels);
     let pool = Arc::new(Pool::start(config.cpus).map_err(|error| {
         Failure::new(Exit::Failed, error).hint("lower CONFIG_CPUS, or raise the process limit")
     })?);

@@ -1,12 +1,12 @@
 //! Models whose graph depends on what a request brings: shapes, and values such as axes or rates.
 
 use super::Deadline;
-use super::check;
 use super::error::{RunError, contained};
 use super::load::Extent;
 use super::operators;
 use super::plan::Plan;
 use super::pool::Pool;
+use super::{blocked, check};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -175,7 +175,11 @@ impl Late {
         }
         graph.set_input_outlets(&rest)?;
         check::sized(&mut graph)?;
-        let mut typed = graph.into_typed()?.into_decluttered()?;
+        let mut typed = graph.into_typed()?;
+        if blocked::is_of_images(&typed) {
+            blocked::rewrite(&mut typed);
+        }
+        typed.declutter()?;
         operators::correct(&mut typed)?;
         Ok(typed)
     }

@@ -6,7 +6,7 @@ use super::error::{LoadError, contained};
 use super::late::Late;
 use super::onnx::{self as onnx_file, Beside};
 use super::plan::Plans;
-use super::{check, operators, values};
+use super::{blocked, check, operators, values};
 use crate::disk::Stretch;
 use crate::oci::Digest;
 use crate::tensor::{Dimension, Port};
@@ -173,14 +173,16 @@ impl Model {
         }
         let typed = inferred.and_then(|()| {
             contained(|| {
-                let mut typed = graph.into_typed()?.into_decluttered()?;
+                let raw = graph.into_typed()?;
+                let kept = blocked::is_of_images(&raw).then(|| raw.clone());
+                let mut typed = raw.into_decluttered()?;
                 operators::correct(&mut typed)?;
-                Ok(typed)
+                Ok((kept, typed))
             })
         });
         let symbols = symbols(&extents);
-        let typed = match typed {
-            Ok(typed) => typed,
+        let (kept, typed) = match typed {
+            Ok(both) => both,
             Err(trouble) => {
                 let (late, sample) = Late::probe(&unsized_graph, &extents).ok_or(trouble)?;
                 let mut outputs = outputs(&sample)?;
@@ -195,7 +197,7 @@ impl Model {
         let outputs = outputs(&typed)?;
         let batches: Vec<&Extent> = extents.iter().filter_map(|extents| extents.first()).collect();
         let divisible = contained(|| divisible(&typed, &batches))?;
-        let plans = Plans::new(typed, symbols);
+        let plans = Plans::new(kept.unwrap_or(typed), symbols);
         Ok(Model { inputs, outputs, extents, divisible, plans, late: None, side_files })
     }
 

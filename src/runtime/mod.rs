@@ -9,12 +9,14 @@
 //! inside `error::contained`.
 
 mod bind;
+mod blocked;
 mod cache;
 mod census;
 mod check;
 mod deadline;
 mod error;
 mod flow;
+mod kernels;
 mod late;
 mod load;
 mod onnx;
@@ -26,6 +28,7 @@ mod run;
 mod values;
 mod whole;
 
+pub use blocked::{kernels_in_use, use_kernels};
 pub use cache::Cache;
 pub use census::{Census, census};
 pub use check::free_memory_bytes;

@@ -2,7 +2,7 @@
 
 use super::Deadline;
 use super::error::{RunError, contained};
-use super::packing;
+use super::{blocked, operators, packing};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +21,8 @@ type TypedState = SimpleState<TypedFact, Box<dyn TypedOp>>;
 #[derive(Debug)]
 pub(super) struct Plans {
     typed: TypedModel,
+    /// Whether `typed` was not decluttered, since stretches of it are ours to compute.
+    is_of_images: bool,
     symbols: Vec<Symbol>,
     made: Mutex<VecDeque<(TVec<usize>, Arc<Plan>)>>,
 }
@@ -34,12 +36,18 @@ pub(super) struct Plan {
 
 impl Plans {
     pub(super) fn new(typed: TypedModel, symbols: Vec<Symbol>) -> Plans {
-        Plans { typed, symbols, made: Mutex::new(VecDeque::new()) }
+        let is_of_images = blocked::is_of_images(&typed);
+        Plans { typed, is_of_images, symbols, made: Mutex::new(VecDeque::new()) }
     }
 
     /// The graph that plans are made of.
     pub(super) fn typed(&self) -> &TypedModel {
         &self.typed
+    }
+
+    /// Whether stretches of the graph are ours to compute, with helpers where they are to be had.
+    pub(super) fn are_of_images(&self) -> bool {
+        self.is_of_images
     }
 
     /// Bytes of the model's constants, which each plan has packed in its own way.
@@ -78,6 +86,11 @@ impl Plans {
             } else {
                 self.typed.set_symbols(&substitutions)?
             };
+            if self.is_of_images {
+                blocked::rewrite(&mut concrete);
+                concrete.declutter()?;
+                operators::correct(&mut concrete)?;
+            }
             if !is_first {
                 return Plan::of(concrete);
             }

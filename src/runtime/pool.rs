@@ -1,7 +1,8 @@
 //! Where models compute: on the caller's own thread, and on threads of the pool for work that comes in parts.
 
+use super::kernels::Gang;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Threads that help with work in several parts, and make plans.
 #[derive(Debug)]
@@ -85,6 +86,22 @@ impl Pool {
     /// longer than a row of a table computes, and a small part of what an image does.
     pub(super) fn on_warm_memory<T: Send>(&self, task: impl FnOnce() -> T + Send) -> T {
         self.0.install(task)
+    }
+
+    /// Calls `work` on this thread with helpers on threads of the pool, one for each turn that is to be
+    /// had now: they share the kernels of one run among them, and make way for those who wait.
+    pub(super) fn with_gang<T>(&self, turns: &dyn Turns, work: impl FnOnce() -> T) -> T {
+        let (gang, helpers) = (Arc::new(Gang::default()), AtomicUsize::new(0));
+        self.0.in_place_scope(|scope| {
+            while helpers.load(SeqCst) + 1 < self.threads() && turns.try_more() {
+                let (helper, gang) = (Helper::new(turns, &helpers), gang.clone());
+                scope.spawn(move |_| {
+                    let helper = helper;
+                    gang.help(|| helper.turns.are_wanted());
+                });
+            }
+            gang.during(work)
+        })
     }
 
     /// Calls `work` for each number below `parts`: on this thread, and on a thread of the pool
@@ -188,6 +205,7 @@ impl Drop for Helper<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::kernels::Crew;
     use super::*;
 
     /// Counts how many compute at once, and the most that ever did.
@@ -252,6 +270,23 @@ mod tests {
         let threads = pool.each(&turns, 50, |_| Ok::<_, ()>(std::thread::current().id())).unwrap();
         assert!(threads.iter().all(|thread| *thread == caller));
         assert_eq!(turns.given.load(SeqCst), 1);
+    }
+
+    #[test]
+    fn a_gang_shares_kernels_and_gives_every_turn_back() {
+        let (pool, turns) = (Pool::start(3).unwrap(), AllTurns(AtomicUsize::new(2)));
+        let threads = Mutex::new(std::collections::HashSet::new());
+        pool.with_gang(&turns, || {
+            let gang = Gang::here().unwrap();
+            while threads.lock().unwrap().len() < 3 {
+                gang.together(&|| {
+                    threads.lock().unwrap().insert(std::thread::current().id());
+                });
+                std::thread::yield_now();
+            }
+        });
+        assert_eq!(turns.0.load(SeqCst), 2);
+        assert!(Gang::here().is_none());
     }
 
     #[test]

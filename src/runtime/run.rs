@@ -46,6 +46,13 @@ impl Model {
             1 if is_large(&binding, &parts[0]) && turns.are_wanted() => {
                 vec![pool.on_warm_memory(|| part(0))?]
             }
+            // A plan that is still to be made needs the pool's threads for itself.
+            1 if is_large(&binding, &parts[0])
+                && self.plans.are_of_images()
+                && self.plans.made(&self.extents_of(&binding, parts[0].len())).is_some() =>
+            {
+                vec![pool.with_gang(turns, || part(0))?]
+            }
             _ => pool.each(turns, parts.len(), part)?,
         };
         self.join(runs)
@@ -74,11 +81,8 @@ impl Model {
         let outputs = match &self.late {
             Some(late) => late.run(Some(pool), inputs, deadline)?,
             None => {
-                let extent = |symbol: &Symbol| match binding.batch.contains(symbol) {
-                    true => rows.len(),
-                    false => binding.open[symbol],
-                };
-                self.plan_for(Some(pool), extent)?.run(inputs, deadline)?
+                let extents = self.extents_of(binding, rows.len());
+                self.plan_of(Some(pool), extents)?.run(inputs, deadline)?
             }
         };
         Ok(contained(|| outputs.iter().map(|output| values::from_tract(output)).collect())?)
@@ -91,7 +95,18 @@ impl Model {
         pool: Option<&Pool>,
         extent: impl FnMut(&Symbol) -> usize,
     ) -> Result<Arc<Plan>, RunError> {
-        let extents = self.plans.extents(extent);
+        self.plan_of(pool, self.plans.extents(extent))
+    }
+
+    /// The extents of the open dimensions with so many rows of a table.
+    fn extents_of(&self, binding: &Binding<'_>, rows: usize) -> TVec<usize> {
+        self.plans.extents(|symbol| match binding.batch.contains(symbol) {
+            true => rows,
+            false => binding.open[symbol],
+        })
+    }
+
+    fn plan_of(&self, pool: Option<&Pool>, extents: TVec<usize>) -> Result<Arc<Plan>, RunError> {
         match (self.plans.made(&extents), pool) {
             (Some(plan), _) => Ok(plan),
             // tract's passes over a graph call each other deeply.

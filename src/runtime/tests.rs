@@ -143,6 +143,22 @@ fn a_loop_begins_anew_with_each_run() {
 }
 
 #[test]
+fn what_is_subtracted_or_divides_is_no_part_of_the_convolution_before_it() {
+    let (flow, pool) = (flow("turned.onnx"), pool());
+    for x in [[1.0_f32, 2.0], [-3.0, 0.5]] {
+        let data = Data::F32(Cow::Owned(x.to_vec()));
+        let column = Column { name: "x".into(), row_shape: RowShape::Told(vec![2, 1, 1]), data };
+        let table = Table::new(1, vec![column]).unwrap();
+        let outputs = flow.run(&pool, &table, Deadline::NONE).unwrap().outputs;
+        let seen = [2.0 * x[0] + x[1], 3.0 * x[1] - x[0]];
+        let rest = vec![10.0 - (seen[0] + 0.5), 100.0 - (seen[1] - 0.5)];
+        let share = vec![10.0 / (seen[0] + 10.0), 100.0 / (seen[1] + 100.0)];
+        assert_eq!(*outputs[0].tensor.data(), Data::F32(Cow::Owned(rest)));
+        assert_eq!(*outputs[1].tensor.data(), Data::F32(Cow::Owned(share)));
+    }
+}
+
+#[test]
 fn inputs_whose_first_dimension_has_no_name_have_the_same_rows() {
     let (flow, pool) = (flow("nameless.onnx"), pool());
     let column = |name: &str, values: Vec<f32>| Column {

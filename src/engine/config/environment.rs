@@ -61,6 +61,11 @@ impl Environment {
         parsed
     }
 
+    /// Whether nets of images run on kernels of our own.
+    pub(super) fn kernels(&mut self) -> bool {
+        self.parsed("POTOROO_KERNELS", "`true` or `false`").unwrap_or(true)
+    }
+
     /// The variable, or the content of the file that `NAME_FILE` names.
     fn secret(&mut self, name: &str) -> Option<String> {
         let file_name = format!("{name}_FILE");

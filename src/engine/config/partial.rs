@@ -16,6 +16,7 @@ pub(in crate::engine) struct Partial {
     pub(in crate::engine) credentials: Option<Credentials>,
     pub(in crate::engine) login_file: Option<PathBuf>,
     pub(in crate::engine) cpus: usize,
+    pub(in crate::engine) kernels: bool,
     pub(in crate::engine) listen: SocketAddr,
     /// The certificate that clients are shown, whether or not it can be used.
     pub(in crate::engine) certificate: Option<PathBuf>,
@@ -45,6 +46,7 @@ impl Partial {
         let source = environment.source();
         let (credentials, login_file) = environment.login(source.as_ref());
         let cpus = environment.cpus();
+        let kernels = environment.kernels();
         let listen = environment.parsed("POTOROO_LISTEN", "an address and port");
         let plain_http = environment.plain_http();
         let tls_only = environment.tls_only(source.as_ref());
@@ -61,6 +63,7 @@ impl Partial {
             credentials,
             login_file,
             cpus,
+            kernels,
             persist,
             network,
             bundle,

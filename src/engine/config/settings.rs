@@ -104,6 +104,12 @@ pub const SETTINGS: &[Setting] = &[
                   may then differ in its last digit from what the row gives alone.",
     },
     Setting {
+        name: "POTOROO_KERNELS",
+        default: "true",
+        meaning: "Whether nets of images run on the engine's own kernels; `false` is slower, and there \
+                  to find out whether an answer is theirs.",
+    },
+    Setting {
         name: "POTOROO_PERSIST",
         default: "/persist, else $XDG_STATE_HOME/potoroo",
         meaning: "The persistent directory: fetched models are kept there. `/persist` counts where \

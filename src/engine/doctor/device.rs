@@ -3,6 +3,7 @@
 use super::finding::{Finding, Level};
 use super::{Found, enough, size};
 use crate::http::server::CONNECTIONS_MAX;
+use crate::runtime;
 use crate::supervisor::{Room, room};
 use std::fs;
 use std::path::Path;
@@ -17,7 +18,8 @@ const PROGRAM_BYTES: u64 = 24 << 20;
 /// made ready, and intermediate results beside it. A rule of thumb, so it only warns.
 const FILE_TIMES: u64 = 3;
 
-pub(super) fn examine(cpus: usize, found: Found<'_>) {
+pub(super) fn examine(cpus: usize, kernels: bool, found: Found<'_>) {
+    runtime::use_kernels(kernels);
     found(processor());
     let allowed = std::thread::available_parallelism().map_or(1, usize::from);
     found(Finding::new(
@@ -67,10 +69,14 @@ fn processor() -> Finding {
     let has: Vec<&str> = features.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect();
     let lacks_vectors = features.first().is_some_and(|(_, has)| !has);
     let list = if has.is_empty() { "no vector units".to_owned() } else { has.join(", ") };
+    let images = match runtime::kernels_in_use() {
+        Some(vectors) => format!("nets of images run on kernels for {vectors}"),
+        None => "nets of images run without kernels of their own".to_owned(),
+    };
     Finding::new(
         "processor",
         if lacks_vectors { Level::Warn } else { Level::Ok },
-        format!("{} with {list}", std::env::consts::ARCH),
+        format!("{} with {list}; {images}", std::env::consts::ARCH),
         "nothing: the engine runs, and slower than on newer processors",
     )
 }

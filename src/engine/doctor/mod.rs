@@ -118,7 +118,7 @@ fn examine(variables: &[(String, String)], found: Found<'_>) {
     if let Some(directory) = &settings.persist {
         journal::examine(directory, settings.journal.as_ref(), found);
     }
-    device::examine(settings.cpus, found);
+    device::examine(settings.cpus, settings.kernels, found);
     port::examine(settings.listen, settings.certificate.as_deref(), found);
     let shown = match &settings.source {
         None => None,

@@ -8,6 +8,7 @@
 //! place is blanked where it stands.
 
 mod beside;
+mod guard;
 mod inline;
 mod join;
 mod schema;

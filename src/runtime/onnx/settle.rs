@@ -1,5 +1,6 @@
 //! Brings what may be said in several ways into the one that tract understands.
 
+use super::guard::guard;
 use super::unfold::unfold;
 use super::whole;
 use tract_onnx::pb::tensor_proto::DataType;
@@ -27,6 +28,7 @@ fn graph_settled(graph: &mut GraphProto, operator_set: i64) {
     }
     whole::settle(graph);
     unfold(graph, operator_set);
+    guard(graph);
 }
 
 /// ONNX's own domain has two spellings.

@@ -1,0 +1,341 @@
+//! From a stretch of a net to kernels: what can be is computed where a convolution stores its values.
+
+use super::graph::{Extents, Filters, Graph, Name, Node, Operator};
+use super::program::{Program, Step, Value, Work};
+use crate::runtime::kernels::{
+    Activation, Convolution, Depthwise, Frame, Kind, Map, Parts, Pooling, Window,
+};
+use crate::runtime::packing;
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+/// A convolution whose values were not stored yet: what comes behind may still be joined to it.
+struct Open<'w> {
+    filters: Filters<'w>,
+    input: Name,
+    before: Activation,
+    residual: Option<Name>,
+    after: Activation,
+}
+
+/// A step before its kernel is made, when the frames of its values are not known yet.
+enum Plan<'w> {
+    Convolution(Open<'w>),
+    Scale(Vec<f32>, Vec<f32>),
+    Activation(Activation),
+    Sum,
+    Product,
+    Gate,
+    Pool(Window, Pooling),
+    Concat,
+    Slice(usize),
+}
+
+struct Planned<'w> {
+    plan: Plan<'w>,
+    inputs: Vec<Name>,
+    output: Name,
+    /// What becomes of the values of all but a convolution.
+    after: Activation,
+}
+
+/// Makes the program of a graph for such vectors; none when a part of it has no kernel.
+pub(super) fn lower(kind: Kind, mut graph: Graph<'_>) -> Option<Program> {
+    graph.join_swishes();
+    let uses = graph.uses();
+    let (inputs, outputs) = (graph.inputs.clone(), graph.outputs.clone());
+    let extents: Vec<Extents> =
+        (0..inputs.len() + graph.nodes.len()).map(|name| graph.extents(name)).collect();
+    let planned = plan(graph, &uses);
+    let maps = maps(kind, &planned, &extents, inputs.len());
+    let mut values: Vec<Value> = maps.iter().map(|map| Value { map: *map, buffer: 0 }).collect();
+    let buffers = place(&planned, &mut values, inputs.len(), &outputs);
+    let make = |planned| step(kind, planned, &maps);
+    let steps: Option<Vec<Step>> = match packing::has_threads() {
+        true => planned.into_par_iter().map(make).collect(),
+        false => planned.into_iter().map(make).collect(),
+    };
+    Some(Program {
+        kind,
+        steps: steps?,
+        inputs: (0..inputs.len()).collect(),
+        values,
+        outputs,
+        buffers,
+        idle: Mutex::new(Vec::new()),
+    })
+}
+
+/// The steps, in an order in which each finds what it takes.
+fn plan<'w>(graph: Graph<'w>, uses: &[usize]) -> Vec<Planned<'w>> {
+    let mut planned = Vec::new();
+    let mut open: HashMap<Name, Open<'w>> = HashMap::new();
+    let first = graph.inputs.len();
+    for (at, node) in graph.nodes.into_iter().enumerate() {
+        let output = first + at;
+        if uses[output] == 0 {
+            continue;
+        }
+        let Node { operator, inputs, .. } = node;
+        // Only a value that nobody else takes need not be stored.
+        let host = inputs.iter().copied().find(|name| {
+            uses[*name] == 1
+                && open.get(name).is_some_and(|open| open.can_join(&operator, *name, &inputs))
+        });
+        if let Some(host) = host
+            && let Some(mut joined) = open.remove(&host)
+        {
+            let others = inputs.iter().copied().filter(|name| *name != host);
+            for other in others {
+                store(other, &mut open, &mut planned);
+                joined.residual = Some(other);
+            }
+            joined.join(operator);
+            open.insert(output, joined);
+            continue;
+        }
+        for input in &inputs {
+            store(*input, &mut open, &mut planned);
+        }
+        if let Operator::Activation(activation) = operator
+            && uses[inputs[0]] == 1
+            && let Some(before) = planned.iter_mut().find(|one| one.output == inputs[0])
+            && before.can_end_in(activation)
+        {
+            before.after = activation;
+            before.output = output;
+            continue;
+        }
+        let plan = match operator {
+            Operator::Convolution(filters) => {
+                let (before, after) = (Activation::NONE, Activation::NONE);
+                let one = Open { filters, input: inputs[0], before, residual: None, after };
+                open.insert(output, one);
+                continue;
+            }
+            Operator::Scale(factors, terms) => Plan::Scale(factors, terms),
+            Operator::Activation(activation) => Plan::Activation(activation),
+            Operator::Sum => Plan::Sum,
+            Operator::Product => Plan::Product,
+            Operator::Gate => Plan::Gate,
+            Operator::Pool(window, pooling) => Plan::Pool(window, pooling),
+            Operator::Concat => Plan::Concat,
+            Operator::Slice(first) => Plan::Slice(first),
+        };
+        planned.push(Planned { plan, inputs, output, after: Activation::NONE });
+    }
+    let mut left: Vec<Name> = open.keys().copied().collect();
+    left.sort_unstable();
+    for name in left {
+        store(name, &mut open, &mut planned);
+    }
+    planned
+}
+
+/// Lets a convolution store its values, if it did not yet.
+fn store<'w>(name: Name, open: &mut HashMap<Name, Open<'w>>, planned: &mut Vec<Planned<'w>>) {
+    let Some(one) = open.remove(&name) else { return };
+    let inputs = std::iter::once(one.input).chain(one.residual).collect();
+    let plan = Plan::Convolution(one);
+    planned.push(Planned { plan, inputs, output: name, after: Activation::NONE });
+}
+
+impl Planned<'_> {
+    /// Whether this activation can be computed along with the step.
+    fn can_end_in(&self, activation: Activation) -> bool {
+        match self.plan {
+            Plan::Scale(_, _) | Plan::Sum | Plan::Product | Plan::Gate => {
+                self.after == Activation::NONE && activation != Activation::NONE
+            }
+            Plan::Convolution(_)
+            | Plan::Activation(_)
+            | Plan::Pool(_, _)
+            | Plan::Concat
+            | Plan::Slice(_) => false,
+        }
+    }
+}
+
+impl Open<'_> {
+    fn is_bare(&self) -> bool {
+        (self.before, self.after) == (Activation::NONE, Activation::NONE) && self.residual.is_none()
+    }
+
+    /// Whether the operator that takes the value of this can be computed along with it.
+    fn can_join(&self, operator: &Operator<'_>, name: Name, inputs: &[Name]) -> bool {
+        match operator {
+            Operator::Scale(_, _) => self.is_bare(),
+            Operator::Activation(activation) => self.joined(*activation).is_some(),
+            Operator::Sum => {
+                let is_twice = inputs.iter().all(|input| *input == name);
+                self.residual.is_none() && !self.filters.is_depthwise && !is_twice
+            }
+            Operator::Convolution(_)
+            | Operator::Product
+            | Operator::Gate
+            | Operator::Pool(_, _)
+            | Operator::Concat
+            | Operator::Slice(_) => false,
+        }
+    }
+
+    /// What the last activation and one more come to, if that is one.
+    fn joined(&self, more: Activation) -> Option<Activation> {
+        let last = if self.residual.is_some() { self.after } else { self.before };
+        match (last, more) {
+            (Activation::NONE, more) => Some(more),
+            (Activation::Clip(low, high), Activation::Clip(least, most)) => {
+                Some(Activation::Clip(low.max(least).min(most), high.max(least).min(most)))
+            }
+            (_, _) => None,
+        }
+    }
+
+    fn join(&mut self, operator: Operator<'_>) {
+        match operator {
+            Operator::Scale(factors, terms) => self.filters.scale(&factors, &terms),
+            Operator::Activation(more) => {
+                let joined = self.joined(more).unwrap_or(more);
+                match self.residual {
+                    Some(_) => self.after = joined,
+                    None => self.before = joined,
+                }
+            }
+            // The residual is all that a sum brings.
+            Operator::Sum
+            | Operator::Convolution(_)
+            | Operator::Product
+            | Operator::Gate
+            | Operator::Pool(_, _)
+            | Operator::Concat
+            | Operator::Slice(_) => {}
+        }
+    }
+}
+
+/// Where the values lie: with a frame where a convolution looks beyond them.
+fn maps(kind: Kind, planned: &[Planned<'_>], extents: &[Extents], inputs: usize) -> Vec<Map> {
+    let mut frames = vec![Frame::default(); extents.len()];
+    let mut is_planar: Vec<bool> =
+        (0..extents.len()).map(|name| name < inputs && extents[name][0] < kind.lanes()).collect();
+    for Planned { plan, inputs, output, .. } in planned {
+        for (place, input) in inputs.iter().enumerate() {
+            let filters = match plan {
+                Plan::Convolution(open) if place == 0 => Some(&open.filters),
+                Plan::Convolution(_)
+                | Plan::Scale(_, _)
+                | Plan::Activation(_)
+                | Plan::Sum
+                | Plan::Product
+                | Plan::Gate
+                | Plan::Pool(_, _)
+                | Plan::Concat
+                | Plan::Slice(_) => None,
+            };
+            is_planar[*input] &= filters.is_some_and(|filters| !filters.is_depthwise);
+            if let Some(filters) = filters {
+                let [_, height, width] = extents[*input];
+                let [_, rows, columns] = extents[*output];
+                let needed = filters.window.frame([height, width], [rows, columns]);
+                frames[*input] = frames[*input].with(needed);
+            }
+        }
+    }
+    let maps = extents.iter().zip(frames).zip(is_planar);
+    maps.map(|((extents, frame), is_planar)| {
+        let [channels, height, width] = *extents;
+        let lanes = if is_planar { 1 } else { kind.lanes() };
+        Map { channels, height, width, lanes, frame }
+    })
+    .collect()
+}
+
+/// Gives each value a buffer that is free from the step that makes it to the last that takes it;
+/// gives the floats of the buffers.
+fn place(
+    planned: &[Planned<'_>],
+    values: &mut [Value],
+    inputs: usize,
+    outputs: &[Name],
+) -> Vec<usize> {
+    let mut last = vec![0; values.len()];
+    for (at, planned) in planned.iter().enumerate() {
+        planned.inputs.iter().for_each(|name| last[*name] = at);
+    }
+    outputs.iter().for_each(|name| last[*name] = usize::MAX);
+    let mut buffers: Vec<usize> = Vec::new();
+    let mut free: Vec<usize> = Vec::new();
+    let mut take = |floats: usize, free: &mut Vec<usize>| {
+        // The one that is large enough with least to spare, or else the largest, which grows.
+        let fits = |buffer: &usize| floats <= buffers[*buffer];
+        let best = free.iter().copied().filter(fits).min_by_key(|buffer| buffers[*buffer]);
+        let best = best.or_else(|| free.iter().copied().max_by_key(|buffer| buffers[*buffer]));
+        let buffer = best.unwrap_or_else(|| {
+            buffers.push(0);
+            buffers.len() - 1
+        });
+        free.retain(|one| *one != buffer);
+        buffers[buffer] = buffers[buffer].max(floats);
+        buffer
+    };
+    for value in &mut values[..inputs] {
+        value.buffer = take(value.map.floats(), &mut free);
+    }
+    for (at, planned) in planned.iter().enumerate() {
+        values[planned.output].buffer = take(values[planned.output].map.floats(), &mut free);
+        let mut done: Vec<Name> = planned.inputs.clone();
+        done.sort_unstable();
+        done.dedup();
+        free.extend(done.iter().filter(|name| last[**name] == at).map(|name| values[*name].buffer));
+    }
+    buffers
+}
+
+fn step(kind: Kind, planned: Planned<'_>, maps: &[Map]) -> Option<Step> {
+    let Planned { plan, inputs, output, after } = planned;
+    let (input, made) = (maps[inputs[0]], maps[output]);
+    let work = match plan {
+        Plan::Convolution(Open { filters, residual, before, after, .. }) => {
+            let Filters { window, is_depthwise, weights, bias } = filters;
+            // Without a residual between them, only one of both is there.
+            if is_depthwise {
+                let depthwise =
+                    Depthwise::new(kind, [input, made], window, &weights, &bias, before)?;
+                Work::Depthwise(depthwise)
+            } else {
+                let (before, after) = match residual {
+                    Some(_) => (before, after),
+                    None => (Activation::NONE, before),
+                };
+                Work::Convolution(Convolution::new(
+                    kind,
+                    &Parts {
+                        input,
+                        output: made,
+                        residual: residual.map(|name| maps[name]),
+                        window,
+                        weights: &weights,
+                        bias: &bias,
+                        before,
+                        after,
+                    },
+                )?)
+            }
+        }
+        Plan::Scale(mut factors, mut terms) => {
+            let padded = made.blocks() * made.lanes;
+            factors.resize(padded, 1.0);
+            terms.resize(padded, 0.0);
+            Work::Scale(factors, terms, after)
+        }
+        Plan::Activation(activation) => Work::Activation(activation),
+        Plan::Sum => Work::Sum(after),
+        Plan::Product => Work::Product(after),
+        Plan::Gate => Work::Gate(after),
+        Plan::Pool(window, pooling) => Work::Pool(window, pooling),
+        Plan::Concat => Work::Concat,
+        Plan::Slice(first) => Work::Slice(first),
+    };
+    Some(Step { work, inputs, output })
+}

@@ -1,0 +1,76 @@
+//! Nets of images in blocks of channels: whole stretches of a graph become one operator, with kernels of our own.
+//!
+//! ```text
+//! typed graph, shapes known ──roles──▶ stretches ──▶ Graph ──lower──▶ Program ──▶ one operator each
+//! ```
+//! This comes before tract declutters a graph: convolutions are convolutions then, and not products
+//! of matrices on turned axes. What no kernel is for stays tract's, and so does a graph without
+//! convolutions.
+
+mod graph;
+mod lower;
+mod operator;
+mod program;
+mod roles;
+mod stretch;
+
+use crate::runtime::error::{LoadError, contained};
+use crate::runtime::kernels::Kind;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::cnn::Conv;
+
+/// Whether stretches are taken at all.
+static IS_ON: AtomicBool = AtomicBool::new(true);
+
+/// Whether this graph has something to take, as far as can be seen before its shapes are known.
+pub(super) fn is_of_images(model: &TypedModel) -> bool {
+    let is_taken = |node: &TypedNode| {
+        let op = node.op_as::<Conv>();
+        op.is_some_and(|conv| conv.q_params.is_none() && conv.pool_spec.rank() == 2)
+            && node.outputs[0].fact.datum_type == DatumType::F32
+    };
+    Kind::best().is_quick() && model.nodes().iter().any(is_taken)
+}
+
+/// Puts our operators in the place of stretches of this graph, whose shapes are known and which was
+/// not decluttered. Where that fails, the graph stays as it is: all of it can be computed without.
+pub(super) fn rewrite(model: &mut TypedModel) {
+    if !IS_ON.load(Relaxed) {
+        return;
+    }
+    let mut tried = model.clone();
+    match contained(|| rewrite_for(Kind::best(), &mut tried)) {
+        Ok(0) => {}
+        Ok(_) => *model = tried,
+        Err(trouble) => log::warn!(
+            "a net of images is computed the slower way: {}",
+            crate::exit::chain(&LoadError::from(trouble))
+        ),
+    }
+}
+
+/// Lets nets that are made ready from now on go without these kernels, or with them again: for who
+/// wants to know whether an answer, or a time, is theirs.
+pub fn use_kernels(on: bool) {
+    IS_ON.store(on, Relaxed);
+}
+
+/// The vectors that nets of images are computed with; none when they are computed the slower way.
+#[must_use]
+pub fn kernels_in_use() -> Option<&'static str> {
+    let kind = Kind::best();
+    (kind.is_quick() && IS_ON.load(Relaxed)).then(|| kind.name())
+}
+
+fn rewrite_for(kind: Kind, model: &mut TypedModel) -> TractResult<usize> {
+    let (mut taken, mut moved) = (0, HashMap::new());
+    for stretch in stretch::stretches(kind, model)? {
+        taken += usize::from(stretch.replace(kind, model, &mut moved)?);
+    }
+    Ok(taken)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! Functions of one value that stand behind a convolution, computed before its values are stored.
+
+use super::lanes::Lanes;
+
+/// What becomes of each value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::runtime) enum Activation {
+    /// Kept between these bounds; without any, it stays as it is. What is no number stays none.
+    Clip(f32, f32),
+    /// 1 / (1 + e^-x).
+    Sigmoid,
+    /// x / (1 + e^-x).
+    Silu,
+    /// x times the line of a slope of 1/6 through 1/2, between 0 and 1.
+    HardSwish,
+    /// Values below zero times this.
+    LeakyRelu(f32),
+}
+
+impl Activation {
+    /// Changes nothing.
+    pub(in crate::runtime) const NONE: Activation =
+        Activation::Clip(f32::NEG_INFINITY, f32::INFINITY);
+
+    /// The function of a vector.
+    ///
+    /// # Safety
+    /// The processor has such vectors.
+    #[inline(always)]
+    pub(super) unsafe fn of<V: Lanes>(self, value: V) -> V {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self {
+                Activation::Clip(low, high) => {
+                    value.at_least(V::splat(low)).at_most(V::splat(high))
+                }
+                Activation::Sigmoid => sigmoid(value),
+                Activation::Silu => value.times(sigmoid(value)),
+                Activation::HardSwish => value.times(hard_sigmoid(value)),
+                Activation::LeakyRelu(alpha) => {
+                    let zero = V::splat(0.0);
+                    let below = value.at_most(zero).times(V::splat(alpha));
+                    value.at_least(zero).plus(below)
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+/// The processor has such vectors.
+#[inline(always)]
+unsafe fn hard_sigmoid<V: Lanes>(value: V) -> V {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let line = V::splat(0.5).plus_product(value, V::splat(1.0 / 6.0));
+        line.at_least(V::splat(0.0)).at_most(V::splat(1.0))
+    }
+}
+
+/// # Safety
+/// The processor has such vectors.
+#[inline(always)]
+unsafe fn sigmoid<V: Lanes>(value: V) -> V {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let one = V::splat(1.0);
+        one.over(one.plus(exp(V::splat(0.0).minus(value))))
+    }
+}
+
+/// The exponential, to some two units in the last place, from e^-87 to e^88: what is beyond has no
+/// other sigmoid in single precision.
+///
+/// x = n ln 2 + r with a whole n, so e^x = 2^n e^r; |r| is at most half of ln 2, where a Taylor
+/// polynomial of degree 7 is exact to single precision. ln 2 comes in two parts, of which the first
+/// has so few digits that its product with n is exact.
+///
+/// # Safety
+/// The processor has such vectors.
+#[inline(always)]
+unsafe fn exp<V: Lanes>(value: V) -> V {
+    const LN_2_LONG: f32 = 0.693_359_375;
+    const LN_2_REST: f32 = -2.121_944_4e-4;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let value = value.at_least(V::splat(-87.0)).at_most(V::splat(88.0));
+        let whole = value.times(V::splat(std::f32::consts::LOG2_E)).rounded();
+        let rest = value.minus(whole.times(V::splat(LN_2_LONG)));
+        let rest = rest.minus(whole.times(V::splat(LN_2_REST)));
+        let mut sum = V::splat(1.0 / 5040.0);
+        for factor in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+            sum = V::splat(factor).plus_product(sum, rest);
+        }
+        sum.times(whole.power_of_two())
+    }
+}

@@ -1,0 +1,183 @@
+//! Convolutions of each channel by itself: a vector holds one pixel's channels, and each has weights of its own.
+
+use super::activation::Activation;
+use super::crew::{Crew, Output};
+use super::kind::Kind;
+use super::lanes::Lanes;
+use super::map::Map;
+use super::window::Window;
+
+/// Rows of one block that are a part of the work; one is too little to hand over.
+const ROWS: usize = 16;
+
+/// A depthwise convolution of one channel each, with weights packed for this processor.
+#[derive(Debug)]
+pub(in crate::runtime) struct Depthwise {
+    kind: Kind,
+    input: Map,
+    output: Map,
+    window: Window,
+    /// Block by block, and in each row by row and column by column, those of its channels.
+    weights: Vec<f32>,
+    bias: Vec<f32>,
+    after: Activation,
+}
+
+/// What one row is computed from and into.
+pub(super) struct Job {
+    input: *const f32,
+    weights: *const f32,
+    bias: *const f32,
+    output: *mut f32,
+    width: usize,
+    rows: usize,
+    row: usize,
+    columns: usize,
+    column: usize,
+    stride: usize,
+    after: Activation,
+}
+
+impl Depthwise {
+    /// Packs the weights, given channel by channel; none when the parts do not fit together.
+    pub(in crate::runtime) fn new(
+        kind: Kind,
+        [input, output]: [Map; 2],
+        window: Window,
+        weights: &[f32],
+        bias: &[f32],
+        after: Activation,
+    ) -> Option<Depthwise> {
+        let (lanes, taps) = (kind.lanes(), window.taps());
+        let fits = input.channels == output.channels
+            && (input.lanes, output.lanes) == (lanes, lanes)
+            && window.fits(&input, &output)
+            && weights.len() == output.channels * taps
+            && bias.len() == output.channels;
+        if !fits {
+            return None;
+        }
+        let padded = output.blocks() * lanes;
+        let mut packed = vec![0.0; padded * taps];
+        for (channel, weights) in weights.chunks_exact(taps).enumerate() {
+            for (tap, weight) in weights.iter().enumerate() {
+                packed[(channel / lanes * taps + tap) * lanes + channel % lanes] = *weight;
+            }
+        }
+        let mut bias = bias.to_vec();
+        bias.resize(padded, 0.0);
+        Some(Depthwise { kind, input, output, window, weights: packed, bias, after })
+    }
+
+    /// Floats that are kept beside the buffers.
+    pub(in crate::runtime) fn floats(&self) -> usize {
+        self.weights.len() + self.bias.len()
+    }
+
+    /// Computes the output, whose frame stays as it is, with the crew.
+    ///
+    /// # Panics
+    /// When a buffer is shorter than its map.
+    pub(in crate::runtime) fn run(&self, input: &[f32], output: &mut [f32], crew: &dyn Crew) {
+        assert!(self.input.floats() <= input.len() && self.output.floats() <= output.len());
+        let (blocks, stretches) = (self.output.blocks(), self.output.height.div_ceil(ROWS));
+        Output::new(output).in_parts(crew, blocks * stretches, |part, output| {
+            let first = part % stretches * ROWS;
+            let rows = first..self.output.height.min(first + ROWS);
+            self.part(part / stretches, rows, input, output);
+        });
+    }
+
+    fn part(&self, block: usize, rows: std::ops::Range<usize>, input: &[f32], output: &Output<'_>) {
+        let lanes = self.kind.lanes();
+        let compute = self.kind.depthwise(self.window.stride[1]);
+        for row in rows {
+            let from = block * self.input.block() + self.window.first(&self.input, row, 0);
+            let to = block * self.output.block() + self.output.at(row, 0);
+            // SAFETY: the buffers are as long as their maps (`run`), under the window of each pixel is
+            // the input with its frame (`Window::fits`), and weights and biases are whole blocks,
+            // packed so by `new`. No other part has these rows of this block.
+            unsafe {
+                compute(&Job {
+                    input: input.as_ptr().add(from),
+                    weights: self.weights.as_ptr().add(block * self.window.taps() * lanes),
+                    bias: self.bias.as_ptr().add(block * lanes),
+                    output: output.at(to, self.output.width * lanes),
+                    width: self.output.width,
+                    rows: self.window.size[0],
+                    row: self.window.dilation[0] * self.input.row(),
+                    columns: self.window.size[1],
+                    column: self.window.dilation[1] * lanes,
+                    stride: self.window.stride[1] * lanes,
+                    after: self.after,
+                });
+            }
+        }
+    }
+}
+
+/// One row of one block, whose input pixels are `STRIDE` apart, or as far as the job says where
+/// that is 0.
+///
+/// # Safety
+/// The processor has these vectors, and all that the job points to is there.
+#[inline(always)]
+pub(super) unsafe fn row<V: Lanes, const STRIDE: usize>(job: &Job) {
+    let mut column = 0;
+    // SAFETY: the caller's promise; no pixel is computed beyond the width.
+    unsafe {
+        while 8 <= job.width - column {
+            pixels::<V, 8, STRIDE>(job, column);
+            column += 8;
+        }
+        if 4 <= job.width - column {
+            pixels::<V, 4, STRIDE>(job, column);
+            column += 4;
+        }
+        if 2 <= job.width - column {
+            pixels::<V, 2, STRIDE>(job, column);
+            column += 2;
+        }
+        if column < job.width {
+            pixels::<V, 1, STRIDE>(job, column);
+        }
+    }
+}
+
+/// # Safety
+/// As [`row`]; so many pixels from this column on are inside of the width.
+#[inline(always)]
+unsafe fn pixels<V: Lanes, const PIXELS: usize, const STRIDE: usize>(job: &Job, first: usize) {
+    let stride = if STRIDE == 0 { job.stride } else { STRIDE * V::LANES };
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = [V::load(job.bias); PIXELS];
+        let mut weights = job.weights;
+        for row in 0..job.rows {
+            let mut input = job.input.add(first * stride + row * job.row);
+            for _ in 0..job.columns {
+                let weight = V::load(weights);
+                weights = weights.add(V::LANES);
+                for (pixel, sum) in sums.iter_mut().enumerate() {
+                    *sum = sum.plus_product(V::load(input.add(pixel * stride)), weight);
+                }
+                input = input.add(job.column);
+            }
+        }
+        if let Activation::Clip(low, high) = job.after {
+            let (low, high) = (V::splat(low), V::splat(high));
+            for (pixel, sum) in sums.iter().enumerate() {
+                let to = job.output.add((first + pixel) * V::LANES);
+                sum.at_least(low).at_most(high).store(to);
+            }
+            return;
+        }
+        for (pixel, sum) in sums.iter().enumerate() {
+            sum.store(job.output.add((first + pixel) * V::LANES));
+        }
+        for pixel in first..first + PIXELS {
+            let at = job.output.add(pixel * V::LANES);
+            job.after.of(V::load(at)).store(at);
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Which vectors this processor has, and the kernels made for each of them.
+
+use super::convolution::{self, Compute, GROUP, PIXELS_MAX};
+use super::depthwise;
+use super::lanes::{Lanes, Plain};
+use super::maps;
+#[cfg(target_arch = "aarch64")]
+use super::neon::Neon;
+#[cfg(target_arch = "x86_64")]
+use super::x86::{Avx2, Avx512};
+
+/// Vectors that the processor at hand was found to have: [`best`](Kind::best) and
+/// [`all`](Kind::all) make no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::runtime) struct Kind(Vectors);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Vectors {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    Plain,
+}
+
+/// By pixels of a tile.
+type Tiles = [Compute; PIXELS_MAX + 1];
+
+/// For vectors `V` with the processor's features `feature`: a table of tiles for each number of
+/// blocks and each stride, and the row of a depthwise convolution.
+macro_rules! kernels {
+    ($module:ident, $vectors:ty $(, $feature:literal)?) => {
+        mod $module {
+            use super::*;
+
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn tile<const P: usize, const B: usize, const S: usize, const I: bool>(
+                job: &convolution::Job,
+            ) {
+                // SAFETY: the caller's promise.
+                unsafe { convolution::compute::<$vectors, P, B, S, I>(job) }
+            }
+
+            /// Numbers of pixels beyond what the registers hold have no kernel of their own.
+            const fn tiles<const B: usize, const S: usize, const I: bool>() -> Tiles {
+                let most = <$vectors as Lanes>::PIXELS;
+                let mut tiles: Tiles = [tile::<1, B, S, I>; PIXELS_MAX + 1];
+                tiles[2] = tile::<2, B, S, I>;
+                tiles[3] = tile::<3, B, S, I>;
+                if most > 3 {
+                    tiles[4] = tile::<4, B, S, I>;
+                    tiles[5] = tile::<5, B, S, I>;
+                    tiles[6] = tile::<6, B, S, I>;
+                }
+                if most > 6 {
+                    tiles[7] = tile::<7, B, S, I>;
+                    tiles[8] = tile::<8, B, S, I>;
+                }
+                if most > 8 {
+                    tiles[9] = tile::<9, B, S, I>;
+                    tiles[10] = tile::<10, B, S, I>;
+                    tiles[11] = tile::<11, B, S, I>;
+                    tiles[12] = tile::<12, B, S, I>;
+                    tiles[13] = tile::<13, B, S, I>;
+                    tiles[14] = tile::<14, B, S, I>;
+                }
+                tiles
+            }
+
+            /// By blocks, stride (0 for any other), and whether the input is planar.
+            pub(super) static TILES: [[[Tiles; 2]; 3]; GROUP] = [
+                [
+                    [tiles::<1, 0, false>(), tiles::<1, 0, true>()],
+                    [tiles::<1, 1, false>(), tiles::<1, 0, true>()],
+                    [tiles::<1, 2, false>(), tiles::<1, 2, true>()],
+                ],
+                [
+                    [tiles::<2, 0, false>(), tiles::<2, 0, true>()],
+                    [tiles::<2, 1, false>(), tiles::<2, 0, true>()],
+                    [tiles::<2, 2, false>(), tiles::<2, 2, true>()],
+                ],
+            ];
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn depthwise<const S: usize>(job: &depthwise::Job) {
+                // SAFETY: the caller's promise.
+                unsafe { depthwise::row::<$vectors, S>(job) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn blend(job: &maps::Job) {
+                // SAFETY: the caller's promise.
+                unsafe { maps::row::<$vectors>(job) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn pool(job: &maps::PoolJob) {
+                // SAFETY: the caller's promise.
+                unsafe { maps::pool_row::<$vectors>(job) }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+kernels!(avx512, Avx512, "avx512f,avx2,fma");
+#[cfg(target_arch = "x86_64")]
+kernels!(avx2, Avx2, "avx2,fma");
+#[cfg(target_arch = "aarch64")]
+kernels!(neon, Neon, "neon");
+kernels!(plain, Plain);
+
+/// Does this with the vectors of a kind, or with the module of kernels made for them.
+macro_rules! with_kind {
+    ($kind:expr, $name:ident, $does:expr, [$avx512:ident, $avx2:ident, $neon:ident, $plain:ident]) => {
+        match $kind.0 {
+            #[cfg(target_arch = "x86_64")]
+            Vectors::Avx512 => {
+                use $avx512 as $name;
+                $does
+            }
+            #[cfg(target_arch = "x86_64")]
+            Vectors::Avx2 => {
+                use $avx2 as $name;
+                $does
+            }
+            #[cfg(target_arch = "aarch64")]
+            Vectors::Neon => {
+                use $neon as $name;
+                $does
+            }
+            Vectors::Plain => {
+                use $plain as $name;
+                $does
+            }
+        }
+    };
+    ($kind:expr, vectors $name:ident, $does:expr) => {
+        with_kind!($kind, $name, $does, [Avx512, Avx2, Neon, Plain])
+    };
+    ($kind:expr, kernels $name:ident, $does:expr) => {
+        with_kind!($kind, $name, $does, [avx512, avx2, neon, plain])
+    };
+}
+
+impl Kind {
+    /// Those of this processor that compute most at a time.
+    pub(in crate::runtime) fn best() -> Kind {
+        Kind::all()[0]
+    }
+
+    /// All that this processor has, the best first.
+    pub(in crate::runtime) fn all() -> Vec<Kind> {
+        let mut all = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let has_256 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            if has_256 && is_x86_feature_detected!("avx512f") {
+                all.push(Kind(Vectors::Avx512));
+            }
+            if has_256 {
+                all.push(Kind(Vectors::Avx2));
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        all.push(Kind(Vectors::Neon));
+        all.push(Kind(Vectors::Plain));
+        all
+    }
+
+    /// As people call them.
+    pub(in crate::runtime) fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Vectors::Avx512 => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
+            Vectors::Avx2 => "AVX2",
+            #[cfg(target_arch = "aarch64")]
+            Vectors::Neon => "NEON",
+            Vectors::Plain => "plain",
+        }
+    }
+
+    /// Whether these are vectors that kernels were written for, and not whatever the compiler made.
+    pub(in crate::runtime) fn is_quick(self) -> bool {
+        self.0 != Vectors::Plain
+    }
+
+    /// Floats of a vector, and channels of a block.
+    pub(in crate::runtime) fn lanes(self) -> usize {
+        with_kind!(self, vectors Vector, <Vector as Lanes>::LANES)
+    }
+
+    /// Pixels of a tile at most.
+    pub(super) fn pixels(self) -> usize {
+        with_kind!(self, vectors Vector, <Vector as Lanes>::PIXELS)
+    }
+
+    /// The tiles of so many blocks, for such a stride, by their pixels.
+    pub(super) fn convolutions(
+        self,
+        blocks: usize,
+        stride: usize,
+        is_planar: bool,
+    ) -> &'static Tiles {
+        let stride = if stride < 3 { stride } else { 0 };
+        with_kind!(self, kernels kernels, {
+            &kernels::TILES[blocks - 1][stride][usize::from(is_planar)]
+        })
+    }
+
+    /// A row of a depthwise convolution with such a stride.
+    pub(super) fn depthwise(self, stride: usize) -> unsafe fn(&depthwise::Job) {
+        with_kind!(self, kernels kernels, match stride {
+            1 => kernels::depthwise::<1>,
+            2 => kernels::depthwise::<2>,
+            _ => kernels::depthwise::<0>,
+        })
+    }
+
+    /// A row of one map with another.
+    pub(super) fn blend(self) -> unsafe fn(&maps::Job) {
+        with_kind!(self, kernels kernels, kernels::blend)
+    }
+
+    /// A row of a pool.
+    pub(super) fn pool(self) -> unsafe fn(&maps::PoolJob) {
+        with_kind!(self, kernels kernels, kernels::pool)
+    }
+}

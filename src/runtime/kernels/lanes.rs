@@ -1,0 +1,123 @@
+//! Some floats at a time: what a processor's vectors can do, and plain arrays that do the same anywhere.
+
+/// A vector of floats.
+///
+/// Each method may be called only where the processor has what the type is made for: the door of
+/// this room, [`super::Kind`], names only such.
+pub(super) trait Lanes: Copy {
+    /// Floats in a vector; channels are kept in blocks of so many.
+    const LANES: usize;
+    /// Pixels of a tile at most: twice as many sums, two rows of weights and a value of the input
+    /// fill the registers.
+    const PIXELS: usize;
+
+    /// # Safety
+    /// `LANES` floats can be read from there, at any alignment.
+    unsafe fn load(from: *const f32) -> Self;
+    /// # Safety
+    /// `LANES` floats can be written there, at any alignment.
+    unsafe fn store(self, to: *mut f32);
+    /// # Safety
+    /// As all that follow: the processor has such vectors.
+    unsafe fn splat(value: f32) -> Self;
+    /// `self` and the product of the others.
+    unsafe fn plus_product(self, one: Self, other: Self) -> Self;
+    unsafe fn plus(self, other: Self) -> Self;
+    unsafe fn minus(self, other: Self) -> Self;
+    unsafe fn times(self, other: Self) -> Self;
+    unsafe fn over(self, other: Self) -> Self;
+    /// The larger one; what is no number stays none, if it is `self`.
+    unsafe fn at_least(self, bound: Self) -> Self;
+    /// The smaller one; what is no number stays none, if it is `self`.
+    unsafe fn at_most(self, bound: Self) -> Self;
+    /// Zero in every lane from `lanes` on.
+    unsafe fn first(self, lanes: usize) -> Self;
+    /// The nearest whole number.
+    unsafe fn rounded(self) -> Self;
+    /// Two to the power of whole numbers from -126 to 127.
+    unsafe fn power_of_two(self) -> Self;
+}
+
+/// What any processor has, in a form that compilers make vectors of.
+#[derive(Clone, Copy)]
+pub(super) struct Plain([f32; 8]);
+
+impl Plain {
+    #[inline(always)]
+    fn both(self, other: Plain, of: impl Fn(f32, f32) -> f32) -> Plain {
+        Plain(std::array::from_fn(|lane| of(self.0[lane], other.0[lane])))
+    }
+}
+
+impl Lanes for Plain {
+    const LANES: usize = 8;
+    const PIXELS: usize = 3;
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Plain {
+        // SAFETY: the caller's promise; an array of floats is as aligned as a float.
+        Plain(unsafe { *from.cast() })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe { *to.cast() = self.0 }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Plain {
+        Plain([value; 8])
+    }
+
+    #[inline(always)]
+    unsafe fn plus_product(self, one: Plain, other: Plain) -> Plain {
+        self.both(one.both(other, |one, other| one * other), |sum, product| sum + product)
+    }
+
+    #[inline(always)]
+    unsafe fn plus(self, other: Plain) -> Plain {
+        self.both(other, |one, other| one + other)
+    }
+
+    #[inline(always)]
+    unsafe fn minus(self, other: Plain) -> Plain {
+        self.both(other, |one, other| one - other)
+    }
+
+    #[inline(always)]
+    unsafe fn times(self, other: Plain) -> Plain {
+        self.both(other, |one, other| one * other)
+    }
+
+    #[inline(always)]
+    unsafe fn over(self, other: Plain) -> Plain {
+        self.both(other, |one, other| one / other)
+    }
+
+    #[inline(always)]
+    unsafe fn at_least(self, bound: Plain) -> Plain {
+        self.both(bound, |value, bound| if value < bound { bound } else { value })
+    }
+
+    #[inline(always)]
+    unsafe fn at_most(self, bound: Plain) -> Plain {
+        self.both(bound, |value, bound| if value > bound { bound } else { value })
+    }
+
+    #[inline(always)]
+    unsafe fn first(self, lanes: usize) -> Plain {
+        Plain(std::array::from_fn(|lane| if lane < lanes { self.0[lane] } else { 0.0 }))
+    }
+
+    #[inline(always)]
+    unsafe fn rounded(self) -> Plain {
+        Plain(self.0.map(f32::round_ties_even))
+    }
+
+    #[inline(always)]
+    unsafe fn power_of_two(self) -> Plain {
+        // The exponent of a float stands from bit 23 on, 127 above what it is.
+        Plain(self.0.map(|power| f32::from_bits(((power as i32 + 127) as u32) << 23)))
+    }
+}

@@ -1,0 +1,34 @@
+//! Kernels for floats of images, with channels in blocks as wide as a vector: the only place with `unsafe`.
+
+#![allow(
+    unsafe_code,
+    reason = "vectors, and threads that write one buffer: each block with its proof"
+)]
+
+mod activation;
+mod convolution;
+mod crew;
+mod depthwise;
+mod gang;
+mod kind;
+mod lanes;
+mod map;
+mod maps;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod window;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub(super) use activation::Activation;
+pub(super) use convolution::{Convolution, Parts};
+pub(super) use crew::{Alone, Crew};
+pub(super) use depthwise::Depthwise;
+pub(super) use gang::Gang;
+pub(super) use kind::Kind;
+pub(super) use map::{Frame, Map};
+pub(super) use maps::{Pooling, With, blend, pool};
+pub(super) use window::Window;
+
+#[cfg(test)]
+mod tests;
