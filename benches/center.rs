@@ -6,11 +6,12 @@
 #[path = "center/logs.rs"]
 mod logs;
 
+use potoroo::clock::{DeviceClock, unix_ms};
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 const PUBLISHES: usize = 10_000;
 const EDGES: usize = 10_000;
@@ -24,9 +25,9 @@ fn main() {
     let data = home.path().join("data");
     drop(Center::start(&data)); // makes the tables
     let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/center/seed.py");
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let list = data.join("frames");
-    std::fs::write(&list, logs::write(&data.join("logs"), now.as_millis() as i64)).unwrap();
+    std::fs::write(&list, logs::write(&data.join("logs"), unix_ms(&DeviceClock).cast_signed()))
+        .unwrap();
     let counts = [PUBLISHES, EDGES].map(|count| count.to_string());
     let mut seeds = Command::new("python3");
     seeds.arg(seed).arg(data.join("records.db")).args(counts).arg(TOKEN);

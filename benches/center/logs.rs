@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Rows in all.
-pub const ROWS: usize = 100_000;
+pub(crate) const ROWS: usize = 100_000;
 
 /// Rows of one frame: what an edge infers in some seconds.
 const FRAME_ROWS: usize = 10;
@@ -19,8 +19,8 @@ const FRAME_ROWS: usize = 10;
 const EDGES: usize = 300;
 
 /// The pipeline that they are of, and its version.
-pub const PIPELINE: i64 = 7;
-pub const VERSION: &str = "3148ada5-285a-4fca-b3b8-b50a48d7511b";
+pub(crate) const PIPELINE: i64 = 7;
+pub(crate) const VERSION: &str = "3148ada5-285a-4fca-b3b8-b50a48d7511b";
 
 /// The days that they are spread over.
 const DAYS: i64 = 10;
@@ -40,7 +40,7 @@ fn edge(place: usize) -> usize {
 
 /// Writes the segments below `logs`, and gives a line for each frame: segment, edge, byte, bytes, rows,
 /// failures, first and last time.
-pub fn write(logs: &Path, now_ms: i64) -> String {
+pub(crate) fn write(logs: &Path, now_ms: i64) -> String {
     let mut list = String::new();
     let frames = ROWS / FRAME_ROWS;
     let mut sent = vec![1_u64; EDGES];
@@ -86,7 +86,7 @@ fn frame(number: usize, place: usize, first: u64, begin_ms: i64) -> (Vec<u8>, us
             data: Data::F32(Cow::Owned((0..WIDTH).map(value).collect())),
         };
         let input = Table::new(1, vec![column]).unwrap();
-        let failed = at % FAILS_EVERY == 0;
+        let failed = at.is_multiple_of(FAILS_EVERY);
         failures += usize::from(failed);
         let output = Data::F32(Cow::Owned(vec![value(0).abs()]));
         let record = Record {

@@ -22,6 +22,7 @@ const STEPS_MAX: f64 = 1.01;
 const TREES: [&str; 3] = ["classifier", "newest", "regressor"];
 
 /// Whether there is another engine than the one that was built with the tests.
+#[expect(clippy::print_stderr, reason = "a test that is not run, and a figure, is to be read")]
 fn other_engine() -> bool {
     let named = std::env::var_os("POTOROO_ENGINE").is_some();
     if !named {

@@ -184,6 +184,7 @@ fn deployed(yard: &Yard, place: &str, file: &str, values: &[(&str, &str)]) -> Co
     yard.shell(&format!("cd {place} && exec podman-compose -f {file} up"), &[])
 }
 
+#[expect(clippy::print_stdout, reason = "a test that is not run, and a figure, is to be read")]
 fn has_compose() -> bool {
     let found = run(Command::new("sh").args(["-c", "command -v podman-compose"])).status.success();
     if !found {

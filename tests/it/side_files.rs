@@ -184,7 +184,7 @@ fn one_body_may_have_the_files_beside_a_model_and_is_told_which_are_missing() {
     // As a form's one field for several files sends them.
     let as_file = [side("file", "first.bin", "first.bin"), second.clone()];
     assert_eq!(uploaded(&center, &net, &as_file)["status"], "ready");
-    let version = uploaded(&center, &net, &[first.clone()]);
+    let version = uploaded(&center, &net, std::slice::from_ref(&first));
     assert_eq!(version["status"], "error", "{version}");
     let error = version["error"].as_str().unwrap();
     assert!(error.contains("parts/second.bin"), "{error}");

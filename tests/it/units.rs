@@ -13,6 +13,7 @@ use std::time::Duration;
 /// What `systemd-analyze security` may say at most, of ten.
 const EXPOSURE_MAX: f64 = 2.0;
 
+#[expect(clippy::print_stdout, reason = "a test that is not run, and a figure, is to be read")]
 fn has_systemd() -> bool {
     let found = run(Command::new("sh").args(["-c", "command -v systemd-analyze"])).status.success();
     if !found {
@@ -32,6 +33,7 @@ fn unit(directory: &Path, program: &str) -> PathBuf {
     path
 }
 
+#[expect(clippy::print_stdout, reason = "a test that is not run, and a figure, is to be read")]
 #[test]
 fn systemd_finds_nothing_wrong_with_the_units_and_little_exposed() {
     if !has_systemd() {
@@ -107,6 +109,7 @@ fn a_journal_gets_levels_and_no_times() {
 }
 
 /// The engine in a place that a service sees.
+#[expect(clippy::print_stdout, reason = "a test that is not run, and a figure, is to be read")]
 fn installed(root: &Path) -> Option<PathBuf> {
     let place =
         PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("bin-{}", std::process::id()));
@@ -180,6 +183,7 @@ struct Group(PathBuf);
 
 impl Group {
     /// Of both hierarchies: where the group is made, the file, and what is written into it.
+    #[expect(clippy::print_stdout, reason = "a test that is not run, and a figure, is to be read")]
     fn of(name: &str, limits: [(&str, &str, &str); 2]) -> Option<Group> {
         for (top, limit, value) in limits {
             let group = Path::new(top).join(format!("potoroo-{name}-{}", std::process::id()));

@@ -43,10 +43,13 @@ pub(in crate::engine) struct Inference {
     pub(in crate::engine) bytes: usize,
 }
 
+/// Inferences that wait, in order: a list that grows moves pointers, while others wait for its lock.
+pub(super) type Waiting = Vec<Box<Inference>>;
+
 /// What the writer takes at once.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
-    pub(super) inferences: Vec<Box<Inference>>,
+    pub(super) inferences: Waiting,
     /// Inferences that found no room, and came after these.
     pub(super) lost: u64,
     /// Whether all shall be on the disk now.
@@ -74,7 +77,7 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct Inner {
-    inferences: Vec<Box<Inference>>,
+    inferences: Waiting,
     bytes: usize,
     /// How often the writer has taken; the next taking has this number.
     turn: u64,

@@ -1,6 +1,6 @@
 //! The thread that writes a journal: batches of what is there, synced at a pace, losses among them.
 
-use super::queue::{Inference, Taken};
+use super::queue::{Inference, Taken, Waiting};
 use super::{Journal, lock};
 use crate::clock::{since_boot_ms, thread_cpu, unix_ms};
 use crate::codec::AnswerError;
@@ -117,7 +117,7 @@ impl<'j> Writer<'j> {
         }
     }
 
-    fn write(&mut self, inferences: Vec<Box<Inference>>, lost: u64) {
+    fn write(&mut self, inferences: Waiting, lost: u64) {
         for inference in inferences {
             self.gather(&inference);
         }

@@ -90,7 +90,7 @@ pub(super) fn latency_chart(begin_ms: i64, latencies: &[Option<Latency>]) -> Mar
 /// Nanoseconds for people.
 fn span(ns: f64) -> String {
     let (value, unit) = match ns {
-        ns if ns == 0.0 => return "0".to_owned(),
+        0.0 => return "0".to_owned(),
         ns if ns < 1e3 => (ns, "ns"),
         ns if ns < 1e6 => (ns / 1e3, "µs"),
         ns if ns < 1e9 => (ns / 1e6, "ms"),

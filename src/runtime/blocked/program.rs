@@ -158,7 +158,7 @@ impl Program {
             }
             Work::Slice(first) => {
                 let (from, values) = input(0);
-                to.take_in(0, from, from.from_channel(*first, values), output);
+                to.take_in(0, from, from.part_from(*first, values), output);
             }
             Work::Concat => {
                 let mut first = 0;

@@ -95,6 +95,9 @@ fn is_without_cycles(model: &TypedModel, home: &HashMap<usize, usize>) -> TractR
     Ok(done == awaits.len())
 }
 
+/// What takes a stretch's place: the patch, what it computes, and the outlets that it gives anew.
+type Patched = (TypedModelPatch, Arc<Program>, Vec<OutletId>);
+
 impl Stretch {
     /// Puts an operator in the place of these nodes, unless one of them has no kernel after all.
     ///
@@ -127,7 +130,7 @@ impl Stretch {
         kind: Kind,
         model: &TypedModel,
         moved: &HashMap<OutletId, OutletId>,
-    ) -> TractResult<Option<(TypedModelPatch, Arc<Program>, Vec<OutletId>)>> {
+    ) -> TractResult<Option<Patched>> {
         let members: HashMap<usize, usize> =
             self.members.iter().enumerate().map(|(at, (id, _))| (*id, at)).collect();
         let mut inputs: Vec<OutletId> = Vec::new();

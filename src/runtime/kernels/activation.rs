@@ -80,7 +80,7 @@ unsafe fn sigmoid<V: Lanes>(value: V) -> V {
 /// The processor has such vectors.
 #[inline(always)]
 unsafe fn exp<V: Lanes>(value: V) -> V {
-    const LN_2_LONG: f32 = 0.693_359_375;
+    const LN_2_LONG: f32 = 0.693_359_4;
     const LN_2_REST: f32 = -2.121_944_4e-4;
     // SAFETY: the caller's promise.
     unsafe {

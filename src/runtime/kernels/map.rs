@@ -125,11 +125,7 @@ impl Map {
     }
 
     /// The part of a buffer from this channel on, which begins a block.
-    pub(in crate::runtime) fn from_channel<'v>(
-        &self,
-        channel: usize,
-        values: &'v [f32],
-    ) -> &'v [f32] {
+    pub(in crate::runtime) fn part_from<'v>(&self, channel: usize, values: &'v [f32]) -> &'v [f32] {
         &values[channel / self.lanes * self.block()..]
     }
 

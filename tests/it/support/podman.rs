@@ -39,6 +39,7 @@ pub struct Yard {
 }
 
 /// A yard, unless podman cannot run here; that is printed.
+#[expect(clippy::print_stdout, reason = "a test that is not run, and a figure, is to be read")]
 pub fn yard() -> Option<Yard> {
     static KIT: OnceLock<Result<Kit, String>> = OnceLock::new();
     // Commands of the contract give containers no name, so all that there are belong to one yard.
