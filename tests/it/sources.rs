@@ -161,8 +161,9 @@ fn starts_path(tokens: &[Token<'_>], at: usize) -> bool {
     let back = |steps: usize| if at < steps { "" } else { tokens[at - steps].text };
     let (here, before, owner) = (tokens[at].text, back(1), back(2));
     if before == "use" && here != "::" {
-        // `use<…>` of a type says what it captures, and uses nothing.
-        return here != "<";
+        // `use<…>` of a type says what it captures, and uses nothing; what a macro's `use $name` uses
+        // stands where the macro is asked.
+        return here != "<" && here != "$";
     }
     if !is_name(here) || here == "use" {
         return false;
