@@ -14,6 +14,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const PUBLISHES: usize = 10_000;
+/// Edges, unless `POTOROO_EDGES` says how many.
 const EDGES: usize = 10_000;
 const ROUNDS: usize = 41;
 
@@ -28,13 +29,14 @@ fn main() {
     let list = data.join("frames");
     std::fs::write(&list, logs::write(&data.join("logs"), unix_ms(&DeviceClock).cast_signed()))
         .unwrap();
-    let counts = [PUBLISHES, EDGES].map(|count| count.to_string());
+    let edges = std::env::var("POTOROO_EDGES").map_or(EDGES, |count| count.parse().unwrap());
+    let counts = [PUBLISHES, edges].map(|count| count.to_string());
     let mut seeds = Command::new("python3");
     seeds.arg(seed).arg(data.join("records.db")).args(counts).arg(TOKEN);
     seeds.arg(list).args([&logs::PIPELINE.to_string(), logs::VERSION]);
     assert!(seeds.status().unwrap().success());
     let center = Center::start(&data);
-    println!("{PUBLISHES} publishes, {EDGES} edges; medians and worst of {ROUNDS}");
+    println!("{PUBLISHES} publishes, {edges} edges; medians and worst of {ROUNDS}");
     for (path, body, what) in [
         ("pipelines/list_publishes", "{}", "all publishes with all edges"),
         ("pipelines/list_publishes", r#"{"limit":100}"#, "the newest 100 publishes with all edges"),

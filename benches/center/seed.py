@@ -81,7 +81,7 @@ with sqlite3.connect(records) as db:
         if edge not in journals:
             made = db.execute(
                 "INSERT INTO log_journals (edge_id, journal, next_seq) VALUES (?, ?, 1)",
-                (ids[f"edge-{edge:05}"], str(uuid.uuid4())),
+                (ids[f"edge-{edge % edges:05}"], str(uuid.uuid4())),
             )
             journals[edge], following[edge] = made.lastrowid, 1
         db.execute(
