@@ -4,7 +4,7 @@ use super::baseline::Baseline;
 use crate::codec::logs::{LogColumn, LogSummary, LogValues};
 use std::ops::Range;
 
-/// How many values there are in each bin of each column: see [`Baseline::bins`].
+/// How many values there are in each bin of each column of a [`Baseline`], one column after another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::ops) struct Counts {
     /// Rows that these are of.
