@@ -43,5 +43,26 @@ pub fn golden(name: &str, found: &str) {
     }
     let wanted = std::fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("{}: {error}; UPDATE_GOLDEN=1 writes it", path.display()));
+    let is_foreign = std::env::var_os("POTOROO_ENGINE").is_some();
+    // The last bit of a sum is each processor's own.
+    if is_foreign && rounded(found) == rounded(&wanted) {
+        return;
+    }
     assert_eq!(found, wanted, "differs from {}", path.display());
+}
+
+/// The text, its fractions with six digits.
+fn rounded(text: &str) -> String {
+    let is_of_number = |one: char| one.is_ascii_digit() || matches!(one, '.' | '-' | '+' | 'e');
+    let mut rounded = String::new();
+    for piece in text.split_inclusive(|one| !is_of_number(one)) {
+        let number = piece.trim_end_matches(|one| !is_of_number(one));
+        match number.parse::<f64>() {
+            Ok(value) if number.contains('.') => {
+                rounded += &format!("{value:.5e}{}", &piece[number.len()..]);
+            }
+            Ok(_) | Err(_) => rounded += piece,
+        }
+    }
+    rounded
 }
