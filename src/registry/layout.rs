@@ -71,6 +71,10 @@ impl Layout {
     /// [`Error::Disk`], or [`Error::NotALayout`] when something else is in the way.
     pub fn create(path: &Path) -> Result<Self, Error> {
         disk::make_directory(&path.join("blobs/sha256"))?;
+        // One at a time: an index that is made late would take the place of one that has tags by now,
+        // and the marker is what its writers lock.
+        let locked = File::open(path).map_err(failed(Step::Open, path))?;
+        locked.lock().map_err(failed(Step::Lock, path))?;
         if !path.join(INDEX).exists() {
             disk::write_durably(&path.join(INDEX), &Index::empty().to_bytes())?;
         }
@@ -78,6 +82,7 @@ impl Layout {
         if !path.join(MARKER).exists() {
             disk::write_durably(&path.join(MARKER), MARKER_JSON)?;
         }
+        drop(locked);
         for directory in [path, &path.join("blobs/sha256")] {
             disk::sweep(directory)?;
         }

@@ -145,19 +145,21 @@ mod tests {
     fn writers_of_one_new_repository_at_the_same_time_lose_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let repositories = Repositories::create(directory.path()).unwrap();
-        let name = "pipelines/edge".parse().unwrap();
-        std::thread::scope(|scope| {
-            for writer in 0..8 {
-                let (repositories, name) = (&repositories, &name);
-                scope.spawn(move || {
-                    let model = format!("model {}", writer % 3);
-                    let layout = repositories.layout(name).unwrap();
-                    put(&layout, &format!("v{writer}"), model.as_bytes());
-                });
-            }
-        });
-        let listed = repositories.find(&name).unwrap().unwrap().listed().unwrap();
-        assert_eq!(listed.len(), 8);
+        for round in 0..20 {
+            let name = format!("pipelines/edge-{round}").parse().unwrap();
+            std::thread::scope(|scope| {
+                for writer in 0..8 {
+                    let (repositories, name) = (&repositories, &name);
+                    scope.spawn(move || {
+                        let model = format!("model {}", writer % 3);
+                        let layout = repositories.layout(name).unwrap();
+                        put(&layout, &format!("v{writer}"), model.as_bytes());
+                    });
+                }
+            });
+            let listed = repositories.find(&name).unwrap().unwrap().listed().unwrap();
+            assert_eq!(listed.len(), 8, "round {round}");
+        }
         let litter = ["", "blobs/sha256"].map(|at| fs::read_dir(directory.path().join(at)));
         let names = litter.into_iter().flat_map(Result::unwrap).map(|it| it.unwrap().file_name());
         assert!(!names.into_iter().any(|it| it.to_string_lossy().ends_with("unfinished")));
