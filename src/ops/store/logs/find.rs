@@ -65,8 +65,7 @@ impl Tx<'_> {
         };
         let kind = if asked.is_summary { "f.is_summary" } else { "NOT f.is_summary" };
         let sql = format!(
-            "SELECT f.id, e.name, f.from_seq, f.row_count, f.schema_key, f.first_ms, f.base_ms,
-             f.time_source, f.segment_id, s.day, f.at_byte, f.bytes
+            "SELECT {FRAME}
              FROM log_frames f CROSS JOIN log_segments s ON s.id = f.segment_id
              CROSS JOIN log_journals j ON j.id = f.journal_id CROSS JOIN edges e ON e.id = j.edge_id
              WHERE f.pipeline_id = ?1 AND {kind} {of_edges}
@@ -113,16 +112,15 @@ impl Tx<'_> {
         after: i64,
         count_max: i64,
     ) -> Result<Vec<(LogFrame, bool)>, StoreError> {
-        let mut look = self.0.prepare_cached(
-            "SELECT f.id, e.name, f.from_seq, f.row_count, f.schema_key, f.first_ms, f.base_ms,
-             f.time_source, f.segment_id, s.day, f.at_byte, f.bytes, f.is_summary
+        let mut look = self.0.prepare_cached(&format!(
+            "SELECT {FRAME}, f.is_summary
              FROM log_frames f CROSS JOIN log_segments s ON s.id = f.segment_id
              CROSS JOIN log_journals j ON j.id = f.journal_id CROSS JOIN edges e ON e.id = j.edge_id
              WHERE f.pipeline_id = ?1 AND f.id > ?2
              AND (?3 = '[]' OR e.name IN (SELECT value FROM json_each(?3)))
              AND (?4 IS NULL OR f.last_ms >= ?4) AND (?5 IS NULL OR +f.first_ms < ?5)
-             ORDER BY f.id LIMIT ?6",
-        )?;
+             ORDER BY f.id LIMIT ?6"
+        ))?;
         let edges = serde_json::json!(asked.edges).to_string();
         let given = params![asked.pipeline, after, edges, asked.from_ms, asked.until_ms, count_max];
         let found = look.query_map(given, |row| Ok((frame_of(row)?, row.get(12)?)))?;
@@ -136,14 +134,13 @@ impl Tx<'_> {
         (from_ms, until_ms): (i64, i64),
         count_max: i64,
     ) -> Result<Vec<(i64, LogFrame)>, StoreError> {
-        let mut look = self.0.prepare_cached(
-            "SELECT f.id, e.name, f.from_seq, f.row_count, f.schema_key, f.first_ms, f.base_ms,
-             f.time_source, f.segment_id, s.day, f.at_byte, f.bytes, f.pipeline_id
+        let mut look = self.0.prepare_cached(&format!(
+            "SELECT {FRAME}, f.pipeline_id
              FROM edges e CROSS JOIN log_journals j ON j.edge_id = e.id
              CROSS JOIN log_frames f INDEXED BY log_frames_by_edge ON f.journal_id = j.id
              CROSS JOIN log_segments s ON s.id = f.segment_id
-             WHERE e.id = ? AND f.first_ms >= ? AND f.first_ms < ? AND NOT f.is_summary LIMIT ?",
-        )?;
+             WHERE e.id = ? AND f.first_ms >= ? AND f.first_ms < ? AND NOT f.is_summary LIMIT ?"
+        ))?;
         let found = look.query_map(params![edge, from_ms, until_ms, count_max], |row| {
             Ok((row.get(12)?, frame_of(row)?))
         })?;
@@ -168,9 +165,8 @@ impl Tx<'_> {
         asked: &LogsAsked,
         count_max: i64,
     ) -> Result<Vec<LogFrame>, StoreError> {
-        let mut look = self.0.prepare_cached(
-            "SELECT f.id, e.name, f.from_seq, f.row_count, f.schema_key, f.first_ms, f.base_ms,
-             f.time_source, f.segment_id, s.day, f.at_byte, f.bytes
+        let mut look = self.0.prepare_cached(&format!(
+            "SELECT {FRAME}
              FROM log_frames f JOIN log_segments s ON s.id = f.segment_id
              JOIN log_journals j ON j.id = f.journal_id JOIN edges e ON e.id = j.edge_id
              WHERE f.id IN (SELECT MAX(g.id) FROM log_frames g
@@ -180,8 +176,8 @@ impl Tx<'_> {
                  AND (?3 IS NULL OR g.version = ?3) AND (NOT ?4 OR g.failures > 0)
                  AND g.first_ms >= ?5 AND g.last_ms >= ?6 AND g.first_ms < ?7 AND g.id <= ?8
                  GROUP BY g.schema_key)
-             ORDER BY f.id LIMIT ?9",
-        )?;
+             ORDER BY f.id LIMIT ?9"
+        ))?;
         let edges = serde_json::json!(asked.edges).to_string();
         let from = asked.from_ms.unwrap_or(i64::MIN);
         let given = params![
@@ -225,6 +221,10 @@ impl Tx<'_> {
         Ok(look.query_row(params![pipeline, day], segment_of).optional()?)
     }
 }
+
+/// What [`frame_of`] reads, of frames `f`, their edges `e` and segments `s`; more may follow.
+const FRAME: &str = "f.id, e.name, f.from_seq, f.row_count, f.schema_key, f.first_ms, f.base_ms,
+    f.time_source, f.segment_id, s.day, f.at_byte, f.bytes";
 
 fn frame_of(row: &Row<'_>) -> rusqlite::Result<LogFrame> {
     Ok(LogFrame {
