@@ -21,11 +21,11 @@ fn floats() -> Vec<Port> {
 }
 
 fn read_json(text: &str, inputs: &[Port]) -> Result<InferRequest, Misfit> {
-    read_infer(text.as_bytes().to_vec(), None, inputs)
+    read_infer(text.as_bytes().to_vec(), None, inputs, &[])
 }
 
 fn read_binary(head: &str, tensors: &[u8], inputs: &[Port]) -> Result<InferRequest, Misfit> {
-    read_infer([head.as_bytes(), tensors].concat(), Some(head.len()), inputs)
+    read_infer([head.as_bytes(), tensors].concat(), Some(head.len()), inputs, &[])
 }
 
 fn column(name: &str, row_shape: &[usize], data: Data<'static>) -> Column<'static> {
@@ -116,7 +116,7 @@ fn every_number_is_read_wherever_it_lies() {
         assert_eq!(table.columns()[0].data, Data::F64(Cow::Borrowed(&values)));
         let within = [head.as_bytes(), &bytes].concat();
         let body = within.as_ptr_range();
-        let request = read_infer(within, Some(head.len()), &inputs).unwrap();
+        let request = read_infer(within, Some(head.len()), &inputs, &[]).unwrap();
         let table = request.table();
         let Data::F64(values) = &table.columns()[0].data else { panic!("{table:?}") };
         lent += usize::from(body.contains(&values.as_ptr().cast()));
@@ -152,7 +152,7 @@ fn a_body_that_is_one_tensor_takes_the_shape_of_the_input() {
     ];
     for (dimensions, expected) in cases {
         let inputs = [port("x", ElementType::F32, dimensions)];
-        match (read_infer(bytes.clone(), Some(0), &inputs), expected) {
+        match (read_infer(bytes.clone(), Some(0), &inputs, &[]), expected) {
             (Ok(request), [rows, shape @ ..]) => {
                 let table = request.table();
                 assert_eq!(table.rows(), *rows);
@@ -278,7 +278,7 @@ fn binary_tensors_of_another_size_are_refused() {
     let head = r#"{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","parameters":{"binary_data_size":7}}]}"#;
     let misfit = read_binary(head, &[0; 7], &floats()).unwrap_err();
     assert!(misfit.sentence.contains("7 bytes where 2 elements of 4 bytes belong"), "{misfit}");
-    let misfit = read_infer(b"{}".to_vec(), Some(3), &floats()).unwrap_err();
+    let misfit = read_infer(b"{}".to_vec(), Some(3), &floats(), &[]).unwrap_err();
     assert!(misfit.sentence.contains("is 3, the body has 2 bytes"), "{misfit}");
 }
 
@@ -359,7 +359,7 @@ fn an_error_does_not_repeat_a_long_text() {
 #[test]
 fn an_output_that_the_model_does_not_give_is_refused_before_and_after() {
     let request = asking(r#"[{"name":"y"},{"name":"z"}]"#, "{}");
-    let before = request.check_outputs(&[port("y", ElementType::F32, &[])]).unwrap_err();
+    let before = request.check_outputs(&[port("y", ElementType::F32, &[])], &[]).unwrap_err();
     assert_eq!(before.sentence, "output `z` is not known: the model gives `y`");
     let after = write_infer(&answer(), &request, "m").unwrap_err();
     assert_eq!(after.column.as_deref(), Some("z"));
