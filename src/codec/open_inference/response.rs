@@ -86,7 +86,10 @@ type Named<'r> = (Cow<'r, str>, Cow<'r, Tensor<'r>>);
 
 /// What there is beside the outputs of the model that answered, as far as it is asked for.
 fn beside<'r>(record: &'r Record<'_>, request: &InferRequest) -> Vec<Named<'r>> {
-    let is_wanted = |name: &str| request.outputs.iter().any(|output| output.name == name);
+    let is_wanted = |name: &str| {
+        let is_own = record.outputs.iter().any(|output| output.name == name);
+        !is_own && request.outputs.iter().any(|output| output.name == name)
+    };
     let shadows = record.shadows.iter().flat_map(|shadow| {
         shadow.outputs.iter().map(|output| {
             let name = challenger_output(&shadow.model_name, &output.name);

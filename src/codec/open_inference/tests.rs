@@ -1,7 +1,8 @@
 //! Requests as clients of the protocol write them, and the answers that they read.
 
 use super::*;
-use crate::pipeline::Record;
+use crate::oci::Digest;
+use crate::pipeline::{ModelKey, Record, ShadowOutputs};
 use crate::tensor::{
     Column, Data, Dimension, ElementType, Misfit, MisfitKind, NamedTensor, Port, RowShape, Tensor,
 };
@@ -339,6 +340,63 @@ fn each_output_has_the_form_asked_for_in_the_models_order() {
     let numbers = [0.1_f32, f32::NAN].map(f32::to_le_bytes).concat();
     let texts = [2, 0, 0, 0, b'a', b'"', 2, 0, 0, 0, 0xc3, 0xa9];
     assert_eq!(tensors, [&numbers[..], &texts].concat());
+}
+
+#[test]
+fn a_column_that_splits_comes_in_a_type_of_its_own() {
+    let companions = ["card".to_owned()];
+    let body = |datatype: &str, data: &str| {
+        format!(
+            r#"{{"inputs":[{{"name":"card","shape":[2],"datatype":"{datatype}","data":{data}}},
+            {{"name":"x","shape":[2,2],"datatype":"FP32","data":[1,2,3,4]}}]}}"#
+        )
+    };
+    let read = |text: String, companions: &[String]| {
+        read_infer(text.into_bytes(), None, &floats(), companions)
+    };
+    let texts = vec!["gold".to_owned(), "plain".to_owned()];
+    for (datatype, data, wanted) in [
+        ("BYTES", r#"["gold","plain"]"#, Data::String(Cow::Owned(texts))),
+        ("INT64", "[7,-8]", Data::I64(Cow::Borrowed(&[7, -8]))),
+        ("BOOL", "[true,false]", Data::Bool(Cow::Borrowed(&[true, false]))),
+    ] {
+        let request = read(body(datatype, data), &companions).unwrap();
+        assert_eq!(request.table().column("card").unwrap().data, wanted);
+    }
+    let misfit = read(body("TEXT", "[]"), &companions).unwrap_err();
+    assert!(misfit.sentence.contains("`card`: its datatype is `TEXT`"), "{}", misfit.sentence);
+    let misfit = read(body("INT64", "[7,8]"), &["other".to_owned()]).unwrap_err();
+    assert!(misfit.sentence.contains("takes `x`, `other`"), "{}", misfit.sentence);
+}
+
+#[test]
+fn what_is_beside_the_outputs_is_given_to_who_asks_for_it_by_name() {
+    let key = |name: &str| ModelKey {
+        name: name.into(),
+        version: "v".into(),
+        sha: Digest::of(name.as_bytes()),
+    };
+    let shadow = output("y", &[1], Data::I64(Cow::Borrowed(&[9])));
+    let record = Record {
+        shadows: vec![ShadowOutputs { model_name: "b".into(), outputs: vec![shadow] }],
+        chosen: Some(vec![key("a"), key("b")]),
+        ..answer()
+    };
+    let text = |outputs: &str| {
+        let request = asking(outputs, "{}");
+        let beside = ["out_b.y", "out_c.y", CHOSEN_MODEL].map(str::to_owned);
+        request.check_outputs(&[], &beside).unwrap();
+        let (body, _) = write_infer(&record, &request, "m").unwrap();
+        String::from_utf8(body).unwrap()
+    };
+    // `c` failed, and is left out.
+    let shadows = text(r#"[{"name":"out_c.y"},{"name":"out_b.y"}]"#);
+    let wanted = r#""outputs":[{"name":"out_b.y","shape":[1],"datatype":"INT64","data":[9]}]}"#;
+    assert!(shadows.ends_with(wanted), "{shadows}");
+    let chosen = text(r#"[{"name":"_model_split"}]"#);
+    assert!(chosen.contains(r#""shape":[2,1],"datatype":"BYTES","data":["{\"name\":\"a\","#));
+    let (all, _) = write_infer(&record, &asking("null", "{}"), "m").unwrap();
+    assert!(!String::from_utf8(all).unwrap().contains("out_b"));
 }
 
 #[test]
