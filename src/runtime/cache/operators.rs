@@ -15,6 +15,7 @@ use tract_onnx::tract_core::ops::cnn::{
 };
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::element_wise::{ElementWiseMiniOp, ElementWiseOp};
+use tract_onnx::tract_core::ops::identity::Identity;
 use tract_onnx::tract_core::ops::nn::resize::Interpolator;
 use tract_onnx::tract_core::ops::nn::{
     DataFormat, GeluExact, HardSwish, LeakyRelu, Reduce, Reducer, RmsNorm, Sigmoid, Silu, Softmax,
@@ -196,6 +197,9 @@ pub(super) fn write(
         floats.iter().for_each(|float| to.float(*float));
         to.size(types.len());
         types.iter().try_for_each(|datum| to.datum_type(*datum))
+    } else if op.is::<Identity>() {
+        to.number(19);
+        Ok(())
     } else {
         Err(format!("the operator {}", op.name()))
     }
@@ -332,6 +336,7 @@ pub(super) fn read(from: &mut Reader<'_>, tensors: &mut Tensors<'_>) -> Option<B
             let (floats, types) = (from.list(Reader::float)?, from.list(Reader::datum_type)?);
             Words { name, integers, floats, types }.operator()?
         }
+        19 => Box::new(Identity),
         _ => return None,
     })
 }
