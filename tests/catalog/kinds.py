@@ -119,8 +119,7 @@ def regressors():
         "ada_boost_regressor": ensemble.AdaBoostRegressor(n_estimators=5, random_state=0),
         "neighbours_regressor": neighbors.KNeighborsRegressor(3),
         "mlp_regressor": neural_network.MLPRegressor(hidden_layer_sizes=(8,), max_iter=100, random_state=0),
-        # Terms of hundreds that cancel: in single precision onnxruntime is 6e-4 from the exact answer, as
-        # we are, to the other side.
+        # Terms that cancel: in single precision onnxruntime and we are each up to 6e-4 from the exact answer.
         "gaussian_process_regressor": gaussian_process.GaussianProcessRegressor(alpha=0.1),
     }
     for name, model in kinds.items():
