@@ -33,7 +33,7 @@ fuzz_target!(|input: (u8, u16, &[u8])| {
         vec![port("b", ElementType::Bool, 2)],
     ];
     for inputs in models {
-        match read_infer(body.to_vec(), header_length, &inputs) {
+        match read_infer(body.to_vec(), header_length, &inputs, &[]) {
             Ok(request) => walk::every_value(&request.table(), inputs.len()),
             Err(misfit) => assert!(!misfit.sentence.is_empty()),
         }

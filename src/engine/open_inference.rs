@@ -8,6 +8,7 @@ use crate::codec::open_inference::{
     self as protocol, CONTENT_TYPE_BINARY, HEADER_LENGTH_NAME, Readiness,
 };
 use crate::http::server::{Request, Response};
+use crate::runtime::Flow;
 use std::time::Instant;
 
 /// The name of this server in its metadata.
@@ -100,8 +101,9 @@ fn infer(request: &mut Request<'_, '_>, inferences: &Inferences) -> Result<Respo
     };
     let body = inferences.body(request)?;
     let read = Instant::now();
-    let asked = protocol::read_infer(body, header_length, inferences.slot.flow.inputs())?;
-    asked.check_outputs(inferences.slot.flow.outputs())?;
+    let flow = &inferences.slot.flow;
+    let asked = protocol::read_infer(body, header_length, flow.inputs(), flow.companions())?;
+    asked.check_outputs(flow.outputs(), &beside(flow))?;
     let record = inferences.compute(&asked.table(), read, &mut || request.client_has_left())?;
     let write = Instant::now();
     let (answer, length) =
@@ -114,4 +116,13 @@ fn infer(request: &mut Request<'_, '_>, inferences: &Inferences) -> Result<Respo
         Some(length) => Response::new(200, CONTENT_TYPE_BINARY, answer)
             .with_header(HEADER_LENGTH_NAME, length.to_string()),
     })
+}
+
+/// What can be asked for by name beside the outputs: those of challengers, and the model that a row
+/// went to.
+fn beside(flow: &Flow) -> Vec<String> {
+    let outputs = flow.challengers().flat_map(|(key, link)| {
+        link.outputs().iter().map(|port| protocol::challenger_output(&key.name, &port.name))
+    });
+    outputs.chain(flow.is_split().then(|| protocol::CHOSEN_MODEL.to_owned())).collect()
 }

@@ -3,9 +3,10 @@
 use crate::support::engine::{Answer, Engine};
 use crate::support::ops::ops;
 use crate::support::process::run;
-use crate::support::python::RECORDS;
+use crate::support::python::{RECORDS, python};
 use crate::support::{fixture, golden};
 use serde_json::{Value, json};
+use std::process::Command;
 
 /// Rows of the fraud model whose values all are `value`, each with the further members of `more`.
 fn rows(values: &[f64], more: &[Value]) -> String {
@@ -98,4 +99,76 @@ fn a_validation_that_does_not_fit_the_models_is_refused_before_anything_is_publi
         assert!(ended.stderr.contains(part), "{}", ended.stderr);
         assert!(!layout.join("index.json").exists(), "{expression} was published");
     }
+}
+
+/// What pyarrow and the tritonclient get for these rows, of which the latter asks for these names.
+fn in_other_forms(engine: &Engine, pipeline: &str, rows: &str, names: &[&str]) -> Value {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("rows.json");
+    std::fs::write(&file, rows).unwrap();
+    let mut command = Command::new(python());
+    command.arg(fixture("step_forms.py")).args([&engine.address, pipeline]).arg(file).args(names);
+    serde_json::from_str(&run(&mut command).success().stdout).unwrap()
+}
+
+#[test]
+fn challengers_show_in_arrow_and_to_who_asks_for_them_by_the_open_inference_protocol() {
+    let engine = Engine::serving("pipelines/guarded.yaml");
+    let body = rows(&[-0.5, 2000.0], &[]);
+    let challenger = "out_fraud-next.fraud_probability";
+    let got = in_other_forms(&engine, "guarded", &body, &[challenger, "fraud_probability"]);
+    let json = post(&engine, "/pipelines/guarded", &body).json();
+    let numbers = |values: &Value| -> Vec<f32> {
+        values.as_array().unwrap().iter().map(|it| it.as_f64().unwrap() as f32).collect()
+    };
+    let wanted = numbers(&json[0]["shadow_data"]["fraud-next"][0]["Float"]["data"]);
+    assert_eq!(wanted.len(), 2);
+    for form in ["record", "rows"] {
+        let rows = got[form].as_array().unwrap();
+        assert_eq!(rows.len(), 2, "{form}");
+        for (row, wanted) in rows.iter().zip(&wanted) {
+            for group in ["out", "out_fraud-next"] {
+                assert_eq!(numbers(&row[group]["fraud_probability"]), [*wanted], "{form}: {row}");
+            }
+        }
+    }
+    let is_odd = |row: usize| {
+        let failed = got["record"][row]["check_failures"].as_array().unwrap();
+        failed.iter().any(|it| it.as_str().unwrap().contains("1000"))
+    };
+    assert_eq!([is_odd(0), is_odd(1)], [false, true], "{}", got["record"]);
+    let anomaly = |row: usize| &got["rows"][row]["anomaly"]["odd"];
+    assert_eq!([anomaly(0), anomaly(1)], [&json!(false), &json!(true)]);
+    for form in ["json", "binary"] {
+        for name in [challenger, "fraud_probability"] {
+            assert_eq!(numbers(&got[form][name]), wanted, "{form}: {name}");
+        }
+    }
+    // A client that names nothing gets what the metadata promise.
+    assert_eq!(got["all"].as_object().unwrap().keys().collect::<Vec<_>>(), ["fraud_probability"]);
+    let got = in_other_forms(&engine, "guarded", &body, &["out_nobody.fraud_probability"]);
+    let told = got["json"]["error"].as_str().unwrap();
+    assert!(told.contains("out_nobody.fraud_probability` is not known"), "{told}");
+    assert!(told.contains(challenger), "{told}");
+}
+
+#[test]
+fn a_column_that_splits_comes_in_every_form_and_the_model_that_a_row_went_to_is_told_in_each() {
+    let engine = Engine::serving("pipelines/routed.yaml");
+    let keys = [json!({"card_type": "gold"}), json!({"card_type": "plain"})];
+    let body = rows(&[0.25, 0.25], &keys);
+    let got = in_other_forms(&engine, "routed", &body, &["_model_split"]);
+    let name = |text: &Value| -> Value {
+        serde_json::from_str::<Value>(text.as_str().unwrap()).unwrap()["name"].clone()
+    };
+    for form in ["record", "rows"] {
+        let chosen = |row: usize| name(&got[form][row]["out"]["_model_split"][0]);
+        assert_eq!([chosen(0), chosen(1)], [json!("gold"), json!("standard")], "{form}");
+        assert_eq!(got[form][0]["in"]["card_type"], json!("gold"), "{form}");
+    }
+    for form in ["json", "binary"] {
+        let chosen = |row: usize| name(&got[form]["_model_split"][row]);
+        assert_eq!([chosen(0), chosen(1)], [json!("gold"), json!("standard")], "{form}");
+    }
+    assert_eq!(got["all"].as_object().unwrap().keys().collect::<Vec<_>>(), ["fraud_probability"]);
 }

@@ -60,7 +60,8 @@ fn is_readable(body: Vec<u8>, header_length: Option<usize>, ports: &[Port]) -> b
     let room = 64 * body.len() + 1024;
     let inputs = ports.to_vec();
     let shown = format!("{header_length:?} {}", String::from_utf8_lossy(&body));
-    let outcome = catch_unwind(move || read_infer(body, header_length, &inputs));
+    let beside = ["u".to_owned(), "v".to_owned()];
+    let outcome = catch_unwind(move || read_infer(body, header_length, &inputs, &beside));
     let Ok(outcome) = outcome else { panic!("a panic at {shown}") };
     match outcome {
         Ok(request) => {

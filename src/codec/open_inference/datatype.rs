@@ -21,6 +21,11 @@ pub(super) fn datatype(element: ElementType) -> &'static str {
     }
 }
 
+/// The element type of this name.
+pub(super) fn element(datatype: &str) -> Option<ElementType> {
+    ElementType::ALL.into_iter().find(|element| self::datatype(*element) == datatype)
+}
+
 /// Bytes of one element in binary form; a `BYTES` element has its own length.
 pub(super) fn element_bytes(element: ElementType) -> Option<usize> {
     match element {
@@ -41,5 +46,6 @@ mod tests {
     fn every_element_type_has_a_name_of_its_own() {
         let names: HashSet<_> = ElementType::ALL.into_iter().map(datatype).collect();
         assert_eq!(names.len(), ElementType::ALL.len());
+        assert!(ElementType::ALL.into_iter().all(|it| element(datatype(it)) == Some(it)));
     }
 }

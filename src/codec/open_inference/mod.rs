@@ -15,7 +15,7 @@ mod service;
 mod tests;
 
 pub use request::{InferRequest, read_infer};
-pub use response::write_infer;
+pub use response::{CHOSEN_MODEL, challenger_output, write_infer};
 pub use service::{
     Readiness, error_body, model_metadata, model_ready, server_live, server_metadata, server_ready,
 };

@@ -2,13 +2,16 @@
 
 use super::batch::{raw_shape, rows};
 use super::binary;
+use super::datatype;
 use super::given::{Given, Place, Reading, shown};
-use super::head::{self, Head, OutputHead};
+use super::head::{self, Head, InputHead, OutputHead};
+use super::response::is_of_challenger;
 use crate::codec::decoded::Decoded;
 use crate::codec::limits::VALUES_MAX;
 use crate::codec::wanted;
 use crate::tensor::{Misfit, MisfitKind, Port, Table};
 use arrow_buffer::Buffer;
+use std::borrow::Cow;
 
 /// Bytes of a request's `id`, which the answer repeats: a UUID has 36.
 const ID_BYTES_MAX: usize = 256;
@@ -65,17 +68,25 @@ impl InferRequest {
         self.decoded.table()
     }
 
-    /// Checks, before anything is computed, that the model has each output asked for.
+    /// Checks, before anything is computed, that each output asked for is one of the model's, or one
+    /// `beside` them: of a challenger, or the model that a row went to.
     ///
     /// # Errors
-    /// Names the first that it does not have.
-    pub fn check_outputs(&self, outputs: &[Port]) -> Result<(), Misfit> {
-        let present: Vec<&str> = outputs.iter().map(|port| port.name.as_str()).collect();
-        self.check_names(&present)
+    /// Names the first that there is not.
+    pub fn check_outputs(&self, outputs: &[Port], beside: &[String]) -> Result<(), Misfit> {
+        let present = outputs.iter().map(|port| &port.name).chain(beside);
+        self.check_names(&present.map(String::as_str).collect::<Vec<_>>(), |_| false)
     }
 
-    pub(super) fn check_names(&self, present: &[&str]) -> Result<(), Misfit> {
-        let unknown = self.outputs.iter().find(|output| !present.contains(&output.name.as_str()));
+    /// As [`check_outputs`](Self::check_outputs), of what there is after it was computed: a challenger
+    /// that failed gave nothing, which is no fault of who asked.
+    pub(super) fn check_given(&self, present: &[&str]) -> Result<(), Misfit> {
+        self.check_names(present, is_of_challenger)
+    }
+
+    fn check_names(&self, present: &[&str], may_lack: fn(&str) -> bool) -> Result<(), Misfit> {
+        let is_there = |name: &str| present.contains(&name) || may_lack(name);
+        let unknown = self.outputs.iter().find(|output| !is_there(&output.name));
         let Some(WantedOutput { name, .. }) = unknown else { return Ok(()) };
         let name = shown(name);
         let given = wanted::listed(present.iter().copied());
@@ -89,7 +100,8 @@ impl InferRequest {
 /// it, all is JSON; 0 says that the body is the tensor of the model's only input.
 ///
 /// Each tensor must have the element type of the input of its name. Values given as JSON may be
-/// flat or nested; those in binary form are lent from `body` where they are aligned.
+/// flat or nested; those in binary form are lent from `body` where they are aligned. A tensor named
+/// among the `companions`, which no model takes and a split looks at, may come in any type.
 ///
 /// # Errors
 /// A [`Misfit`] that names the input as its column. No body, however damaged, panics out of here
@@ -99,6 +111,7 @@ pub fn read_infer(
     body: Vec<u8>,
     header_length: Option<usize>,
     inputs: &[Port],
+    companions: &[String],
 ) -> Result<InferRequest, Misfit> {
     let body = Buffer::from_vec(body);
     let length = header_length.unwrap_or(body.len());
@@ -125,8 +138,8 @@ pub fn read_infer(
     let mut reading = Reading { rest: body.slice(length), values_left: VALUES_MAX };
     let mut tensors: Vec<Given> = Vec::new();
     for input in given.items {
-        let port = port_of(&input.name, &tensors, inputs)?;
-        tensors.push(reading.tensor(input, port)?);
+        let port = port_of(&input, &tensors, inputs, companions)?;
+        tensors.push(reading.tensor(input, &port)?);
     }
     if let Some(port) = inputs.iter().find(|port| tensors.iter().all(|t| t.name != port.name)) {
         let present: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
@@ -156,15 +169,33 @@ fn wanted_output(output: OutputHead, form: Form) -> Result<WantedOutput, Misfit>
     Err(Misfit::new(MisfitKind::Unreadable, sentence).column(name))
 }
 
-/// The model's input of this name, if it has one that is not given yet.
-fn port_of<'p>(name: &str, given: &[Given], inputs: &'p [Port]) -> Result<&'p Port, Misfit> {
+/// The model's input of this name, or the companion, if there is one that is not given yet.
+fn port_of<'p>(
+    input: &InputHead<'_>,
+    given: &[Given],
+    inputs: &'p [Port],
+    companions: &[String],
+) -> Result<Cow<'p, Port>, Misfit> {
+    let name = input.name.as_str();
     if given.iter().any(|tensor| tensor.name == name) {
         let sentence = format!("input `{name}` is given twice");
         return Err(Misfit::new(MisfitKind::Unreadable, sentence).column(name));
     }
-    inputs.iter().find(|port| port.name == name).ok_or_else(|| {
+    if let Some(port) = inputs.iter().find(|port| port.name == name) {
+        return Ok(Cow::Borrowed(port));
+    }
+    if companions.iter().any(|companion| companion == name) {
+        let element = datatype::element(&input.datatype).ok_or_else(|| {
+            let told = shown(&input.datatype);
+            let what = format!("its datatype is `{told}`, which the protocol does not have");
+            Place { name }.misfit(MisfitKind::WrongType, what)
+        })?;
+        return Ok(Cow::Owned(Port { name: name.to_owned(), element, dimensions: Vec::new() }));
+    }
+    Err({
         let name = shown(name);
-        let taken = wanted::listed(inputs.iter().map(|port| port.name.as_str()));
+        let known: Vec<_> = inputs.iter().map(|port| &port.name).chain(companions).collect();
+        let taken = wanted::listed(known.into_iter().map(String::as_str));
         let sentence = format!("input `{name}` is not known: the model takes {taken}");
         Misfit::new(MisfitKind::MissingColumn, sentence).column(&name).expected(taken, name)
     })

@@ -1,7 +1,8 @@
 //! Requests as clients of the protocol write them, and the answers that they read.
 
 use super::*;
-use crate::pipeline::Record;
+use crate::oci::Digest;
+use crate::pipeline::{ModelKey, Record, ShadowOutputs};
 use crate::tensor::{
     Column, Data, Dimension, ElementType, Misfit, MisfitKind, NamedTensor, Port, RowShape, Tensor,
 };
@@ -21,11 +22,11 @@ fn floats() -> Vec<Port> {
 }
 
 fn read_json(text: &str, inputs: &[Port]) -> Result<InferRequest, Misfit> {
-    read_infer(text.as_bytes().to_vec(), None, inputs)
+    read_infer(text.as_bytes().to_vec(), None, inputs, &[])
 }
 
 fn read_binary(head: &str, tensors: &[u8], inputs: &[Port]) -> Result<InferRequest, Misfit> {
-    read_infer([head.as_bytes(), tensors].concat(), Some(head.len()), inputs)
+    read_infer([head.as_bytes(), tensors].concat(), Some(head.len()), inputs, &[])
 }
 
 fn column(name: &str, row_shape: &[usize], data: Data<'static>) -> Column<'static> {
@@ -116,7 +117,7 @@ fn every_number_is_read_wherever_it_lies() {
         assert_eq!(table.columns()[0].data, Data::F64(Cow::Borrowed(&values)));
         let within = [head.as_bytes(), &bytes].concat();
         let body = within.as_ptr_range();
-        let request = read_infer(within, Some(head.len()), &inputs).unwrap();
+        let request = read_infer(within, Some(head.len()), &inputs, &[]).unwrap();
         let table = request.table();
         let Data::F64(values) = &table.columns()[0].data else { panic!("{table:?}") };
         lent += usize::from(body.contains(&values.as_ptr().cast()));
@@ -152,7 +153,7 @@ fn a_body_that_is_one_tensor_takes_the_shape_of_the_input() {
     ];
     for (dimensions, expected) in cases {
         let inputs = [port("x", ElementType::F32, dimensions)];
-        match (read_infer(bytes.clone(), Some(0), &inputs), expected) {
+        match (read_infer(bytes.clone(), Some(0), &inputs, &[]), expected) {
             (Ok(request), [rows, shape @ ..]) => {
                 let table = request.table();
                 assert_eq!(table.rows(), *rows);
@@ -278,7 +279,7 @@ fn binary_tensors_of_another_size_are_refused() {
     let head = r#"{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","parameters":{"binary_data_size":7}}]}"#;
     let misfit = read_binary(head, &[0; 7], &floats()).unwrap_err();
     assert!(misfit.sentence.contains("7 bytes where 2 elements of 4 bytes belong"), "{misfit}");
-    let misfit = read_infer(b"{}".to_vec(), Some(3), &floats()).unwrap_err();
+    let misfit = read_infer(b"{}".to_vec(), Some(3), &floats(), &[]).unwrap_err();
     assert!(misfit.sentence.contains("is 3, the body has 2 bytes"), "{misfit}");
 }
 
@@ -342,6 +343,63 @@ fn each_output_has_the_form_asked_for_in_the_models_order() {
 }
 
 #[test]
+fn a_column_that_splits_comes_in_a_type_of_its_own() {
+    let companions = ["card".to_owned()];
+    let body = |datatype: &str, data: &str| {
+        format!(
+            r#"{{"inputs":[{{"name":"card","shape":[2],"datatype":"{datatype}","data":{data}}},
+            {{"name":"x","shape":[2,2],"datatype":"FP32","data":[1,2,3,4]}}]}}"#
+        )
+    };
+    let read = |text: String, companions: &[String]| {
+        read_infer(text.into_bytes(), None, &floats(), companions)
+    };
+    let texts = vec!["gold".to_owned(), "plain".to_owned()];
+    for (datatype, data, wanted) in [
+        ("BYTES", r#"["gold","plain"]"#, Data::String(Cow::Owned(texts))),
+        ("INT64", "[7,-8]", Data::I64(Cow::Borrowed(&[7, -8]))),
+        ("BOOL", "[true,false]", Data::Bool(Cow::Borrowed(&[true, false]))),
+    ] {
+        let request = read(body(datatype, data), &companions).unwrap();
+        assert_eq!(request.table().column("card").unwrap().data, wanted);
+    }
+    let misfit = read(body("TEXT", "[]"), &companions).unwrap_err();
+    assert!(misfit.sentence.contains("`card`: its datatype is `TEXT`"), "{}", misfit.sentence);
+    let misfit = read(body("INT64", "[7,8]"), &["other".to_owned()]).unwrap_err();
+    assert!(misfit.sentence.contains("takes `x`, `other`"), "{}", misfit.sentence);
+}
+
+#[test]
+fn what_is_beside_the_outputs_is_given_to_who_asks_for_it_by_name() {
+    let key = |name: &str| ModelKey {
+        name: name.into(),
+        version: "v".into(),
+        sha: Digest::of(name.as_bytes()),
+    };
+    let shadow = output("y", &[1], Data::I64(Cow::Borrowed(&[9])));
+    let record = Record {
+        shadows: vec![ShadowOutputs { model_name: "b".into(), outputs: vec![shadow] }],
+        chosen: Some(vec![key("a"), key("b")]),
+        ..answer()
+    };
+    let text = |outputs: &str| {
+        let request = asking(outputs, "{}");
+        let beside = ["out_b.y", "out_c.y", CHOSEN_MODEL].map(str::to_owned);
+        request.check_outputs(&[], &beside).unwrap();
+        let (body, _) = write_infer(&record, &request, "m").unwrap();
+        String::from_utf8(body).unwrap()
+    };
+    // `c` failed, and is left out.
+    let shadows = text(r#"[{"name":"out_c.y"},{"name":"out_b.y"}]"#);
+    let wanted = r#""outputs":[{"name":"out_b.y","shape":[1],"datatype":"INT64","data":[9]}]}"#;
+    assert!(shadows.ends_with(wanted), "{shadows}");
+    let chosen = text(r#"[{"name":"_model_split"}]"#);
+    assert!(chosen.contains(r#""shape":[2,1],"datatype":"BYTES","data":["{\"name\":\"a\","#));
+    let (all, _) = write_infer(&record, &asking("null", "{}"), "m").unwrap();
+    assert!(!String::from_utf8(all).unwrap().contains("out_b"));
+}
+
+#[test]
 fn an_error_does_not_repeat_a_long_text() {
     let long = "n".repeat(100_000);
     let texts = [
@@ -359,7 +417,7 @@ fn an_error_does_not_repeat_a_long_text() {
 #[test]
 fn an_output_that_the_model_does_not_give_is_refused_before_and_after() {
     let request = asking(r#"[{"name":"y"},{"name":"z"}]"#, "{}");
-    let before = request.check_outputs(&[port("y", ElementType::F32, &[])]).unwrap_err();
+    let before = request.check_outputs(&[port("y", ElementType::F32, &[])], &[]).unwrap_err();
     assert_eq!(before.sentence, "output `z` is not known: the model gives `y`");
     let after = write_infer(&answer(), &request, "m").unwrap_err();
     assert_eq!(after.column.as_deref(), Some("z"));

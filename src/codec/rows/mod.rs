@@ -13,7 +13,9 @@ pub use error::AnswerError;
 pub(super) use error::COLUMN_MAX;
 #[cfg(feature = "ops")]
 pub(super) use stored::write as write_stored;
-pub(super) use tree::{Cells, Generation, Member, Source, Stored, Value, answer};
+pub(super) use tree::{
+    Cells, Generation, MODEL_SPLIT, Member, Source, Stored, Value, answer, split_texts,
+};
 
 use super::literal;
 use crate::pipeline::{Finding, Record};

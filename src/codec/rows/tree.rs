@@ -60,6 +60,9 @@ pub(in crate::codec) enum Source {
     Model,
 }
 
+/// What the model that a row went to is called among the outputs.
+pub(in crate::codec) const MODEL_SPLIT: &str = "_model_split";
+
 /// The releases of the original, by what they write of validations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::codec) enum Generation {
@@ -130,8 +133,8 @@ fn anomalies(findings: &[Finding], rows: usize) -> Vec<Member<'_>> {
     members
 }
 
-/// The model that each row went to, in the original's form: JSON within a list of one string.
-fn model_split(chosen: &[ModelKey]) -> Member<'_> {
+/// The model that each row went to, as JSON.
+pub(in crate::codec) fn split_texts(chosen: &[ModelKey]) -> Vec<String> {
     let text = |key: &ModelKey| {
         let mut text = b"{\"name\":".to_vec();
         literal::json(&mut text, &key.name);
@@ -142,9 +145,14 @@ fn model_split(chosen: &[ModelKey]) -> Member<'_> {
         text.push(b'}');
         String::from_utf8_lossy(&text).into_owned()
     };
-    let data = Data::String(Cow::Owned(chosen.iter().map(text).collect()));
+    chosen.iter().map(text).collect()
+}
+
+/// The model that each row went to, in the original's form: JSON within a list of one string.
+fn model_split(chosen: &[ModelKey]) -> Member<'_> {
+    let data = Data::String(Cow::Owned(split_texts(chosen)));
     let cells = Cells { data, row_shape: vec![1], source: Source::Model };
-    member("_model_split", Value::Cells(cells))
+    member(MODEL_SPLIT, Value::Cells(cells))
 }
 
 fn member<'a>(name: &'a str, value: Value<'a>) -> Member<'a> {

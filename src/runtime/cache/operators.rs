@@ -2,6 +2,7 @@
 
 use super::bytes::{Reader, Unkept, Writer};
 use super::graph::Tensors;
+use crate::runtime::operators::Words;
 use tract_onnx::tract_core::internal::{AxisOp, TypedOp};
 use tract_onnx::tract_core::ops::Downsample;
 use tract_onnx::tract_core::ops::array::{
@@ -14,11 +15,14 @@ use tract_onnx::tract_core::ops::cnn::{
 };
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::element_wise::{ElementWiseMiniOp, ElementWiseOp};
+use tract_onnx::tract_core::ops::identity::Identity;
+use tract_onnx::tract_core::ops::nn::resize::Interpolator;
 use tract_onnx::tract_core::ops::nn::{
     DataFormat, GeluExact, HardSwish, LeakyRelu, Reduce, Reducer, RmsNorm, Sigmoid, Silu, Softmax,
     SoftmaxKind,
 };
 use tract_onnx::tract_core::ops::{logic, math};
+use tract_onnx_opl::resize::{AspectRatio, CoordTransform, Nearest, Resize};
 
 const FORMATS: [DataFormat; 4] =
     [DataFormat::NCHW, DataFormat::NHWC, DataFormat::CHW, DataFormat::HWC];
@@ -180,9 +184,81 @@ pub(super) fn write(
         to.number(16);
         to.size(*axis);
         tensors.write(eps, to)
+    } else if let Some(op) = op.downcast_ref::<Resize>() {
+        to.number(17);
+        resize(op, to);
+        Ok(())
+    } else if let Some(Words { name, integers, floats, types }) = Words::of(op) {
+        to.number(18);
+        to.text(&name);
+        to.size(integers.len());
+        integers.iter().for_each(|integer| to.number(*integer as u64));
+        to.size(floats.len());
+        floats.iter().for_each(|float| to.float(*float));
+        to.size(types.len());
+        types.iter().try_for_each(|datum| to.datum_type(*datum))
+    } else if op.is::<Identity>() {
+        to.number(19);
+        Ok(())
     } else {
         Err(format!("the operator {}", op.name()))
     }
+}
+
+fn resize(op: &Resize, to: &mut Writer) {
+    let Resize {
+        axes,
+        coord_transformer,
+        interpolator,
+        nearest,
+        antialias,
+        cubic_coeff_a_bits,
+        exclude_outside,
+        extrapolation_value_bits,
+        keep_aspect_ratio_policy,
+        optional_roi_input,
+        optional_scales_input,
+        optional_sizes_input,
+    } = op;
+    to.flag(axes.is_some());
+    let axes = axes.as_deref().unwrap_or_default();
+    to.size(axes.len());
+    axes.iter().for_each(|axis| to.number(*axis as u64));
+    to.text(coord_transformer.as_str());
+    to.text(interpolator.as_str());
+    to.text(nearest.as_str());
+    to.text(keep_aspect_ratio_policy.as_str());
+    to.flag(*antialias);
+    to.flag(*exclude_outside);
+    to.number(u64::from(*cubic_coeff_a_bits));
+    to.number(u64::from(*extrapolation_value_bits));
+    for place in [optional_roi_input, optional_scales_input, optional_sizes_input] {
+        to.sizes(place.as_slice());
+    }
+}
+
+fn read_resize(from: &mut Reader<'_>) -> Option<Resize> {
+    let has_axes = from.flag()?;
+    let axes: Vec<i64> = from.list(|from| Some(from.number()? as i64))?;
+    let place = |from: &mut Reader<'_>| match *from.sizes()? {
+        [] => Some(None),
+        [place] => Some(Some(place)),
+        _ => None,
+    };
+    Some(Resize {
+        axes: has_axes.then_some(axes),
+        coord_transformer: CoordTransform::parse(from.text()?).ok()?,
+        interpolator: Interpolator::parse(from.text()?).ok()?,
+        nearest: Nearest::parse(from.text()?).ok()?,
+        keep_aspect_ratio_policy: AspectRatio::parse(from.text()?).ok()?,
+        antialias: from.flag()?,
+        exclude_outside: from.flag()?,
+        cubic_coeff_a_bits: u32::try_from(from.number()?).ok()?,
+        extrapolation_value_bits: u32::try_from(from.number()?).ok()?,
+        optional_roi_input: place(from)?,
+        optional_scales_input: place(from)?,
+        optional_sizes_input: place(from)?,
+    })
 }
 
 /// Reads what [`write()`] wrote.
@@ -253,6 +329,14 @@ pub(super) fn read(from: &mut Reader<'_>, tensors: &mut Tensors<'_>) -> Option<B
         }
         15 => Box::new(MultiBroadcastTo { shape: from.shape()? }),
         16 => Box::new(RmsNorm { axis: from.size()?, eps: tensors.read(from)? }),
+        17 => Box::new(read_resize(from)?),
+        18 => {
+            let name = from.text()?.to_owned();
+            let integers = from.list(|from| Some(from.number()? as i64))?;
+            let (floats, types) = (from.list(Reader::float)?, from.list(Reader::datum_type)?);
+            Words { name, integers, floats, types }.operator()?
+        }
+        19 => Box::new(Identity),
         _ => return None,
     })
 }

@@ -84,6 +84,23 @@ fn a_kept_graph_gives_what_its_file_gives_bit_by_bit() {
 }
 
 #[test]
+fn nets_in_whole_numbers_and_those_that_resize_images_are_kept_bit_by_bit() {
+    let quantised = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/quantised");
+    let files = std::fs::read_dir(quantised).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = files.map(|name| format!("../quantised/{}", name.to_string_lossy()));
+    let mut fixtures: Vec<String> = names.filter(|name| name.ends_with(".onnx")).collect();
+    assert_eq!(fixtures.len(), 9);
+    fixtures.push("resized.onnx".into());
+    for fixture in fixtures {
+        let kept = Kept::of(&fixture);
+        let found = kept.found().unwrap_or_else(|| panic!("{fixture} is not kept"));
+        assert!(kept.model.is_same(&found), "{fixture}");
+        let (one, other) = (answer(&kept.model, 2), answer(&found, 2));
+        assert_eq!(format!("{one:?}"), format!("{other:?}"), "{fixture}");
+    }
+}
+
+#[test]
 fn weights_stay_in_the_models_file() {
     let kept = Kept::of("vision.onnx");
     let (graph, model) = (kept.path().metadata().unwrap().len(), kept.file.bytes().unwrap());
@@ -126,21 +143,23 @@ fn a_graph_of_another_build_or_model_is_dropped() {
 /// A seal keeps no one out who can write here, so what is behind it must do no harm either.
 #[test]
 fn a_graph_with_a_right_seal_over_wrong_bytes_is_dropped_or_is_a_model() {
-    let kept = Kept::of("fraud.onnx");
-    let whole = std::fs::read(kept.path()).unwrap();
     let body = MAGIC.len() + 32;
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    for _ in 0..2_000 {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        let mut forged = whole.clone();
-        let place = body + 80 + random as usize % (whole.len() - body - 80);
-        forged[place] = (random >> 32) as u8;
-        let seal = Digest::of(&forged[body..]);
-        forged[MAGIC.len()..body].copy_from_slice(seal.as_bytes());
-        std::fs::write(kept.path(), &forged).unwrap();
-        drop(kept.found());
+    for fixture in ["fraud.onnx", "../quantised/resnet_qdq_u8s8_channel.onnx"] {
+        let kept = Kept::of(fixture);
+        let whole = std::fs::read(kept.path()).unwrap();
+        for _ in 0..2_000 {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let mut forged = whole.clone();
+            let place = body + 80 + random as usize % (whole.len() - body - 80);
+            forged[place] = (random >> 32) as u8;
+            let seal = Digest::of(&forged[body..]);
+            forged[MAGIC.len()..body].copy_from_slice(seal.as_bytes());
+            std::fs::write(kept.path(), &forged).unwrap();
+            drop(kept.found());
+        }
     }
 }
 

@@ -104,6 +104,16 @@ impl Flow {
         self.stages.iter().flat_map(Stage::arms).map(|arm| (&arm.key, &arm.link))
     }
 
+    /// The models that run beside one that answers, as far as they are shown.
+    pub fn challengers(&self) -> impl Iterator<Item = (&ModelKey, &Link)> {
+        self.stages.iter().flat_map(Stage::challengers).map(|arm| (&arm.key, &arm.link))
+    }
+
+    /// Whether a step sends each row to one of several models.
+    pub fn is_split(&self) -> bool {
+        self.stages.iter().any(|stage| !stage.split_arms().is_empty())
+    }
+
     /// Runs every row of `table` through each step in turn, with the pool to itself.
     ///
     /// # Errors

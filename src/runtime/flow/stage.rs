@@ -45,6 +45,17 @@ impl Stage {
         }
     }
 
+    /// The models that are shown beside the one that answers.
+    pub(super) fn challengers(&self) -> impl Iterator<Item = &Arm> {
+        let (arms, champion, shown) = match self {
+            Stage::Models { arms, champion, shown } => (arms.as_slice(), *champion, shown.clone()),
+            Stage::Split { .. } | Stage::Check(_) | Stage::Select(_) => (&[][..], 0, 0..0),
+        };
+        let shown =
+            move |(place, arm)| (place != champion && shown.contains(&place)).then_some(arm);
+        arms.iter().enumerate().filter_map(shown)
+    }
+
     /// The models of a split.
     pub(super) fn split_arms(&self) -> &[Arm] {
         match self {

@@ -16,6 +16,7 @@ mod slice;
 mod steps;
 mod whole;
 mod within;
+mod words;
 
 pub(super) use dynamic::DynamicQuantize;
 pub(super) use recurrent::Layer as Recurrent;
@@ -26,6 +27,7 @@ use tract_onnx::pb::{AttributeProto, NodeProto};
 use tract_onnx::prelude::TractResult;
 use tract_onnx::tract_core::internal::TractErrorContext;
 use tract_onnx::tract_hir::internal::InferenceOp;
+pub(in super::super) use words::Words;
 
 /// How the names end under which tract's own operators are kept where ours take theirs.
 pub(in super::super) const ASIDE: &str = " of tract";

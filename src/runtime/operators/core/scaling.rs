@@ -2,6 +2,7 @@
 
 use super::integer;
 use super::steps::Steps;
+use super::words::{Saying, Words};
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::pb::tensor_proto::DataType;
@@ -156,6 +157,55 @@ fn steps(known: Option<&Arc<Steps>>, axis: usize, inputs: &[TValue]) -> TractRes
     match known {
         Some(known) => Ok(known.clone()),
         None => Ok(Arc::new(Steps::read(axis, &inputs[1], inputs.get(2).map(|one| &**one))?)),
+    }
+}
+
+/// Steps that may be known, as plain numbers.
+fn say(axis: usize, known: Option<&Arc<Steps>>, to: &mut Words) {
+    to.size(axis);
+    to.size(usize::from(known.is_some()));
+    if let Some(steps) = known {
+        steps.say(to);
+    }
+}
+
+fn said(from: &mut Saying) -> Option<(usize, Option<Arc<Steps>>)> {
+    let axis = from.size()?;
+    let known = match from.size()? {
+        0 => None,
+        1 => Some(Arc::new(Steps::said(from)?)),
+        _ => return None,
+    };
+    Some((axis, known))
+}
+
+impl Quantize {
+    /// As plain numbers.
+    pub(super) fn say(&self, to: &mut Words) {
+        to.types.push(self.to);
+        say(self.axis, self.known.as_ref(), to);
+    }
+
+    /// From what [`say`](Self::say) wrote.
+    pub(super) fn said(from: &mut Saying) -> Option<Quantize> {
+        let to = from.datum_type()?;
+        let (axis, known) = said(from)?;
+        quantize(axis, to, known).ok()
+    }
+}
+
+impl Dequantize {
+    /// As plain numbers.
+    pub(super) fn say(&self, to: &mut Words) {
+        to.types.push(self.to);
+        say(self.axis, self.known.as_ref(), to);
+    }
+
+    /// From what [`say`](Self::say) wrote.
+    pub(super) fn said(from: &mut Saying) -> Option<Dequantize> {
+        let to = from.datum_type().filter(|it| it.is_float())?;
+        let (axis, known) = said(from)?;
+        Some(Dequantize { axis, to, known })
     }
 }
 

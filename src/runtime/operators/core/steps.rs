@@ -1,5 +1,6 @@
 //! The steps of a quantised tensor: scales and zero points along an axis, and the loops over values.
 
+use super::words::{Saying, Words};
 use tract_onnx::prelude::tract_itertools::izip;
 use tract_onnx::prelude::tract_num_traits::Zero;
 use tract_onnx::tract_core::internal::*;
@@ -90,6 +91,26 @@ impl Steps {
         scales.resize(length, scales[0]);
         zero_points.resize(length, zero_points[0]);
         Ok(Steps { scales, zero_points, axis })
+    }
+
+    /// As plain numbers.
+    pub(super) fn say(&self, to: &mut Words) {
+        to.size(self.axis);
+        to.list(&self.zero_points);
+        to.floats.extend(&self.scales);
+    }
+
+    /// From what [`say`](Self::say) wrote.
+    pub(super) fn said(from: &mut Saying) -> Option<Steps> {
+        let axis = from.size()?;
+        let zero_points = from.list().filter(|list| !list.is_empty())?;
+        let scales = from.floats(zero_points.len())?;
+        Some(Steps { scales, zero_points, axis })
+    }
+
+    /// How many scales there are.
+    pub(super) fn len(&self) -> usize {
+        self.scales.len()
     }
 
     /// Scale and zero point, where they are one for all values.

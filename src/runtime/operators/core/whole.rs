@@ -4,6 +4,7 @@
 
 use super::integer;
 use super::steps::{Integer, Limits, Steps, by_integer};
+use super::words::{Saying, Words};
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::broadcast::multi_broadcast;
@@ -145,10 +146,27 @@ fn mean_shape(shape: &[TDim]) -> TractResult<TVec<TDim>> {
 
 /// From counts to integers of 8 bits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Requantize {
+pub(super) struct Requantize {
     steps: Steps,
     biases: Vec<i32>,
     to: DatumType,
+}
+
+impl Requantize {
+    /// As plain numbers.
+    pub(super) fn say(&self, to: &mut Words) {
+        to.types.push(self.to);
+        to.list(&self.biases);
+        self.steps.say(to);
+    }
+
+    /// From what [`say`](Self::say) wrote.
+    pub(super) fn said(from: &mut Saying) -> Option<Requantize> {
+        let (to, biases, steps) = (from.eight_bits()?, from.list()?, Steps::said(from)?);
+        let length = steps.len().max(biases.len());
+        let fits = |count: usize| [1, length].contains(&count);
+        (fits(steps.len()) && fits(biases.len())).then_some(Requantize { steps, biases, to })
+    }
 }
 
 impl Op for Requantize {
@@ -177,7 +195,7 @@ impl TypedOp for Requantize {
 
 /// The sum of two quantised tensors.
 #[derive(Debug, Clone, PartialEq)]
-struct Sum {
+pub(super) struct Sum {
     /// Scale and zero point of each.
     terms: [(f32, i32); 2],
     /// Those of the sum.
@@ -188,6 +206,18 @@ struct Sum {
 impl Eq for Sum {} // see `Steps`
 
 impl Sum {
+    /// As plain numbers.
+    pub(super) fn say(&self, to: &mut Words) {
+        to.types.push(self.to);
+        self.terms.into_iter().chain([self.made]).for_each(|scale| to.scale(scale));
+    }
+
+    /// From what [`say`](Self::say) wrote.
+    pub(super) fn said(from: &mut Saying) -> Option<Sum> {
+        let to = from.eight_bits()?;
+        Some(Sum { terms: [from.scale()?, from.scale()?], made: from.scale()?, to })
+    }
+
     /// onnxruntime takes scales relative to the sum's, gathers all that is constant, and adds with
     /// one rounding for each product and its sum. In double precision the products are exact, so
     /// that narrowing each sum rounds as its fused multiplication does.
@@ -252,7 +282,7 @@ impl TypedOp for Sum {
 
 /// The mean of each channel of a quantised tensor.
 #[derive(Debug, Clone, PartialEq)]
-struct Mean {
+pub(super) struct Mean {
     from: (f32, i32),
     made: (f32, i32),
     to: DatumType,
@@ -261,6 +291,18 @@ struct Mean {
 impl Eq for Mean {} // see `Steps`
 
 impl Mean {
+    /// As plain numbers.
+    pub(super) fn say(&self, to: &mut Words) {
+        to.types.push(self.to);
+        [self.from, self.made].into_iter().for_each(|scale| to.scale(scale));
+    }
+
+    /// From what [`say`](Self::say) wrote.
+    pub(super) fn said(from: &mut Saying) -> Option<Mean> {
+        let to = from.eight_bits()?;
+        Some(Mean { from: from.scale()?, made: from.scale()?, to })
+    }
+
     fn of<T: Integer>(&self, values: &Tensor) -> TractResult<Tensor> {
         let shape = values.shape();
         ensure!(shape.len() > 2, "a mean over channels has more than {} axes", shape.len());
