@@ -188,3 +188,41 @@ impl Crew for Gang {
         assert!(!self.broken.load(SeqCst), "a kernel broke on a thread that helped");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn one_who_runs_sleeps_until_a_helper_that_takes_long_is_out() {
+        let gang = Arc::new(Gang::default());
+        let caller = std::thread::current().id();
+        let (is_inside, is_done) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (go, wait) = mpsc::channel::<()>();
+        let wait = Mutex::new(wait);
+        std::thread::scope(|scope| {
+            scope.spawn(|| gang.help(|| false));
+            scope.spawn(|| {
+                while !gang.is_awaited.load(SeqCst) {
+                    std::thread::yield_now();
+                }
+                go.send(()).unwrap();
+            });
+            gang.during(|| {
+                gang.together(&|| {
+                    if std::thread::current().id() == caller {
+                        while !is_inside.load(SeqCst) {
+                            std::thread::yield_now();
+                        }
+                        return;
+                    }
+                    is_inside.store(true, SeqCst);
+                    wait.lock().unwrap().recv().unwrap();
+                    is_done.store(true, SeqCst);
+                });
+                assert!(is_done.load(SeqCst), "it went on while a helper was inside");
+            });
+        });
+    }
+}
