@@ -1,6 +1,7 @@
 //! Softmax along an axis that is not the last one: tract 0.23 takes a view of each column and copies it.
 
 use crate::runtime::kernels::{Kind, softmax_across};
+use std::hash::{Hash, Hasher};
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::nn::{Softmax, SoftmaxKind};
 
@@ -12,8 +13,8 @@ pub(super) struct SoftmaxAcross {
 }
 
 // tract asks for it to join what is the same; equal ones have equal axes.
-impl std::hash::Hash for SoftmaxAcross {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+impl Hash for SoftmaxAcross {
+    fn hash<H: Hasher>(&self, state: &mut H) {
         self.axis.hash(state);
     }
 }

@@ -249,14 +249,16 @@ impl Net {
                 5 => self.squeeze(x),
                 6 => self.pool(x),
                 7 => {
-                    let one = self.conv(x, [32, 24, 5][self.between(0, 2)], 1, 1);
+                    let first = [32, 24, 5][self.between(0, 2)];
+                    let one = self.conv(x, first, 1, 1);
                     let one = self.activation(one);
                     let other = self.conv(x, made, size, 1);
                     self.wire(TypedConcat { axis: 1 }, &[one, other])
                 }
                 9 if self.shape(x)[2] < 40 => {
                     let y = self.conv(x, made, size, 2);
-                    let y = self.deconv(y, [5, 24][self.between(0, 1)], self.between(1, 2));
+                    let (made, size) = ([5, 24][self.between(0, 1)], self.between(1, 2));
+                    let y = self.deconv(y, made, size);
                     let y = self.scale(y);
                     self.activation(y)
                 }
