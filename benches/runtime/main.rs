@@ -35,7 +35,7 @@ pub(crate) struct Case {
 
 const IMAGE: &[usize] = &[3, 224, 224];
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 18] = [
     Case { name: "passing", row: &[29], rows: &[1] },
     Case { name: "random_forest", row: &[29], rows: &[1, 32, 1_024, 10_000] },
     Case { name: "xgboost", row: &[29], rows: &[1, 32, 1_024, 10_000] },
@@ -44,7 +44,13 @@ const CASES: [Case; 12] = [
     Case { name: "lstm", row: &[50, 16], rows: &[1, 32] },
     Case { name: "minilm", row: &[128, 384], rows: &[1, 8] },
     Case { name: "mobilenet_v2", row: IMAGE, rows: &[1, 8] },
+    Case { name: "mobilenet_v3", row: IMAGE, rows: &[1, 8] },
+    Case { name: "efficientnet_b0", row: IMAGE, rows: &[1, 8] },
     Case { name: "resnet50", row: IMAGE, rows: &[1, 8] },
+    Case { name: "yolov8n", row: &[3, 320, 320], rows: &[1, 8] },
+    Case { name: "ocr_det", row: &[3, 640, 640], rows: &[1] },
+    Case { name: "ocr_rec", row: &[3, 48, 320], rows: &[1, 8] },
+    Case { name: "vit_tiny", row: IMAGE, rows: &[1, 8] },
     Case { name: "mlp_qdq", row: &[29], rows: &[1, 1_024] },
     Case { name: "mobilenet_v2_qdq", row: IMAGE, rows: &[1, 8] },
     Case { name: "resnet50_qdq", row: IMAGE, rows: &[1] },

@@ -92,9 +92,11 @@ impl Plans {
                 operators::correct(&mut concrete)?;
             }
             if !is_first {
+                blocked::take_over(&mut concrete);
                 return Plan::of(concrete);
             }
             concrete.declutter()?;
+            blocked::take_over(&mut concrete);
             packing::optimise(&mut concrete)?;
             Plan::optimised(concrete)
         })?;

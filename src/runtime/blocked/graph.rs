@@ -42,6 +42,10 @@ pub(super) enum Operator<'w> {
     Concat,
     /// Channels from this one on, which begins a block, to the end of a block or the last one.
     Slice(usize),
+    /// Each pixel so many times down and to the right.
+    Enlarge([usize; 2]),
+    /// So many pixels down and to the right of each, whose channels follow each other in whole blocks.
+    Spread([usize; 2]),
 }
 
 /// The weights of a convolution, over all channels or of each channel by itself.
@@ -124,8 +128,13 @@ impl Graph<'_> {
             factor *= factors[0];
             if from == value {
                 let near = |one: f32, other: f32| (one - other).abs() < 1e-6;
-                let is_it = bounds == (0.0, 1.0) && near(factor, 1.0 / 6.0) && near(term, 0.5);
-                return is_it.then_some((value, Activation::HardSwish));
+                let (low, most) = bounds;
+                let is_it = low == 0.0
+                    && 0.0 < most
+                    && most.is_finite()
+                    && near(factor / most, 1.0 / 6.0)
+                    && near(term / most, 0.5);
+                return is_it.then_some((value, Activation::HardSwish(most, 0.0)));
             }
             (operator, from) = self.maker(from)?;
         }

@@ -30,6 +30,8 @@ enum Plan<'w> {
     Pool(Window, Pooling),
     Concat,
     Slice(usize),
+    Enlarge([usize; 2]),
+    Spread([usize; 2]),
 }
 
 struct Planned<'w> {
@@ -42,7 +44,9 @@ struct Planned<'w> {
 
 /// Makes the program of a graph for such vectors; none when a part of it has no kernel.
 pub(super) fn lower(kind: Kind, mut graph: Graph<'_>) -> Option<Program> {
+    graph.join_steps();
     graph.join_swishes();
+    graph.join_steps();
     let uses = graph.uses();
     let (inputs, outputs) = (graph.inputs.clone(), graph.outputs.clone());
     let extents: Vec<Extents> =
@@ -122,6 +126,8 @@ fn plan<'w>(graph: Graph<'w>, uses: &[usize]) -> Vec<Planned<'w>> {
             Operator::Pool(window, pooling) => Plan::Pool(window, pooling),
             Operator::Concat => Plan::Concat,
             Operator::Slice(first) => Plan::Slice(first),
+            Operator::Enlarge(times) => Plan::Enlarge(times),
+            Operator::Spread(times) => Plan::Spread(times),
         };
         planned.push(Planned { plan, inputs, output, after: Activation::NONE });
     }
@@ -152,7 +158,9 @@ impl Planned<'_> {
             | Plan::Activation(_)
             | Plan::Pool(_, _)
             | Plan::Concat
-            | Plan::Slice(_) => false,
+            | Plan::Slice(_)
+            | Plan::Enlarge(_)
+            | Plan::Spread(_) => false,
         }
     }
 }
@@ -176,7 +184,9 @@ impl Open<'_> {
             | Operator::Gate
             | Operator::Pool(_, _)
             | Operator::Concat
-            | Operator::Slice(_) => false,
+            | Operator::Slice(_)
+            | Operator::Enlarge(_)
+            | Operator::Spread(_) => false,
         }
     }
 
@@ -209,7 +219,9 @@ impl Open<'_> {
             | Operator::Gate
             | Operator::Pool(_, _)
             | Operator::Concat
-            | Operator::Slice(_) => {}
+            | Operator::Slice(_)
+            | Operator::Enlarge(_)
+            | Operator::Spread(_) => {}
         }
     }
 }
@@ -231,7 +243,9 @@ fn maps(kind: Kind, planned: &[Planned<'_>], extents: &[Extents], inputs: usize)
                 | Plan::Gate
                 | Plan::Pool(_, _)
                 | Plan::Concat
-                | Plan::Slice(_) => None,
+                | Plan::Slice(_)
+                | Plan::Enlarge(_)
+                | Plan::Spread(_) => None,
             };
             is_planar[*input] &= filters.is_some_and(|filters| !filters.is_depthwise);
             if let Some(filters) = filters {
@@ -336,6 +350,8 @@ fn step(kind: Kind, planned: Planned<'_>, maps: &[Map]) -> Option<Step> {
         Plan::Pool(window, pooling) => Work::Pool(window, pooling),
         Plan::Concat => Work::Concat,
         Plan::Slice(first) => Work::Slice(first),
+        Plan::Enlarge(times) => Work::Enlarge(times),
+        Plan::Spread(times) => Work::Spread(times),
     };
     Some(Step { work, inputs, output })
 }

@@ -7,7 +7,9 @@
 //! of matrices on turned axes. What no kernel is for stays tract's, and so does a graph without
 //! convolutions.
 
+mod across;
 mod graph;
+mod joins;
 mod lower;
 mod operator;
 mod program;
@@ -16,6 +18,7 @@ mod stretch;
 
 use crate::runtime::error::{LoadError, contained};
 use crate::runtime::kernels::Kind;
+use across::SoftmaxAcross;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tract_onnx::prelude::*;
@@ -41,7 +44,10 @@ pub(super) fn rewrite(model: &mut TypedModel) {
         return;
     }
     let mut tried = model.clone();
-    match contained(|| rewrite_for(Kind::best(), &mut tried)) {
+    match contained(|| {
+        settle_resizes(&mut tried)?;
+        rewrite_for(Kind::best(), &mut tried)
+    }) {
         Ok(0) => {}
         Ok(_) => *model = tried,
         Err(trouble) => log::warn!(
@@ -49,6 +55,30 @@ pub(super) fn rewrite(model: &mut TypedModel) {
             crate::exit::chain(&LoadError::from(trouble))
         ),
     }
+}
+
+/// Puts our operators in the place of those of any graph that tract computes slowly, shapes known.
+pub(super) fn take_over(model: &mut TypedModel) {
+    if IS_ON.load(Relaxed) {
+        SoftmaxAcross::take(Kind::best(), model);
+    }
+}
+
+/// Lets tract say what a `Resize` comes to with the extents that are known now: a repetition of
+/// pixels has an operator of its own.
+fn settle_resizes(model: &mut TypedModel) -> TractResult<()> {
+    let mut at = 0;
+    while at < model.nodes().len() {
+        let node = model.node(at);
+        let is_resize = node.op.name() == "Resize";
+        let patch = if is_resize { node.op.declutter(model, node)? } else { None };
+        // What comes of it is behind all nodes, and is met later.
+        if let Some(patch) = patch {
+            patch.apply(model)?;
+        }
+        at += 1;
+    }
+    Ok(())
 }
 
 /// Lets nets that are made ready from now on go without these kernels, or with them again: for who

@@ -56,6 +56,8 @@ pub(super) enum Work {
     Pool(Window, Pooling),
     Concat,
     Slice(usize),
+    Enlarge([usize; 2]),
+    Spread([usize; 2]),
 }
 
 impl Program {
@@ -71,7 +73,9 @@ impl Program {
             | Work::Gate(_)
             | Work::Pool(_, _)
             | Work::Concat
-            | Work::Slice(_) => 0,
+            | Work::Slice(_)
+            | Work::Enlarge(_)
+            | Work::Spread(_) => 0,
         });
         (weights.sum(), self.buffers.iter().sum())
     }
@@ -155,6 +159,12 @@ impl Program {
             Work::Pool(window, pooling) => {
                 let to = (&to, output);
                 kernels::pool(self.kind, input(0), *window, *pooling, to, crew);
+            }
+            Work::Enlarge(times) => {
+                kernels::enlarge(self.kind, input(0), *times, (&to, output), crew);
+            }
+            Work::Spread(times) => {
+                kernels::spread(self.kind, input(0), *times, (&to, output), crew);
             }
             Work::Slice(first) => {
                 let (from, values) = input(0);

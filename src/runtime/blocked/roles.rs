@@ -11,9 +11,10 @@ use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
 use tract_onnx::tract_core::ops::cnn::{
-    Conv, KernelFormat, MaxPool, PaddingSpec, PoolSpec, SumPool,
+    Conv, Deconv, KernelFormat, MaxPool, PaddingSpec, PoolSpec, SumPool,
 };
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
+use tract_onnx::tract_core::ops::nn::resize::NearestUpsample;
 use tract_onnx::tract_core::ops::nn::{
     DataFormat, HardSwish, LeakyRelu, Reduce, Reducer, Sigmoid, Silu,
 };
@@ -26,14 +27,34 @@ pub(super) struct Role {
 
 /// An operator whose weights are still in the graph.
 pub(super) enum Draft {
-    Convolution { window: Window, is_depthwise: bool, weights: Arc<Tensor>, bias: Vec<f32> },
+    Convolution {
+        window: Window,
+        is_depthwise: bool,
+        weights: Arc<Tensor>,
+        bias: Vec<f32>,
+    },
+    /// A convolution backwards whose windows, of such a size, lie side by side.
+    Deconvolution {
+        size: [usize; 2],
+        weights: Arc<Tensor>,
+        bias: Vec<f32>,
+    },
     Ready(Operator<'static>),
 }
 
 impl Draft {
-    /// The operator, with weights that stay where they are.
+    /// How many operators it comes to, each but the last with one input.
+    pub(super) fn operators(&self) -> usize {
+        match self {
+            Draft::Deconvolution { .. } => 2,
+            Draft::Convolution { .. } | Draft::Ready(_) => 1,
+        }
+    }
+
+    /// The operator, the last one where there are several, with weights that stay where they are.
     pub(super) fn operator(&self) -> TractResult<Operator<'_>> {
         Ok(match self {
+            Draft::Deconvolution { size, .. } => Operator::Spread(*size),
             Draft::Convolution { window, is_depthwise, weights, bias } => {
                 Operator::Convolution(Filters {
                     window: *window,
@@ -44,6 +65,31 @@ impl Draft {
             }
             Draft::Ready(operator) => operator.clone(),
         })
+    }
+
+    /// The operator before the last one, if there are two, and the channels that it makes.
+    pub(super) fn before(&self, kind: Kind) -> TractResult<Option<(Operator<'_>, usize)>> {
+        let Draft::Deconvolution { size, weights, bias } = self else { return Ok(None) };
+        let weights = weights.try_as_plain_ram()?.as_slice::<f32>()?;
+        let (made, taps) = (bias.len(), size[0] * size[1]);
+        let (padded, given) =
+            (made.next_multiple_of(kind.lanes()), weights.len() / (made * taps).max(1));
+        // Each tap makes a pixel of its own: the taps are channels of a convolution of one pixel.
+        let mut turned = vec![0.0; taps * padded * given];
+        let mut biases = vec![0.0; taps * padded];
+        for (channel, (weights, bias)) in weights.chunks_exact(given * taps).zip(bias).enumerate() {
+            for (tap, channel) in (0..taps).map(|tap| (tap, tap * padded + channel)) {
+                biases[channel] = *bias;
+                let turned = &mut turned[channel * given..][..given];
+                for (to, weights) in turned.iter_mut().zip(weights.chunks_exact(taps)) {
+                    *to = weights[tap];
+                }
+            }
+        }
+        let window = Window { size: [1, 1], stride: [1, 1], dilation: [1, 1], padding: [0, 0] };
+        let (weights, bias) = (Cow::Owned(turned), biases);
+        let filters = Filters { window, is_depthwise: false, weights, bias };
+        Ok(Some((Operator::Convolution(filters), taps * padded)))
     }
 }
 
@@ -65,6 +111,9 @@ pub(super) fn role(kind: Kind, model: &TypedModel, node: &TypedNode) -> Option<R
     if let Some(conv) = op.downcast_ref::<Conv>() {
         return convolution(model, node, conv);
     }
+    if let Some(deconv) = op.downcast_ref::<Deconv>() {
+        return deconvolution(model, node, deconv);
+    }
     if let Some(TypedBinOp(op, None)) = op.downcast_ref() {
         let [one, other] = *node.inputs.as_slice() else { return None };
         let op = op.name();
@@ -77,16 +126,15 @@ pub(super) fn role(kind: Kind, model: &TypedModel, node: &TypedNode) -> Option<R
     }
     let [input] = *node.inputs.as_slice() else {
         let TypedConcat { axis: 1 } = op.downcast_ref()? else { return None };
-        let images: Option<Vec<_>> = node.inputs.iter().map(|input| image(model, *input)).collect();
-        let images = images?;
-        let (_, first) = images.split_last()?;
-        // Blocks are copied whole, so only the last input may end inside of one.
-        let fits = first.iter().all(|image| image[1].is_multiple_of(kind.lanes()));
+        let are_images = node.inputs.iter().all(|input| image(model, *input).is_some());
         let operator = Draft::Ready(Operator::Concat);
-        return fits.then(|| Role { operator, images: node.inputs.to_vec() });
+        return are_images.then(|| Role { operator, images: node.inputs.to_vec() });
     };
     let given = image(model, input)?;
-    let operator = if let Some(Slice { axis: 1, start, end }) = op.downcast_ref() {
+    let operator = if let Some(NearestUpsample { scales }) = op.downcast_ref() {
+        let [1, 1, down, right] = *scales.as_slice() else { return None };
+        Operator::Enlarge([down, right])
+    } else if let Some(Slice { axis: 1, start, end }) = op.downcast_ref() {
         let (start, end) = (start.to_usize().ok()?, end.to_usize().ok()?);
         let is_whole = |channel: usize| channel.is_multiple_of(kind.lanes());
         if !is_whole(start) || !(is_whole(end) || end == given[1]) {
@@ -99,7 +147,7 @@ pub(super) fn role(kind: Kind, model: &TypedModel, node: &TypedNode) -> Option<R
         } else if op.is::<Silu>() {
             Activation::Silu
         } else if op.is::<HardSwish>() {
-            Activation::HardSwish
+            Activation::HardSwish(1.0, 0.0)
         } else {
             Activation::LeakyRelu(op.downcast_ref::<LeakyRelu>()?.alpha)
         })
@@ -161,6 +209,32 @@ fn convolution(model: &TypedModel, node: &TypedNode, conv: &Conv) -> Option<Role
     let bias = constant(model, bias)?;
     let bias = per_channel(&bias, made[1])?;
     let operator = Draft::Convolution { window, is_depthwise, weights, bias };
+    Some(Role { operator, images: vec![input] })
+}
+
+fn deconvolution(model: &TypedModel, node: &TypedNode, deconv: &Deconv) -> Option<Role> {
+    let Deconv { pool_spec: spec, kernel_format: KernelFormat::OIHW, adjustments, group: 1 } =
+        deconv
+    else {
+        return None;
+    };
+    let [input, kernel, bias] = *node.inputs.as_slice() else { return None };
+    let given = image(model, input)?;
+    let made = image(model, OutletId::new(node.id, 0))?;
+    let weights = constant(model, kernel).filter(|it| it.datum_type() == DatumType::F32)?;
+    let (2, DataFormat::NCHW) = (spec.rank(), spec.data_format) else { return None };
+    let size = [spec.kernel_shape[0], spec.kernel_shape[1]];
+    let lie_side_by_side = size == [spec.stride(0), spec.stride(1)]
+        && (spec.dilation(0), spec.dilation(1)) == (1, 1)
+        && adjustments.iter().all(|adjustment| *adjustment == 0)
+        && made[2..] == [given[2] * size[0], given[3] * size[1]]
+        && weights.shape() == [made[1], given[1], size[0], size[1]];
+    if !lie_side_by_side {
+        return None;
+    }
+    let bias = constant(model, bias)?;
+    let bias = per_channel(&bias, made[1])?;
+    let operator = Draft::Deconvolution { size, weights, bias };
     Some(Role { operator, images: vec![input] })
 }
 

@@ -40,7 +40,10 @@ pub(super) fn stretches(kind: Kind, model: &TypedModel) -> TractResult<Vec<Stret
             let at = match before.iter().find(open) {
                 Some(at) => *at,
                 None => {
-                    let Draft::Convolution { .. } = role.operator else { return None };
+                    let (Draft::Convolution { .. } | Draft::Deconvolution { .. }) = role.operator
+                    else {
+                        return None;
+                    };
                     stretches.push(Stretch { rows, members: Vec::new() });
                     stretches.len() - 1
                 }
@@ -149,9 +152,16 @@ impl Stretch {
                     || successors.any(|inlet| !members.contains_key(&inlet.node))
             })
             .collect();
+        // A member may come to more than one operator; the last one makes what it makes.
+        let mut next = inputs.len();
+        let mut last_of = |(_, role): &(usize, Role)| {
+            next += role.operator.operators();
+            next - 1
+        };
+        let names: Vec<Name> = self.members.iter().map(&mut last_of).collect();
         let name = |outlet: &OutletId| -> Option<Name> {
             match members.get(&outlet.node) {
-                Some(at) => Some(inputs.len() + at),
+                Some(at) => Some(names[*at]),
                 None => inputs.iter().position(|input| input == outlet),
             }
         };
@@ -167,9 +177,16 @@ impl Stretch {
             }
             for (id, role) in &self.members {
                 let names: Option<Vec<Name>> = role.images.iter().map(name).collect();
-                let (Some(inputs), Some(output)) = (names, extents(OutletId::new(*id, 0))) else {
+                let (Some(mut inputs), Some(output)) = (names, extents(OutletId::new(*id, 0)))
+                else {
                     return Ok(None);
                 };
+                if let Some((operator, channels)) = role.operator.before(kind)? {
+                    let [_, height, width] = graph.extents(inputs[0]);
+                    let made = graph.inputs.len() + graph.nodes.len();
+                    let inputs = std::mem::replace(&mut inputs, vec![made]);
+                    graph.nodes.push(Node { operator, inputs, output: [channels, height, width] });
+                }
                 graph.nodes.push(Node { operator: role.operator.operator()?, inputs, output });
             }
             graph.outputs = outputs.iter().filter_map(name).collect();

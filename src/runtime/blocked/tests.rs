@@ -5,12 +5,13 @@ use super::*;
 use tract_onnx::tract_core::internal::{Approximation, OutletId, TVec, TypedOp};
 use tract_onnx::tract_core::ops::array::{Slice, TypedConcat};
 use tract_onnx::tract_core::ops::cnn::{
-    Conv, KernelFormat, MaxPool, PaddingSpec, PoolSpec, SumPool,
+    Conv, Deconv, KernelFormat, MaxPool, PaddingSpec, PoolSpec, SumPool,
 };
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::math::{self, add, div, max, min, mul, sub};
+use tract_onnx::tract_core::ops::nn::resize::NearestUpsample;
 use tract_onnx::tract_core::ops::nn::{
-    DataFormat, Reduce, Reducer, hard_swish, leaky_relu, sigmoid,
+    DataFormat, Reduce, Reducer, Softmax, SoftmaxKind, hard_swish, leaky_relu, sigmoid,
 };
 
 /// How far an output may be off, relative to the largest of its tensor.
@@ -103,6 +104,17 @@ impl Net {
         self.wire(op, &[x, kernel, bias])
     }
 
+    fn deconv(&mut self, x: OutletId, made: usize, size: usize) -> OutletId {
+        let given = self.shape(x)[1];
+        let pool_spec =
+            PoolSpec { input_channels: given, ..self.pool_spec(x, made, size, size, 0) };
+        let kernel = self.constant(&[made, given, size, size], 0.3);
+        let bias = self.constant(&[made], 0.1);
+        let adjustments = [0, 0].into_iter().collect();
+        let kernel_format = KernelFormat::OIHW;
+        self.wire(Deconv { pool_spec, kernel_format, adjustments, group: 1 }, &[x, kernel, bias])
+    }
+
     fn depthwise(&mut self, x: OutletId, size: usize, stride: usize) -> OutletId {
         let channels = self.shape(x)[1];
         let pool_spec = self.pool_spec(x, channels, size, stride, size / 2);
@@ -114,7 +126,7 @@ impl Net {
     }
 
     fn activation(&mut self, x: OutletId) -> OutletId {
-        match self.between(0, 7) {
+        match self.between(0, 8) {
             0 => x,
             1 => {
                 let zero = self.number(0.0);
@@ -132,6 +144,18 @@ impl Net {
             }
             5 => self.wire(hard_swish(), &[x]),
             6 => self.wire(leaky_relu(0.1), &[x]),
+            7 => {
+                // As Paddle writes it, with what it learns for all channels behind it.
+                let [zero, three, six] = [0.0, 3.0, 6.0].map(|value| self.number(value));
+                let (slope, shift) = (self.number(0.8), self.number(0.1));
+                let bounded = self.wire(add(), &[x, three]);
+                let bounded = self.wire(max(), &[bounded, zero]);
+                let bounded = self.wire(min(), &[bounded, six]);
+                let x = self.wire(mul(), &[x, bounded]);
+                let x = self.wire(div(), &[x, six]);
+                let x = self.wire(mul(), &[x, slope]);
+                self.wire(add(), &[x, shift])
+            }
             _ => {
                 // As exporters before HardSwish wrote it.
                 let (sixth, half) = (self.number(1.0 / 6.0), self.number(0.5));
@@ -202,7 +226,7 @@ impl Net {
             let size = [1, 1, 3, 5][self.between(0, 3)];
             let stride = [1, 1, 1, 2][self.between(0, 3)];
             let before = x;
-            x = match self.between(0, 8) {
+            x = match self.between(0, 10) {
                 0 | 1 => {
                     let x = self.conv(x, made, size, stride);
                     self.activation(x)
@@ -225,10 +249,25 @@ impl Net {
                 5 => self.squeeze(x),
                 6 => self.pool(x),
                 7 => {
-                    let one = self.conv(x, 32, 1, 1);
+                    let first = [32, 24, 5][self.between(0, 2)];
+                    let one = self.conv(x, first, 1, 1);
                     let one = self.activation(one);
                     let other = self.conv(x, made, size, 1);
                     self.wire(TypedConcat { axis: 1 }, &[one, other])
+                }
+                9 if self.shape(x)[2] < 40 => {
+                    let y = self.conv(x, made, size, 2);
+                    let (made, size) = ([5, 24][self.between(0, 1)], self.between(1, 2));
+                    let y = self.deconv(y, made, size);
+                    let y = self.scale(y);
+                    self.activation(y)
+                }
+                8 if self.shape(x)[2] < 40 => {
+                    let y = self.conv(x, made, size, 2);
+                    let scales = [1, 1, self.between(1, 3), self.between(1, 2)];
+                    let scales = scales.into_iter().collect();
+                    let y = self.wire(NearestUpsample { scales }, &[y]);
+                    self.activation(y)
                 }
                 _ => {
                     let x = self.conv(x, 64, size, stride);
@@ -331,5 +370,46 @@ fn two_stretches_that_would_wait_for_each_other_do_not_both_become_operators() {
     });
     for (one, other) in answers[0].iter().zip(&answers[1]) {
         one.close_enough(other, Approximation::Approximate).unwrap();
+    }
+}
+
+#[test]
+fn what_paddle_writes_behind_a_convolution_is_computed_along_with_it() {
+    let mut net = Net::new(11);
+    let x = net.model.add_source("x", f32::fact([1, 16, 8, 8])).unwrap();
+    let x = net.conv(x, 32, 3, 1);
+    let [zero, three, six] = [0.0, 3.0, 6.0].map(|value| net.number(value));
+    let (slope, shift) = (net.number(0.8), net.number(0.1));
+    let x = net.wire(mul(), &[x, slope]);
+    let x = net.wire(add(), &[x, shift]);
+    let bounded = net.wire(add(), &[x, three]);
+    let bounded = net.wire(max(), &[bounded, zero]);
+    let bounded = net.wire(min(), &[bounded, six]);
+    let x = net.wire(mul(), &[bounded, x]);
+    let x = net.wire(div(), &[x, six]);
+    let x = net.wire(mul(), &[x, slope]);
+    let x = net.wire(add(), &[x, shift]);
+    net.model.select_output_outlets(&[x]).unwrap();
+    assert_eq!(rewrite_for(Kind::best(), &mut net.model).unwrap(), 1);
+    let blocked = net.model.nodes().iter().find_map(|node| node.op_as::<Blocked>()).unwrap();
+    assert_eq!(blocked.program.steps.len(), 1, "{:?}", blocked.program.steps);
+}
+
+#[test]
+fn a_softmax_along_an_inner_axis_answers_as_tracts_does() {
+    let mut net = Net::new(12);
+    let x = net.model.add_source("x", f32::fact([2, 16, 5, 7])).unwrap();
+    let axes = [1].into_iter().collect();
+    let softmax = Softmax { axes, quant_output_dt: None, kind: SoftmaxKind::Softmax };
+    let x = net.wire(softmax, &[x]);
+    net.model.select_output_outlets(&[x]).unwrap();
+    let input = net.tensor(&[2, 16, 5, 7], 10.0);
+    let theirs = run(net.model.clone(), &input);
+    for kind in Kind::all() {
+        let mut ours = net.model.clone();
+        SoftmaxAcross::take(kind, &mut ours);
+        assert!(ours.nodes().iter().any(|node| node.op_is::<SoftmaxAcross>()));
+        let ours = run(ours, &input);
+        ours[0].close_enough(&theirs[0], Approximation::Approximate).unwrap();
     }
 }

@@ -11,8 +11,8 @@ pub(in crate::runtime) enum Activation {
     Sigmoid,
     /// x / (1 + e^-x).
     Silu,
-    /// x times the line of a slope of 1/6 through 1/2, between 0 and 1.
-    HardSwish,
+    /// x times the line of a slope of 1/6 through 1/2, between 0 and 1; times a factor, and a term.
+    HardSwish(f32, f32),
     /// Values below zero times this.
     LeakyRelu(f32),
 }
@@ -36,7 +36,10 @@ impl Activation {
                 }
                 Activation::Sigmoid => sigmoid(value),
                 Activation::Silu => value.times(sigmoid(value)),
-                Activation::HardSwish => value.times(hard_sigmoid(value)),
+                Activation::HardSwish(factor, term) => {
+                    let product = value.times(hard_sigmoid(value));
+                    V::splat(term).plus_product(product, V::splat(factor))
+                }
                 Activation::LeakyRelu(alpha) => {
                     let zero = V::splat(0.0);
                     let below = value.at_most(zero).times(V::splat(alpha));
@@ -79,7 +82,7 @@ unsafe fn sigmoid<V: Lanes>(value: V) -> V {
 /// # Safety
 /// The processor has such vectors.
 #[inline(always)]
-unsafe fn exp<V: Lanes>(value: V) -> V {
+pub(super) unsafe fn exp<V: Lanes>(value: V) -> V {
     const LN_2_LONG: f32 = 0.693_359_4;
     const LN_2_REST: f32 = -2.121_944_4e-4;
     // SAFETY: the caller's promise.

@@ -6,8 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// How often a helper looks for the next kernel before it sleeps: some 20 microseconds, which is
-/// longer than the way from one kernel to the next, and shorter than waking up.
+/// How often a helper looks for the next kernel before it sleeps, and the one who runs for the last
+/// helper to be done: some 20 microseconds, which is longer than the way from one kernel to the next,
+/// and shorter than waking up.
 const LOOKS: usize = 2_000;
 
 thread_local! {
@@ -25,6 +26,9 @@ pub(in crate::runtime) struct Gang {
     helpers: AtomicUsize,
     /// Helpers inside of a kernel.
     inside: AtomicUsize,
+    /// Whether the one who runs sleeps until nobody is inside.
+    is_awaited: AtomicBool,
+    out: Condvar,
     broken: AtomicBool,
 }
 
@@ -32,6 +36,8 @@ pub(in crate::runtime) struct Gang {
 struct Shared {
     work: Option<Work>,
     is_over: bool,
+    /// Helpers that sleep: without any, nobody need be woken, which is a call to the system.
+    asleep: usize,
 }
 
 /// A kernel's work, of which the run says how long it is there.
@@ -91,7 +97,9 @@ impl Gang {
             }
             let mut shared = self.lock();
             while !shared.is_over && self.begun.load(SeqCst) == seen {
+                shared.asleep += 1;
                 shared = self.awake.wait(shared).unwrap_or_else(PoisonError::into_inner);
+                shared.asleep -= 1;
             }
             seen = self.begun.load(SeqCst);
             if shared.is_over {
@@ -101,7 +109,7 @@ impl Gang {
             // Counted while the lock is held: `together` takes the work away under it.
             self.inside.fetch_add(1, SeqCst);
             drop(shared);
-            let _inside = Counted(&self.inside);
+            let _inside = Inside(self);
             // SAFETY: `together` does not return, and what it borrows lives, while this is inside.
             let done = catch_unwind(AssertUnwindSafe(|| unsafe { (*work)() }));
             if done.is_err() {
@@ -110,9 +118,41 @@ impl Gang {
         }
     }
 
+    /// Waits until no helper is inside of a kernel: each is at its last part. One that another program
+    /// has put off its processor takes long, and may need the one that this thread is on.
+    fn wait_for_those_inside(&self) {
+        for _ in 0..LOOKS {
+            if self.inside.load(SeqCst) == 0 {
+                return;
+            }
+            std::hint::spin_loop();
+        }
+        let mut shared = self.lock();
+        self.is_awaited.store(true, SeqCst);
+        while self.inside.load(SeqCst) > 0 {
+            shared = self.out.wait(shared).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.is_awaited.store(false, SeqCst);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shared> {
         // Held for a look and a change that cannot fail.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A helper inside of a kernel, who tells when it is out, after a panic too.
+struct Inside<'g>(&'g Gang);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        let Inside(gang) = self;
+        let before = gang.inside.fetch_sub(1, SeqCst);
+        // Who waits says so before the last look at the number, so one of both sees the other.
+        if before == 1 && gang.is_awaited.load(SeqCst) {
+            drop(gang.lock()); // it is between that look and its sleep, else
+            gang.out.notify_all();
+        }
     }
 }
 
@@ -127,9 +167,7 @@ impl Crew for Gang {
         impl Drop for Ended<'_> {
             fn drop(&mut self) {
                 self.0.lock().work = None;
-                while self.0.inside.load(SeqCst) > 0 {
-                    std::hint::spin_loop(); // each is at its last part
-                }
+                self.0.wait_for_those_inside();
             }
         }
         // SAFETY: the lifetime is forgotten, and kept all the same: `Ended` is dropped before this
@@ -140,10 +178,51 @@ impl Crew for Gang {
         let mut shared = self.lock();
         shared.work = Some(Work(forgotten));
         self.begun.fetch_add(1, SeqCst); // under the lock, or one who goes to sleep would miss it
+        let are_asleep = shared.asleep > 0;
         drop(shared);
-        self.awake.notify_all();
+        if are_asleep {
+            self.awake.notify_all();
+        }
         work();
         drop(ended);
         assert!(!self.broken.load(SeqCst), "a kernel broke on a thread that helped");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn one_who_runs_sleeps_until_a_helper_that_takes_long_is_out() {
+        let gang = Arc::new(Gang::default());
+        let caller = std::thread::current().id();
+        let (is_inside, is_done) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (go, wait) = mpsc::channel::<()>();
+        let wait = Mutex::new(wait);
+        std::thread::scope(|scope| {
+            scope.spawn(|| gang.help(|| false));
+            scope.spawn(|| {
+                while !gang.is_awaited.load(SeqCst) {
+                    std::thread::yield_now();
+                }
+                go.send(()).unwrap();
+            });
+            gang.during(|| {
+                gang.together(&|| {
+                    if std::thread::current().id() == caller {
+                        while !is_inside.load(SeqCst) {
+                            std::thread::yield_now();
+                        }
+                        return;
+                    }
+                    is_inside.store(true, SeqCst);
+                    wait.lock().unwrap().recv().unwrap();
+                    is_done.store(true, SeqCst);
+                });
+                assert!(is_done.load(SeqCst), "it went on while a helper was inside");
+            });
+        });
     }
 }

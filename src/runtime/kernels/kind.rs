@@ -6,6 +6,7 @@ use super::lanes::{Lanes, Plain};
 use super::maps;
 #[cfg(target_arch = "aarch64")]
 use super::neon::Neon;
+use super::softmax;
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2, Avx512};
 
@@ -99,6 +100,24 @@ macro_rules! kernels {
             pub(super) unsafe fn pool(job: &maps::PoolJob) {
                 // SAFETY: the caller's promise.
                 unsafe { maps::pool_row::<$vectors>(job) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn enlarge(job: &maps::Enlarging) {
+                // SAFETY: the caller's promise.
+                unsafe { maps::enlarge_row::<$vectors>(job) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn spread(job: &maps::Spreading) {
+                // SAFETY: the caller's promise.
+                unsafe { maps::spread_row::<$vectors>(job) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn softmax(job: &softmax::Job) {
+                // SAFETY: the caller's promise.
+                unsafe { softmax::columns::<$vectors>(job) }
             }
         }
     };
@@ -223,6 +242,21 @@ impl Kind {
     /// A row of one map with another.
     pub(super) fn blend(self) -> unsafe fn(&maps::Job) {
         with_kind!(self, kernels kernels, kernels::blend)
+    }
+
+    /// A row of a map whose pixels are repeated.
+    pub(super) fn enlarge(self) -> unsafe fn(&maps::Enlarging) {
+        with_kind!(self, kernels kernels, kernels::enlarge)
+    }
+
+    /// A row of a map whose pixels come from several blocks.
+    pub(super) fn spread(self) -> unsafe fn(&maps::Spreading) {
+        with_kind!(self, kernels kernels, kernels::spread)
+    }
+
+    /// A softmax down some columns.
+    pub(super) fn softmax(self) -> unsafe fn(&softmax::Job) {
+        with_kind!(self, kernels kernels, kernels::softmax)
     }
 
     /// A row of a pool.

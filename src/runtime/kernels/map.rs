@@ -129,7 +129,8 @@ impl Map {
         &values[channel / self.lanes * self.block()..]
     }
 
-    /// Takes all channels of another map in, from this channel on, which begins a block.
+    /// Takes all channels of another map in, from this channel on, and clears the lanes behind them in
+    /// the last block: what comes before was taken in before.
     pub(in crate::runtime) fn take_in(
         &self,
         channel: usize,
@@ -137,6 +138,9 @@ impl Map {
         values: &[f32],
         buffer: &mut [f32],
     ) {
+        if !channel.is_multiple_of(self.lanes) {
+            return self.take_between(channel, from, values, buffer);
+        }
         let first = channel / self.lanes;
         let blocks = buffer.chunks_exact_mut(self.block()).skip(first);
         for (to, values) in blocks.zip(values.chunks_exact(from.block())) {
@@ -144,6 +148,35 @@ impl Map {
                 let floats = self.width.min(from.width) * self.lanes;
                 let source = &values[from.at(row, 0)..][..floats];
                 to[self.at(row, 0)..][..floats].copy_from_slice(source);
+            }
+        }
+    }
+
+    /// The same, from a channel that is inside of a block: each pixel's lanes go to two blocks.
+    fn take_between(&self, channel: usize, from: &Map, values: &[f32], buffer: &mut [f32]) {
+        let lane = channel % self.lanes;
+        let head = self.lanes - lane; // lanes that the first of both has room for
+        let blocks = values.chunks_exact(from.block()).enumerate();
+        for (number, values) in blocks {
+            let there = self.lanes.min(from.channels - number * self.lanes);
+            let start = (channel / self.lanes + number) * self.block();
+            let (first, second) = buffer[start..].split_at_mut(self.block());
+            for row in 0..self.height.min(from.height) {
+                let floats = self.width.min(from.width) * self.lanes;
+                let source = values[from.at(row, 0)..][..floats].chunks_exact(self.lanes);
+                let at = self.at(row, 0);
+                for (pixel, to) in
+                    source.clone().zip(first[at..][..floats].chunks_exact_mut(self.lanes))
+                {
+                    to[lane..].copy_from_slice(&pixel[..head]);
+                }
+                if head < there {
+                    let to = second[at..][..floats].chunks_exact_mut(self.lanes);
+                    for (pixel, to) in source.zip(to) {
+                        to[..lane].copy_from_slice(&pixel[head..]);
+                        to[lane..].fill(0.0);
+                    }
+                }
             }
         }
     }

@@ -121,6 +121,124 @@ pub(super) unsafe fn row<V: Lanes>(job: &Job) {
     }
 }
 
+/// What one row of repeated pixels is copied from and to.
+pub(super) struct Enlarging {
+    input: *const f32,
+    output: *mut f32,
+    /// Pixels of the input's row.
+    width: usize,
+    times: usize,
+}
+
+/// Repeats each pixel so many times down and to the right; frames stay as they are.
+///
+/// # Panics
+/// When the maps do not fit each other, or a buffer is shorter than its map.
+pub(in crate::runtime) fn enlarge(
+    kind: Kind,
+    (from, input): (&Map, &[f32]),
+    times: [usize; 2],
+    (to, output): (&Map, &mut [f32]),
+    crew: &dyn Crew,
+) {
+    let lanes = kind.lanes();
+    assert!((from.lanes, to.lanes) == (lanes, lanes) && from.channels == to.channels);
+    assert!([to.height, to.width] == [from.height * times[0], from.width * times[1]]);
+    assert!(from.floats() <= input.len() && to.floats() <= output.len());
+    let compute = kind.enlarge();
+    Output::new(output).in_parts(crew, to.blocks(), |block, output| {
+        for row in 0..to.height {
+            // SAFETY: buffers are as long as their maps, of which the output's is as many times larger;
+            // a part writes the rows of its own block.
+            unsafe {
+                compute(&Enlarging {
+                    input: input.as_ptr().add(block * from.block() + from.at(row / times[0], 0)),
+                    output: output.at(block * to.block() + to.at(row, 0), to.width * lanes),
+                    width: from.width,
+                    times: times[1],
+                });
+            }
+        }
+    });
+}
+
+/// # Safety
+/// The processor has these vectors, and the rows that the job points to are there.
+#[inline(always)]
+pub(super) unsafe fn enlarge_row<V: Lanes>(job: &Enlarging) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for pixel in 0..job.width {
+            let value = V::load(job.input.add(pixel * V::LANES));
+            for at in pixel * job.times..(pixel + 1) * job.times {
+                value.store(job.output.add(at * V::LANES));
+            }
+        }
+    }
+}
+
+/// What one row of pixels is gathered from and to.
+pub(super) struct Spreading {
+    input: *const f32,
+    /// Floats from the pixels of one tap to those of the next.
+    step: usize,
+    output: *mut f32,
+    /// Pixels of the input's row.
+    width: usize,
+    times: usize,
+}
+
+/// Puts so many pixels down and to the right in the place of each, which the input has one after the
+/// other as channels, in whole blocks each; frames stay as they are.
+///
+/// # Panics
+/// When the maps do not fit each other, or a buffer is shorter than its map.
+pub(in crate::runtime) fn spread(
+    kind: Kind,
+    (from, input): (&Map, &[f32]),
+    times: [usize; 2],
+    (to, output): (&Map, &mut [f32]),
+    crew: &dyn Crew,
+) {
+    let lanes = kind.lanes();
+    let blocks = to.blocks() * times[0] * times[1];
+    assert!((from.lanes, to.lanes) == (lanes, lanes) && from.channels == blocks * lanes);
+    assert!([to.height, to.width] == [from.height * times[0], from.width * times[1]]);
+    assert!(from.floats() <= input.len() && to.floats() <= output.len());
+    let compute = kind.spread();
+    Output::new(output).in_parts(crew, to.blocks(), |block, output| {
+        for row in 0..to.height {
+            let first = row % times[0] * times[1] * to.blocks() + block;
+            // SAFETY: buffers are as long as their maps, of which the input's has the blocks of all
+            // taps; a part writes the rows of its own block.
+            unsafe {
+                compute(&Spreading {
+                    input: input.as_ptr().add(first * from.block() + from.at(row / times[0], 0)),
+                    step: to.blocks() * from.block(),
+                    output: output.at(block * to.block() + to.at(row, 0), to.width * lanes),
+                    width: from.width,
+                    times: times[1],
+                });
+            }
+        }
+    });
+}
+
+/// # Safety
+/// The processor has these vectors, and the rows that the job points to are there.
+#[inline(always)]
+pub(super) unsafe fn spread_row<V: Lanes>(job: &Spreading) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for pixel in 0..job.width {
+            for tap in 0..job.times {
+                let value = V::load(job.input.add(tap * job.step + pixel * V::LANES));
+                value.store(job.output.add((pixel * job.times + tap) * V::LANES));
+            }
+        }
+    }
+}
+
 /// What a pool makes of the values under its window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::runtime) enum Pooling {

@@ -16,6 +16,7 @@ mod map;
 mod maps;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod softmax;
 mod window;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -27,7 +28,8 @@ pub(super) use depthwise::Depthwise;
 pub(super) use gang::Gang;
 pub(super) use kind::Kind;
 pub(super) use map::{Frame, Map};
-pub(super) use maps::{Pooling, With, blend, pool};
+pub(super) use maps::{Pooling, With, blend, enlarge, pool, spread};
+pub(super) use softmax::softmax_across;
 pub(super) use window::Window;
 
 #[cfg(test)]

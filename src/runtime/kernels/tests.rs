@@ -10,13 +10,14 @@ const DIFFERENCE_MAX: f32 = 1e-4;
 /// Shapes that each test tries.
 const TRIES: usize = if cfg!(miri) { 4 } else { 60 };
 
-const ACTIVATIONS: [Activation; 7] = [
+const ACTIVATIONS: [Activation; 8] = [
     Activation::NONE,
     Activation::Clip(0.0, 6.0),
     Activation::Clip(0.0, f32::INFINITY),
     Activation::Sigmoid,
     Activation::Silu,
-    Activation::HardSwish,
+    Activation::HardSwish(1.0, 0.0),
+    Activation::HardSwish(-0.7, 0.2),
     Activation::LeakyRelu(0.1),
 ];
 
@@ -84,7 +85,9 @@ fn of(activation: Activation, value: f32) -> f32 {
         Activation::Clip(low, high) => value.max(low).min(high),
         Activation::Sigmoid => 1.0 / (1.0 + (-value).exp()),
         Activation::Silu => value / (1.0 + (-value).exp()),
-        Activation::HardSwish => value * (value / 6.0 + 0.5).clamp(0.0, 1.0),
+        Activation::HardSwish(factor, term) => {
+            value * (value / 6.0 + 0.5).clamp(0.0, 1.0) * factor + term
+        }
         Activation::LeakyRelu(alpha) => value.max(0.0) + alpha * value.min(0.0),
     }
 }
@@ -335,6 +338,68 @@ fn what_is_blended_and_pooled_comes_to_what_loops_come_to() {
                 });
             }
             assert_close(&taken_out(&small, &made), &expected, &format!("{pooling:?} {window:?}"));
+        }
+    }
+}
+
+#[test]
+fn pixels_are_repeated_and_channels_joined_at_any_place() {
+    let mut random = Random(73_244_475_912_583);
+    for (kind, _) in Kind::all().into_iter().flat_map(|kind| (0..TRIES).map(move |at| (kind, at))) {
+        let lanes = kind.lanes();
+        let (height, width) = (random.between(1, 9), random.between(1, 9));
+        let parts: Vec<usize> = (0..random.between(2, 4)).map(|_| random.between(1, 40)).collect();
+        let all = Map { channels: parts.iter().sum(), height, width, lanes, frame: random.frame() };
+        let (mut joined, mut expected, mut first) = (blank(&all), Vec::new(), 0);
+        for channels in parts {
+            let from = Map { channels, frame: random.frame(), ..all };
+            let image = random.floats(channels * height * width);
+            all.take_in(first, &from, &brought_in(&from, &image), &mut joined);
+            first += channels;
+            expected.extend(image);
+        }
+        assert!(joined.iter().all(|value| !value.is_nan()), "{all:?} has what nobody wrote");
+        assert_eq!(taken_out(&all, &joined), expected, "{all:?}");
+
+        let times = [random.between(1, 3), random.between(1, 3)];
+        let frame = random.frame();
+        let to = Map { height: height * times[0], width: width * times[1], frame, ..all };
+        let mut made = blank(&to);
+        enlarge(kind, (&all, &joined), times, (&to, &mut made), &Alone);
+        assert!(made.iter().all(|value| !value.is_nan()), "{to:?} has what nobody wrote");
+        let repeated = (0..to.channels * to.height * to.width).map(|at| {
+            let (channel, row, column) =
+                (at / (to.height * to.width), at / to.width % to.height, at % to.width);
+            expected[(channel * height + row / times[0]) * width + column / times[1]]
+        });
+        assert_eq!(taken_out(&to, &made), repeated.collect::<Vec<f32>>(), "{times:?} {all:?}");
+    }
+}
+
+#[test]
+fn a_softmax_across_neighbours_comes_to_what_loops_come_to() {
+    let mut random = Random(5_318_008_135_711);
+    for (kind, _) in Kind::all().into_iter().flat_map(|kind| (0..TRIES).map(move |at| (kind, at))) {
+        let (outer, terms, inner) =
+            (random.between(1, 3), random.between(1, 20), random.between(1, 70));
+        let mut values = random.floats(outer * terms * inner);
+        values.iter_mut().for_each(|value| *value *= 30.0);
+        if random.one_in(4) {
+            values[0] = f32::NAN;
+        }
+        let mut expected = values.clone();
+        for column in 0..outer * inner {
+            let places =
+                (0..terms).map(|term| (column / inner * terms + term) * inner + column % inner);
+            let most = places.clone().map(|at| values[at]).fold(f32::NEG_INFINITY, f32::max);
+            let of = |at: usize| (values[at] - most).exp();
+            let sum: f32 = places.clone().map(of).sum();
+            places.for_each(|at| expected[at] = of(at) / sum);
+        }
+        softmax_across(kind, &mut values, terms, inner);
+        for (one, other) in values.iter().zip(&expected) {
+            let is_close = (one - other).abs() <= 1e-6 || (one.is_nan() && other.is_nan());
+            assert!(is_close, "{one} for {other}: {kind:?}, {outer} {terms} {inner}");
         }
     }
 }
