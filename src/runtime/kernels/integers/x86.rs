@@ -1,0 +1,228 @@
+//! Vectors of counts of x86-64: AVX-512 with VNNI, and AVX2.
+
+use super::lanes::{Code, Counts, Sum};
+use std::arch::x86_64::*;
+
+/// Sixteen counts in one register; four products of bytes and their sum are one instruction.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Vnni(__m512i);
+
+// SAFETY: in all of this file, the callers promise the processor's features and the memory.
+impl Counts for Vnni {
+    const PIXELS: usize = 14;
+    const BLOCKS: usize = 2;
+    const MOVED: i32 = 0;
+    type Quads = __m512i;
+    type Weights = __m512i;
+
+    #[inline(always)]
+    unsafe fn load(from: *const i32) -> Vnni {
+        Vnni(unsafe { _mm512_loadu_si512(from.cast()) })
+    }
+
+    #[inline(always)]
+    unsafe fn everywhere(from: *const u8) -> __m512i {
+        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
+    }
+
+    #[inline(always)]
+    unsafe fn across(from: *const u8) -> __m512i {
+        unsafe {
+            let pixels = _mm512_loadu_si512(from.cast());
+            // Four channels of each pixel side by side, then four pixels of each channel.
+            let places =
+                _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let quads = _mm512_permutexvar_epi32(places, pixels);
+            let turned =
+                _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            _mm512_shuffle_epi8(quads, _mm512_broadcast_i32x4(turned))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn weights(from: *const i8) -> __m512i {
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn plus_products(self, quads: __m512i, weights: __m512i) -> Vnni {
+        Vnni(unsafe { _mm512_dpbusd_epi32(self.0, quads, weights) })
+    }
+
+    #[inline(always)]
+    unsafe fn coded(self, steps: *const f32, code: Code) -> Vnni {
+        unsafe {
+            let steps = _mm512_mul_ps(_mm512_cvtepi32_ps(self.0), _mm512_loadu_ps(steps));
+            Vnni(_mm512_add_epi32(rounded(steps, code), _mm512_set1_epi32(code.zero)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn codes(from: *const u8) -> Vnni {
+        Vnni(unsafe { _mm512_cvtepu8_epi32(_mm_loadu_si128(from.cast())) })
+    }
+
+    #[inline(always)]
+    unsafe fn summed(self, other: Vnni, sum: Sum) -> Vnni {
+        unsafe {
+            let [ratio, other_ratio] = sum.ratios.map(|ratio| _mm512_set1_ps(ratio));
+            let constant = _mm512_set1_ps(sum.constant);
+            let begun = _mm512_fmadd_ps(_mm512_cvtepi32_ps(other.0), other_ratio, constant);
+            let whole = _mm512_fmadd_ps(_mm512_cvtepi32_ps(self.0), ratio, begun);
+            Vnni(rounded(whole, Code::of(0)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut u8) {
+        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtusepi32_epi8(self.0)) }
+    }
+}
+
+/// Half to even, between the bounds; the least one for what is no number: of two operands one of
+/// which is no number, the second comes out.
+#[inline(always)]
+unsafe fn rounded(steps: __m512, code: Code) -> __m512i {
+    unsafe {
+        let steps = _mm512_max_ps(steps, _mm512_set1_ps(code.least));
+        _mm512_cvtps_epi32(_mm512_min_ps(steps, _mm512_set1_ps(code.most)))
+    }
+}
+
+/// Sixteen counts in two registers. Products are of 16 bits: the instruction for bytes saturates.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Avx2([__m256i; 2]);
+
+/// The bytes at even places and those at odd ones, in 16 bits.
+type Split = [__m256i; 2];
+
+impl Avx2 {
+    #[inline(always)]
+    unsafe fn split(codes: __m256i) -> Split {
+        unsafe {
+            [_mm256_and_si256(codes, _mm256_set1_epi16(0xff)), _mm256_srli_epi16::<8>(codes)]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn floats(self) -> [__m256; 2] {
+        unsafe { [_mm256_cvtepi32_ps(self.0[0]), _mm256_cvtepi32_ps(self.0[1])] }
+    }
+}
+
+/// As for the longer vectors.
+#[inline(always)]
+unsafe fn rounded_256(steps: __m256, code: Code) -> __m256i {
+    unsafe {
+        let steps = _mm256_max_ps(steps, _mm256_set1_ps(code.least));
+        _mm256_cvtps_epi32(_mm256_min_ps(steps, _mm256_set1_ps(code.most)))
+    }
+}
+
+impl Counts for Avx2 {
+    const PIXELS: usize = 4;
+    const BLOCKS: usize = 1;
+    const MOVED: i32 = 0;
+    type Quads = [Split; 2];
+    type Weights = [Split; 2];
+
+    #[inline(always)]
+    unsafe fn load(from: *const i32) -> Avx2 {
+        unsafe {
+            Avx2([_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(8).cast())])
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn everywhere(from: *const u8) -> [Split; 2] {
+        [unsafe { Avx2::split(_mm256_set1_epi32(from.cast::<i32>().read_unaligned())) }; 2]
+    }
+
+    #[inline(always)]
+    unsafe fn across(from: *const u8) -> [Split; 2] {
+        unsafe {
+            let pixel = |at: usize| _mm_loadu_si128(from.add(16 * at).cast());
+            let (a, b, c, d) = (pixel(0), pixel(1), pixel(2), pixel(3));
+            let (low, high) = (_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b));
+            let (low_cd, high_cd) = (_mm_unpacklo_epi8(c, d), _mm_unpackhi_epi8(c, d));
+            let quads = |one: __m128i, other: __m128i| {
+                let [first, second] =
+                    [_mm_unpacklo_epi16(one, other), _mm_unpackhi_epi16(one, other)];
+                Avx2::split(_mm256_set_m128i(second, first))
+            };
+            [quads(low, low_cd), quads(high, high_cd)]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn weights(from: *const i8) -> [Split; 2] {
+        unsafe {
+            let half = |at: usize| {
+                let weights = _mm256_loadu_si256(from.add(at).cast());
+                let even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(weights));
+                [even, _mm256_srai_epi16::<8>(weights)]
+            };
+            [half(0), half(32)]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn plus_products(self, quads: [Split; 2], weights: [Split; 2]) -> Avx2 {
+        unsafe {
+            let half = |at: usize| {
+                let even = _mm256_madd_epi16(quads[at][0], weights[at][0]);
+                let odd = _mm256_madd_epi16(quads[at][1], weights[at][1]);
+                _mm256_add_epi32(self.0[at], _mm256_add_epi32(even, odd))
+            };
+            Avx2([half(0), half(1)])
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn coded(self, steps: *const f32, code: Code) -> Avx2 {
+        unsafe {
+            let floats = self.floats();
+            let half = |at: usize| {
+                let steps = _mm256_mul_ps(floats[at], _mm256_loadu_ps(steps.add(8 * at)));
+                _mm256_add_epi32(rounded_256(steps, code), _mm256_set1_epi32(code.zero))
+            };
+            Avx2([half(0), half(1)])
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn codes(from: *const u8) -> Avx2 {
+        unsafe {
+            let half = |at: usize| _mm256_cvtepu8_epi32(_mm_loadl_epi64(from.add(at).cast()));
+            Avx2([half(0), half(8)])
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn summed(self, other: Avx2, sum: Sum) -> Avx2 {
+        unsafe {
+            let [ratio, other_ratio] = sum.ratios.map(|ratio| _mm256_set1_ps(ratio));
+            let constant = _mm256_set1_ps(sum.constant);
+            let (one, other) = (self.floats(), other.floats());
+            let half = |at: usize| {
+                let begun = _mm256_fmadd_ps(other[at], other_ratio, constant);
+                rounded_256(_mm256_fmadd_ps(one[at], ratio, begun), Code::of(0))
+            };
+            Avx2([half(0), half(1)])
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut u8) {
+        unsafe {
+            // Each half of a register is narrowed by itself, so both come in the order 0 2 1 3.
+            let words = _mm256_packus_epi32(self.0[0], self.0[1]);
+            let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(words);
+            let bytes = _mm_packus_epi16(
+                _mm256_castsi256_si128(words),
+                _mm256_extracti128_si256::<1>(words),
+            );
+            _mm_storeu_si128(to.cast(), bytes);
+        }
+    }
+}
