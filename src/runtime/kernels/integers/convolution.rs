@@ -26,8 +26,7 @@ pub(in crate::runtime) struct Convolution {
     kind: Kind,
     input: Map,
     output: Map,
-    /// What is added to the codes, and how.
-    residual: Option<(Map, Sum)>,
+    residual: Option<Residual>,
     window: Window,
     /// Group by group of output blocks; in each, for every block of the input, row, column and quad
     /// of channels the weights of the group's channels, four side by side.
@@ -59,7 +58,6 @@ pub(super) struct Job {
     begun: *const i32,
     steps: *const f32,
     output: *mut u8,
-    /// Null where nothing is added.
     residual: *const u8,
     blocks: usize,
     block: usize,
@@ -75,19 +73,27 @@ pub(super) struct Job {
     output_block: usize,
     residual_block: usize,
     code: Code,
-    sum: Sum,
+    added: Option<Residual>,
 }
 
 /// Computes one tile.
 pub(super) type Compute = unsafe fn(&Job);
+
+/// What is added to the codes of a convolution, and how.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::runtime) struct Residual {
+    pub(in crate::runtime) map: Map,
+    pub(in crate::runtime) sum: Sum,
+    /// Whether it is the first of both that are added.
+    pub(in crate::runtime) is_first: bool,
+}
 
 /// What a convolution is made of.
 pub(in crate::runtime) struct Parts<'p> {
     /// In blocks of [`LANES`], or of four where there are no more channels; with its zero point.
     pub(in crate::runtime) input: (Map, u8),
     pub(in crate::runtime) output: Map,
-    /// What is added to the codes.
-    pub(in crate::runtime) residual: Option<(Map, Sum)>,
+    pub(in crate::runtime) residual: Option<Residual>,
     pub(in crate::runtime) window: Window,
     /// Output channel by output channel, each by input channel, row and column.
     pub(in crate::runtime) weights: &'p [i8],
@@ -129,7 +135,7 @@ impl Convolution {
         };
         let fits = (input.lanes == LANES || input.lanes == QUAD && input.channels <= QUAD)
             && output.lanes == LANES
-            && residual.is_none_or(|(residual, _)| alike(&residual))
+            && residual.is_none_or(|residual| alike(&residual.map))
             && window.fits(&input, &output)
             && weights.len() == input.channels * output.channels * taps
             && (bias.len(), steps.len()) == (output.channels, output.channels)
@@ -158,7 +164,7 @@ impl Convolution {
         let is_flat = taps == 1
             && window.stride == [1, 1]
             && !input.is_framed()
-            && residual.is_none_or(|(map, _)| !map.is_framed() && !output.is_framed());
+            && residual.is_none_or(|it| !it.map.is_framed() && !output.is_framed());
         let tiles = tiles(kind, &window, &input, &output, is_flat);
         let per_pixel = input.blocks() * input.lanes * window.stride[0] * window.stride[1];
         let stretch = STRETCH_BYTES_MAX / (per_pixel * kind.pixels()).max(1);
@@ -197,7 +203,7 @@ impl Convolution {
         assert!(self.input.floats() + SLACK <= input.len() && self.output.floats() <= output.len());
         match (&self.residual, residual) {
             (None, None) => {}
-            (Some((map, _)), Some(residual)) => assert!(map.floats() <= residual.len()),
+            (Some(there), Some(residual)) => assert!(there.map.floats() <= residual.len()),
             (None, Some(_)) | (Some(_), None) => panic!("a residual that the other side lacks"),
         }
         let groups = self.output.blocks().div_ceil(self.kind.blocks());
@@ -228,11 +234,7 @@ impl Convolution {
         let channel = first * LANES;
         let (quads, last_quads) = quads(&self.input);
         let inside = ((self.input.blocks() - 1) * quads + last_quads) * self.window.taps();
-        let (added, sum) = match &self.residual {
-            Some((map, sum)) => (Some(map), *sum),
-            None => (None, Sum { ratios: [0.0; 2], constant: 0.0 }),
-        };
-        let residual_block = added.map_or(0, Map::block);
+        let residual_block = self.residual.map_or(0, |residual| residual.map.block());
         let computes = self.kind.convolutions(blocks);
         let mut aside = [0_u8; PIXELS_MAX * BLOCKS_MAX * LANES];
         let aside_block = PIXELS_MAX * LANES;
@@ -259,8 +261,8 @@ impl Convolution {
                             output.at(at, (blocks - 1) * self.output.block() + pixels * LANES)
                         }
                     },
-                    residual: match (residual, added) {
-                        (Some(residual), Some(map)) => {
+                    residual: match (residual, &self.residual) {
+                        (Some(residual), Some(Residual { map, .. })) => {
                             let at = first * map.block() + map.at(row, 0) + column * LANES;
                             residual.as_ptr().add(at)
                         }
@@ -278,7 +280,7 @@ impl Convolution {
                     output_block: if is_aside { aside_block } else { self.output.block() },
                     residual_block,
                     code: self.code,
-                    sum,
+                    added: self.residual,
                 });
                 if is_aside {
                     for pixel in 0..pixels {
@@ -371,12 +373,25 @@ pub(super) unsafe fn compute<V: Counts, const PIXELS: usize, const BLOCKS: usize
                 }
             }
         }
-        for (pixel, sums) in sums.iter().enumerate() {
-            for (block, sum) in sums.iter().enumerate() {
+        // Put away once: the loop that rounds is too long to be written out for each vector, and would
+        // keep them in memory all the time.
+        let mut kept = [[[0_i32; LANES]; BLOCKS]; PIXELS];
+        for (kept, sums) in kept.iter_mut().zip(sums) {
+            for (kept, sum) in kept.iter_mut().zip(sums) {
+                sum.keep(kept.as_mut_ptr());
+            }
+        }
+        for (pixel, kept) in kept.iter().enumerate() {
+            for (block, kept) in kept.iter().enumerate() {
+                let sum = V::load(kept.as_ptr());
                 let mut codes = sum.coded(job.steps.add(block * LANES), job.code);
-                if !job.residual.is_null() {
+                if let Some(Residual { sum, is_first, .. }) = job.added {
                     let at = block * job.residual_block + pixel * LANES;
-                    codes = codes.summed(V::codes(job.residual.add(at)), job.sum);
+                    let residual = V::codes(job.residual.add(at));
+                    codes = match is_first {
+                        true => residual.summed(codes, sum),
+                        false => codes.summed(residual, sum),
+                    };
                 }
                 codes.store(job.output.add(block * job.output_block + pixel * LANES));
             }

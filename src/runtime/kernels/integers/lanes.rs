@@ -44,6 +44,8 @@ pub(in crate::runtime) struct Sum {
     pub(in crate::runtime) ratios: [f32; 2],
     /// With the zero point of the sum in it.
     pub(in crate::runtime) constant: f32,
+    /// What codes are beyond the integers that they stand for: 128 for those with a sign.
+    pub(in crate::runtime) moved: u8,
 }
 
 impl Sum {
@@ -51,9 +53,10 @@ impl Sum {
     /// multiplication does.
     fn of(self, one: i32, other: i32) -> i32 {
         let [ratio, other_ratio] = self.ratios.map(f64::from);
-        let begun = (f64::from(other) * other_ratio + f64::from(self.constant)) as f32;
-        let whole = (f64::from(one) * ratio + f64::from(begun)) as f32;
-        Code::of(0).code(whole)
+        let moved = i32::from(self.moved);
+        let begun = (f64::from(other - moved) * other_ratio + f64::from(self.constant)) as f32;
+        let whole = (f64::from(one - moved) * ratio + f64::from(begun)) as f32;
+        Code::of(self.moved).code(whole)
     }
 }
 
@@ -74,6 +77,7 @@ pub(super) trait Counts: Copy {
     type Weights: Copy;
 
     unsafe fn load(from: *const i32) -> Self;
+    unsafe fn keep(self, to: *mut i32);
     /// The same four codes for all lanes.
     unsafe fn everywhere(from: *const u8) -> Self::Quads;
     /// Codes of four pixels that lie side by side, each with a code for each lane.
@@ -111,6 +115,11 @@ impl Counts for Plain {
     unsafe fn load(from: *const i32) -> Plain {
         // SAFETY: the caller's promise, here and below.
         Plain(unsafe { from.cast::<[i32; LANES]>().read_unaligned() })
+    }
+
+    #[inline(always)]
+    unsafe fn keep(self, to: *mut i32) {
+        unsafe { to.cast::<[i32; LANES]>().write_unaligned(self.0) }
     }
 
     #[inline(always)]

@@ -17,7 +17,7 @@ mod neon;
 mod x86;
 
 pub(in crate::runtime) use bytes::{bring_in, clear_frame, take_out};
-pub(in crate::runtime) use convolution::{Convolution, Parts};
+pub(in crate::runtime) use convolution::{Convolution, Parts, Residual};
 pub(in crate::runtime) use depthwise::Depthwise;
 pub(in crate::runtime) use kind::Kind;
 pub(in crate::runtime) use lanes::{Code, LANES, SLACK, Sum};

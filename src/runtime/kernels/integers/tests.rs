@@ -91,6 +91,14 @@ fn code(count: i32, step: f32, zero: u8) -> u8 {
     (steps.round_ties_even() as i32 + i32::from(zero)) as u8
 }
 
+/// The code of a sum, as the operator of whole numbers rounds it.
+fn added_up(one: u8, other: u8, sum: Sum) -> u8 {
+    let [one, other] = [one, other].map(|code| f32::from(code) - f32::from(sum.moved));
+    let whole = one.mul_add(sum.ratios[0], other.mul_add(sum.ratios[1], sum.constant));
+    let moved = f32::from(sum.moved);
+    (whole.round_ties_even().clamp(-moved, 255.0 - moved) + moved) as u8
+}
+
 /// The count of one pixel of one channel: products of codes from the zero point on.
 fn count(
     (input, zero, image): (&Map, u8, &[u8]),
@@ -141,11 +149,12 @@ fn a_convolution_of_codes_counts_what_the_loop_counts() {
             (0..channels[1]).map(|_| random.between(1, 999) as f32 / 4e5).collect();
         let residual = (seed % 2 == 0).then(|| {
             let map = Map { frame: Frame { top: seed % 3, ..Frame::default() }, ..output };
-            let sum = Sum { ratios: [0.3, 0.9], constant: 3.25 };
-            (map, sum)
+            let moved = [0, 128][seed % 4 / 2];
+            let sum = Sum { ratios: [0.3, 0.9], constant: 3.25, moved };
+            Residual { map, sum, is_first: seed % 8 == 0 }
         });
         let (added, residual_buffer) = match &residual {
-            Some((map, _)) => random.brought(map, 0),
+            Some(residual) => random.brought(&residual.map, 0),
             None => (Vec::new(), Vec::new()),
         };
         let mut wanted = Vec::new();
@@ -155,11 +164,10 @@ fn a_convolution_of_codes_counts_what_the_loop_counts() {
                     let given = (&input, zero, image.as_slice());
                     let count = count(given, &window, 0..channels[0], weights, [row, column]);
                     let mut code = code(count + bias[channel], steps[channel], made_zero);
-                    if let Some((_, sum)) = residual {
-                        let begun = f32::from(added[wanted.len()])
-                            .mul_add(sum.ratios[1], sum.constant);
-                        let whole = f32::from(code).mul_add(sum.ratios[0], begun);
-                        code = whole.round_ties_even().clamp(0.0, 255.0) as u8;
+                    if let Some(Residual { sum, is_first, .. }) = residual {
+                        let both = (code, added[wanted.len()]);
+                        let (one, other) = if is_first { (both.1, both.0) } else { both };
+                        code = added_up(one, other, sum);
                     }
                     wanted.push(code);
                 }
@@ -276,14 +284,11 @@ fn sums_means_and_largest_codes_are_those_of_the_loops() {
 
         let other = Map { frame: Frame { left: 1, ..Frame::default() }, ..input };
         let (others, other_buffer) = random.brought(&other, 0);
-        let steps = Sum { ratios: [0.7, 1.3], constant: -40.5 };
+        let steps = Sum { ratios: [0.7, 1.3], constant: -40.5, moved: [0, 128][seed % 2] };
         let wanted: Vec<u8> = image
             .iter()
             .zip(&others)
-            .map(|(one, other)| {
-                let begun = f32::from(*other).mul_add(1.3, -40.5);
-                f32::from(*one).mul_add(0.7, begun).round_ties_even().clamp(0.0, 255.0) as u8
-            })
+            .map(|(one, other)| added_up(*one, *other, steps))
             .collect();
         for kind in Kind::all() {
             let mut to = random.codes(input.floats());

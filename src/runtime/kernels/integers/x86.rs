@@ -21,6 +21,11 @@ impl Counts for Vnni {
     }
 
     #[inline(always)]
+    unsafe fn keep(self, to: *mut i32) {
+        unsafe { _mm512_storeu_si512(to.cast(), self.0) }
+    }
+
+    #[inline(always)]
     unsafe fn everywhere(from: *const u8) -> __m512i {
         unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
     }
@@ -67,9 +72,12 @@ impl Counts for Vnni {
         unsafe {
             let [ratio, other_ratio] = sum.ratios.map(|ratio| _mm512_set1_ps(ratio));
             let constant = _mm512_set1_ps(sum.constant);
-            let begun = _mm512_fmadd_ps(_mm512_cvtepi32_ps(other.0), other_ratio, constant);
-            let whole = _mm512_fmadd_ps(_mm512_cvtepi32_ps(self.0), ratio, begun);
-            Vnni(rounded(whole, Code::of(0)))
+            let moved = _mm512_set1_epi32(i32::from(sum.moved));
+            let one = _mm512_cvtepi32_ps(_mm512_sub_epi32(self.0, moved));
+            let other = _mm512_cvtepi32_ps(_mm512_sub_epi32(other.0, moved));
+            let begun = _mm512_fmadd_ps(other, other_ratio, constant);
+            let whole = _mm512_fmadd_ps(one, ratio, begun);
+            Vnni(_mm512_add_epi32(rounded(whole, Code::of(sum.moved)), moved))
         }
     }
 
@@ -104,9 +112,44 @@ impl Avx2 {
         }
     }
 
+    /// As bytes with a sign.
     #[inline(always)]
-    unsafe fn floats(self) -> [__m256; 2] {
-        unsafe { [_mm256_cvtepi32_ps(self.0[0]), _mm256_cvtepi32_ps(self.0[1])] }
+    unsafe fn split_signed(weights: __m256i) -> Split {
+        unsafe {
+            let even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(weights));
+            [even, _mm256_srai_epi16::<8>(weights)]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn products(sum: __m256i, quads: Split, weights: Split) -> __m256i {
+        unsafe {
+            let even = _mm256_madd_epi16(quads[0], weights[0]);
+            let odd = _mm256_madd_epi16(quads[1], weights[1]);
+            _mm256_add_epi32(sum, _mm256_add_epi32(even, odd))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn half_coded(sums: __m256i, steps: *const f32, code: Code) -> __m256i {
+        unsafe {
+            let steps = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_loadu_ps(steps));
+            _mm256_add_epi32(rounded_256(steps, code), _mm256_set1_epi32(code.zero))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn half_summed(one: __m256i, other: __m256i, sum: Sum) -> __m256i {
+        unsafe {
+            let moved = _mm256_set1_epi32(i32::from(sum.moved));
+            let one = _mm256_cvtepi32_ps(_mm256_sub_epi32(one, moved));
+            let other = _mm256_cvtepi32_ps(_mm256_sub_epi32(other, moved));
+            let (ratio, other_ratio) =
+                (_mm256_set1_ps(sum.ratios[0]), _mm256_set1_ps(sum.ratios[1]));
+            let begun = _mm256_fmadd_ps(other, other_ratio, _mm256_set1_ps(sum.constant));
+            let whole = _mm256_fmadd_ps(one, ratio, begun);
+            _mm256_add_epi32(rounded_256(whole, Code::of(sum.moved)), moved)
+        }
     }
 }
 
@@ -134,81 +177,78 @@ impl Counts for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn keep(self, to: *mut i32) {
+        unsafe {
+            _mm256_storeu_si256(to.cast(), self.0[0]);
+            _mm256_storeu_si256(to.add(8).cast(), self.0[1]);
+        }
+    }
+
+    #[inline(always)]
     unsafe fn everywhere(from: *const u8) -> [Split; 2] {
-        [unsafe { Avx2::split(_mm256_set1_epi32(from.cast::<i32>().read_unaligned())) }; 2]
+        let quads = unsafe { Avx2::split(_mm256_set1_epi32(from.cast::<i32>().read_unaligned())) };
+        [quads, quads]
     }
 
     #[inline(always)]
     unsafe fn across(from: *const u8) -> [Split; 2] {
         unsafe {
-            let pixel = |at: usize| _mm_loadu_si128(from.add(16 * at).cast());
-            let (a, b, c, d) = (pixel(0), pixel(1), pixel(2), pixel(3));
+            let a = _mm_loadu_si128(from.cast());
+            let b = _mm_loadu_si128(from.add(16).cast());
+            let c = _mm_loadu_si128(from.add(32).cast());
+            let d = _mm_loadu_si128(from.add(48).cast());
             let (low, high) = (_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b));
             let (low_cd, high_cd) = (_mm_unpacklo_epi8(c, d), _mm_unpackhi_epi8(c, d));
-            let quads = |one: __m128i, other: __m128i| {
-                let [first, second] =
-                    [_mm_unpacklo_epi16(one, other), _mm_unpackhi_epi16(one, other)];
-                Avx2::split(_mm256_set_m128i(second, first))
-            };
-            [quads(low, low_cd), quads(high, high_cd)]
+            let low = _mm256_set_m128i(
+                _mm_unpackhi_epi16(low, low_cd),
+                _mm_unpacklo_epi16(low, low_cd),
+            );
+            let high = _mm256_set_m128i(
+                _mm_unpackhi_epi16(high, high_cd),
+                _mm_unpacklo_epi16(high, high_cd),
+            );
+            [Avx2::split(low), Avx2::split(high)]
         }
     }
 
     #[inline(always)]
     unsafe fn weights(from: *const i8) -> [Split; 2] {
         unsafe {
-            let half = |at: usize| {
-                let weights = _mm256_loadu_si256(from.add(at).cast());
-                let even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(weights));
-                [even, _mm256_srai_epi16::<8>(weights)]
-            };
-            [half(0), half(32)]
+            let low = _mm256_loadu_si256(from.cast());
+            let high = _mm256_loadu_si256(from.add(32).cast());
+            [Avx2::split_signed(low), Avx2::split_signed(high)]
         }
     }
 
     #[inline(always)]
     unsafe fn plus_products(self, quads: [Split; 2], weights: [Split; 2]) -> Avx2 {
         unsafe {
-            let half = |at: usize| {
-                let even = _mm256_madd_epi16(quads[at][0], weights[at][0]);
-                let odd = _mm256_madd_epi16(quads[at][1], weights[at][1]);
-                _mm256_add_epi32(self.0[at], _mm256_add_epi32(even, odd))
-            };
-            Avx2([half(0), half(1)])
+            let low = Avx2::products(self.0[0], quads[0], weights[0]);
+            Avx2([low, Avx2::products(self.0[1], quads[1], weights[1])])
         }
     }
 
     #[inline(always)]
     unsafe fn coded(self, steps: *const f32, code: Code) -> Avx2 {
         unsafe {
-            let floats = self.floats();
-            let half = |at: usize| {
-                let steps = _mm256_mul_ps(floats[at], _mm256_loadu_ps(steps.add(8 * at)));
-                _mm256_add_epi32(rounded_256(steps, code), _mm256_set1_epi32(code.zero))
-            };
-            Avx2([half(0), half(1)])
+            let low = Avx2::half_coded(self.0[0], steps, code);
+            Avx2([low, Avx2::half_coded(self.0[1], steps.add(8), code)])
         }
     }
 
     #[inline(always)]
     unsafe fn codes(from: *const u8) -> Avx2 {
         unsafe {
-            let half = |at: usize| _mm256_cvtepu8_epi32(_mm_loadl_epi64(from.add(at).cast()));
-            Avx2([half(0), half(8)])
+            let low = _mm256_cvtepu8_epi32(_mm_loadl_epi64(from.cast()));
+            Avx2([low, _mm256_cvtepu8_epi32(_mm_loadl_epi64(from.add(8).cast()))])
         }
     }
 
     #[inline(always)]
     unsafe fn summed(self, other: Avx2, sum: Sum) -> Avx2 {
         unsafe {
-            let [ratio, other_ratio] = sum.ratios.map(|ratio| _mm256_set1_ps(ratio));
-            let constant = _mm256_set1_ps(sum.constant);
-            let (one, other) = (self.floats(), other.floats());
-            let half = |at: usize| {
-                let begun = _mm256_fmadd_ps(other[at], other_ratio, constant);
-                rounded_256(_mm256_fmadd_ps(one[at], ratio, begun), Code::of(0))
-            };
-            Avx2([half(0), half(1)])
+            let low = Avx2::half_summed(self.0[0], other.0[0], sum);
+            Avx2([low, Avx2::half_summed(self.0[1], other.0[1], sum)])
         }
     }
 
