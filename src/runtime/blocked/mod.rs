@@ -8,6 +8,7 @@
 //! convolutions.
 
 mod graph;
+mod integers;
 mod lower;
 mod operator;
 mod program;
@@ -15,7 +16,7 @@ mod roles;
 mod stretch;
 
 use crate::runtime::error::{LoadError, contained};
-use crate::runtime::kernels::Kind;
+use crate::runtime::kernels::{self, Kind};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tract_onnx::prelude::*;
@@ -28,8 +29,9 @@ static IS_ON: AtomicBool = AtomicBool::new(true);
 pub(super) fn is_of_images(model: &TypedModel) -> bool {
     let is_taken = |node: &TypedNode| {
         let op = node.op_as::<Conv>();
-        op.is_some_and(|conv| conv.q_params.is_none() && conv.pool_spec.rank() == 2)
-            && node.outputs[0].fact.datum_type == DatumType::F32
+        // Of floats, or counts of integers.
+        let is_ours = matches!(node.outputs[0].fact.datum_type, DatumType::F32 | DatumType::I32);
+        is_ours && op.is_some_and(|conv| conv.pool_spec.rank() == 2)
     };
     Kind::best().is_quick() && model.nodes().iter().any(is_taken)
 }
@@ -41,7 +43,12 @@ pub(super) fn rewrite(model: &mut TypedModel) {
         return;
     }
     let mut tried = model.clone();
-    match contained(|| rewrite_for(Kind::best(), &mut tried)) {
+    let rewritten = contained(|| {
+        let kind = kernels::integers::Kind::best();
+        let integers = if kind.is_quick() { integers::rewrite_for(kind, &mut tried)? } else { 0 };
+        Ok(integers + rewrite_for(Kind::best(), &mut tried)?)
+    });
+    match rewritten {
         Ok(0) => {}
         Ok(_) => *model = tried,
         Err(trouble) => log::warn!(

@@ -19,6 +19,7 @@ mod within;
 
 pub(super) use dynamic::DynamicQuantize;
 pub(super) use recurrent::Layer as Recurrent;
+pub(in super::super) use whole::{Counting, counting, mean_step, sum_ratios};
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::attribute_proto::AttributeType;
