@@ -2,7 +2,9 @@
 
 use super::graph::{Filters, Graph, Name, Node, Operator, Value as Extents};
 use super::program::{Program, Step, Value, Work};
-use crate::runtime::kernels::integers::{Convolution, Depthwise, Kind, LANES, Parts, Residual, SLACK, Sum};
+use crate::runtime::kernels::integers::{
+    Convolution, Depthwise, Kind, LANES, Parts, Residual, SLACK, Sum,
+};
 use crate::runtime::kernels::{Frame, Map};
 use crate::runtime::packing;
 use rayon::prelude::*;
@@ -109,12 +111,7 @@ fn values(planned: &[Planned], extents: &[Extents], inputs: usize) -> Option<Vec
 
 /// Gives each value a buffer that is free from the step that makes it to the last that takes it;
 /// gives the bytes of the buffers.
-fn place(
-    planned: &[Planned],
-    values: &mut [Value],
-    inputs: usize,
-    outputs: &[Name],
-) -> Vec<usize> {
+fn place(planned: &[Planned], values: &mut [Value], inputs: usize, outputs: &[Name]) -> Vec<usize> {
     let mut last = vec![0; values.len()];
     for (at, planned) in planned.iter().enumerate() {
         planned.inputs.iter().for_each(|name| last[*name] = at);

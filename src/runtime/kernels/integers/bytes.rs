@@ -41,7 +41,8 @@ pub(in crate::runtime) fn bring_in(
                 // An image of few channels, as a net begins with.
                 let [a, b, c, d] = std::array::from_fn(|lane| channel(lane.min(there - 1)));
                 let columns = a.iter().zip(b).zip(c).zip(d);
-                for (pixel, (((a, b), c), d)) in line.as_chunks_mut::<QUAD>().0.iter_mut().zip(columns)
+                for (pixel, (((a, b), c), d)) in
+                    line.as_chunks_mut::<QUAD>().0.iter_mut().zip(columns)
                 {
                     *pixel = [a ^ moved, b ^ moved, c ^ moved, d ^ moved];
                 }

@@ -257,9 +257,7 @@ impl Convolution {
                     steps: self.steps.as_ptr().add(channel),
                     output: match is_aside {
                         true => aside.as_mut_ptr(),
-                        false => {
-                            output.at(at, (blocks - 1) * self.output.block() + pixels * LANES)
-                        }
+                        false => output.at(at, (blocks - 1) * self.output.block() + pixels * LANES),
                     },
                     residual: match (residual, &self.residual) {
                         (Some(residual), Some(Residual { map, .. })) => {
@@ -287,8 +285,8 @@ impl Convolution {
                         let width = self.output.width;
                         let (row, column) = ((column + pixel) / width, (column + pixel) % width);
                         for block in 0..blocks {
-                            let to = (first + block) * self.output.block()
-                                + self.output.at(row, column);
+                            let to =
+                                (first + block) * self.output.block() + self.output.at(row, column);
                             let from = aside.as_ptr().add(block * aside_block + pixel * LANES);
                             std::ptr::copy_nonoverlapping(from, output.at(to, LANES), LANES);
                         }
@@ -358,9 +356,8 @@ pub(super) unsafe fn compute<V: Counts, const PIXELS: usize, const BLOCKS: usize
                 let mut input = job.input.add(block * job.block + row * job.row);
                 for _ in 0..job.columns {
                     for quad in 0..quads {
-                        let at: [V::Weights; BLOCKS] = std::array::from_fn(|block| {
-                            V::weights(weights.add(block * WEIGHTS))
-                        });
+                        let at: [V::Weights; BLOCKS] =
+                            std::array::from_fn(|block| V::weights(weights.add(block * WEIGHTS)));
                         weights = weights.add(BLOCKS * WEIGHTS);
                         for (pixel, sums) in sums.iter_mut().enumerate() {
                             let codes = V::everywhere(input.add(pixel * stride + quad * QUAD));

@@ -5,7 +5,7 @@ use super::depthwise;
 use super::lanes::{Counts, Plain};
 use super::maps;
 #[cfg(target_arch = "aarch64")]
-use super::neon::Neon;
+use super::neon::{Dot, Neon};
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2, Vnni};
 
@@ -20,6 +20,8 @@ enum Vectors {
     Vnni,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(target_arch = "aarch64")]
+    Dot,
     #[cfg(target_arch = "aarch64")]
     Neon,
     Plain,
@@ -90,12 +92,14 @@ kernels!(vnni, Vnni, "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma");
 #[cfg(target_arch = "x86_64")]
 kernels!(avx2, Avx2, "avx2,fma");
 #[cfg(target_arch = "aarch64")]
+kernels!(dot, Dot, "neon,dotprod");
+#[cfg(target_arch = "aarch64")]
 kernels!(neon, Neon, "neon");
 kernels!(plain, Plain);
 
 /// Does this with the vectors of a kind, or with the module of kernels made for them.
 macro_rules! with_kind {
-    ($kind:expr, $name:ident, $does:expr, [$vnni:ident, $avx2:ident, $neon:ident, $plain:ident]) => {
+    ($kind:expr, $name:ident, $does:expr, [$vnni:ident, $avx2:ident, $dot:ident, $neon:ident, $plain:ident]) => {
         match $kind.0 {
             #[cfg(target_arch = "x86_64")]
             Vectors::Vnni => {
@@ -105,6 +109,11 @@ macro_rules! with_kind {
             #[cfg(target_arch = "x86_64")]
             Vectors::Avx2 => {
                 use $avx2 as $name;
+                $does
+            }
+            #[cfg(target_arch = "aarch64")]
+            Vectors::Dot => {
+                use $dot as $name;
                 $does
             }
             #[cfg(target_arch = "aarch64")]
@@ -119,10 +128,10 @@ macro_rules! with_kind {
         }
     };
     ($kind:expr, vectors $name:ident, $does:expr) => {
-        with_kind!($kind, $name, $does, [Vnni, Avx2, Neon, Plain])
+        with_kind!($kind, $name, $does, [Vnni, Avx2, Dot, Neon, Plain])
     };
     ($kind:expr, kernels $name:ident, $does:expr) => {
-        with_kind!($kind, $name, $does, [vnni, avx2, neon, plain])
+        with_kind!($kind, $name, $does, [vnni, avx2, dot, neon, plain])
     };
 }
 
@@ -150,7 +159,12 @@ impl Kind {
             }
         }
         #[cfg(target_arch = "aarch64")]
-        all.push(Kind(Vectors::Neon));
+        {
+            if std::arch::is_aarch64_feature_detected!("dotprod") {
+                all.push(Kind(Vectors::Dot));
+            }
+            all.push(Kind(Vectors::Neon));
+        }
         all.push(Kind(Vectors::Plain));
         all
     }
@@ -162,6 +176,8 @@ impl Kind {
             Vectors::Vnni => "AVX-512 VNNI",
             #[cfg(target_arch = "x86_64")]
             Vectors::Avx2 => "AVX2",
+            #[cfg(target_arch = "aarch64")]
+            Vectors::Dot => "NEON with dot products",
             #[cfg(target_arch = "aarch64")]
             Vectors::Neon => "NEON",
             Vectors::Plain => "plain",

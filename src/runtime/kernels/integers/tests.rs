@@ -277,19 +277,16 @@ fn sums_means_and_largest_codes_are_those_of_the_loops() {
         let single = Map { height: 1, width: 1, ..output };
         let mut to = random.codes(single.floats());
         mean((&input, &buffer), (9, 0.03, Code::of(3)), (&single, &mut to));
-        let means = image.chunks(input.height * input.width).map(|channel| {
-            code(channel.iter().map(|one| i32::from(*one) - 9).sum(), 0.03, 3)
-        });
+        let means = image
+            .chunks(input.height * input.width)
+            .map(|channel| code(channel.iter().map(|one| i32::from(*one) - 9).sum(), 0.03, 3));
         assert!(made(&single, &to) == means.collect::<Vec<u8>>());
 
         let other = Map { frame: Frame { left: 1, ..Frame::default() }, ..input };
         let (others, other_buffer) = random.brought(&other, 0);
         let steps = Sum { ratios: [0.7, 1.3], constant: -40.5, moved: [0, 128][seed % 2] };
-        let wanted: Vec<u8> = image
-            .iter()
-            .zip(&others)
-            .map(|(one, other)| added_up(*one, *other, steps))
-            .collect();
+        let wanted: Vec<u8> =
+            image.iter().zip(&others).map(|(one, other)| added_up(*one, *other, steps)).collect();
         for kind in Kind::all() {
             let mut to = random.codes(input.floats());
             let both = [(&input, buffer.as_slice()), (&other, other_buffer.as_slice())];

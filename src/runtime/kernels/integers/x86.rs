@@ -35,11 +35,9 @@ impl Counts for Vnni {
         unsafe {
             let pixels = _mm512_loadu_si512(from.cast());
             // Four channels of each pixel side by side, then four pixels of each channel.
-            let places =
-                _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let places = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
             let quads = _mm512_permutexvar_epi32(places, pixels);
-            let turned =
-                _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let turned = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
             _mm512_shuffle_epi8(quads, _mm512_broadcast_i32x4(turned))
         }
     }
@@ -107,9 +105,7 @@ type Split = [__m256i; 2];
 impl Avx2 {
     #[inline(always)]
     unsafe fn split(codes: __m256i) -> Split {
-        unsafe {
-            [_mm256_and_si256(codes, _mm256_set1_epi16(0xff)), _mm256_srli_epi16::<8>(codes)]
-        }
+        unsafe { [_mm256_and_si256(codes, _mm256_set1_epi16(0xff)), _mm256_srli_epi16::<8>(codes)] }
     }
 
     /// As bytes with a sign.
@@ -171,9 +167,7 @@ impl Counts for Avx2 {
 
     #[inline(always)]
     unsafe fn load(from: *const i32) -> Avx2 {
-        unsafe {
-            Avx2([_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(8).cast())])
-        }
+        unsafe { Avx2([_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(8).cast())]) }
     }
 
     #[inline(always)]
@@ -199,10 +193,8 @@ impl Counts for Avx2 {
             let d = _mm_loadu_si128(from.add(48).cast());
             let (low, high) = (_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b));
             let (low_cd, high_cd) = (_mm_unpacklo_epi8(c, d), _mm_unpackhi_epi8(c, d));
-            let low = _mm256_set_m128i(
-                _mm_unpackhi_epi16(low, low_cd),
-                _mm_unpacklo_epi16(low, low_cd),
-            );
+            let low =
+                _mm256_set_m128i(_mm_unpackhi_epi16(low, low_cd), _mm_unpacklo_epi16(low, low_cd));
             let high = _mm256_set_m128i(
                 _mm_unpackhi_epi16(high, high_cd),
                 _mm_unpacklo_epi16(high, high_cd),

@@ -19,7 +19,6 @@ mod within;
 
 pub(super) use dynamic::DynamicQuantize;
 pub(super) use recurrent::Layer as Recurrent;
-pub(in super::super) use whole::{Counting, counting, mean_step, sum_ratios};
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::attribute_proto::AttributeType;
@@ -27,6 +26,7 @@ use tract_onnx::pb::{AttributeProto, NodeProto};
 use tract_onnx::prelude::TractResult;
 use tract_onnx::tract_core::internal::TractErrorContext;
 use tract_onnx::tract_hir::internal::InferenceOp;
+pub(in super::super) use whole::{Counting, counting, mean_step, sum_ratios};
 
 /// How the names end under which tract's own operators are kept where ours take theirs.
 pub(in super::super) const ASIDE: &str = " of tract";
