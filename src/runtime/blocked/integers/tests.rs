@@ -190,12 +190,12 @@ impl Net {
         let by = net.code();
         let mut x = Wire { name: "x".into(), shape, by };
         let mut outputs = Vec::new();
-        for _ in 0..blocks {
+        for block in 0..blocks {
             let channels = x.shape[0];
             let made = [8, 16, 24, 33, 48][net.between(0, 4)];
             let (size, stride) = ([1, 3, 5][net.between(0, 2)], net.between(1, 2));
             let before = x.clone();
-            x = match net.between(0, 5) {
+            x = match if block == 0 { 0 } else { net.between(0, 5) } {
                 0 => net.conv(&x, made, size, stride, 1),
                 1 if channels > 1 => net.conv(&x, channels, size, stride, channels),
                 2 | 3 => {
