@@ -378,19 +378,40 @@ pub(super) unsafe fn compute<V: Counts, const PIXELS: usize, const BLOCKS: usize
                 sum.keep(kept.as_mut_ptr());
             }
         }
-        for (pixel, kept) in kept.iter().enumerate() {
-            for (block, kept) in kept.iter().enumerate() {
-                let sum = V::load(kept.as_ptr());
-                let mut codes = sum.coded(job.steps.add(block * LANES), job.code);
-                if let Some(Residual { sum, is_first, .. }) = job.added {
-                    let at = block * job.residual_block + pixel * LANES;
-                    let residual = V::codes(job.residual.add(at));
+        for block in 0..BLOCKS {
+            let steps = job.steps.add(block * LANES);
+            let output = job.output.add(block * job.output_block);
+            let residual =
+                job.added.map(|added| (job.residual.add(block * job.residual_block), added));
+            let count = |pixel: usize| kept[pixel][block].as_ptr();
+            let mut pixel = 0;
+            while pixel + QUAD <= PIXELS {
+                let four = [
+                    V::load(count(pixel)),
+                    V::load(count(pixel + 1)),
+                    V::load(count(pixel + 2)),
+                    V::load(count(pixel + 3)),
+                ];
+                let to = output.add(pixel * LANES);
+                match residual {
+                    None => V::store_four(four, steps, job.code, to),
+                    Some((codes, Residual { sum, is_first, .. })) => {
+                        let others = (codes.add(pixel * LANES), sum, is_first);
+                        V::store_four_summed(four, (steps, job.code), others, to);
+                    }
+                }
+                pixel += QUAD;
+            }
+            for pixel in pixel..PIXELS {
+                let mut codes = V::load(count(pixel)).coded(steps, job.code);
+                if let Some((others, Residual { sum, is_first, .. })) = residual {
+                    let others = V::codes(others.add(pixel * LANES));
                     codes = match is_first {
-                        true => residual.summed(codes, sum),
-                        false => codes.summed(residual, sum),
+                        true => others.summed(codes, sum),
+                        false => codes.summed(others, sum),
                     };
                 }
-                codes.store(job.output.add(block * job.output_block + pixel * LANES));
+                codes.store(output.add(pixel * LANES));
             }
         }
     }

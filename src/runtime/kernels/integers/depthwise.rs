@@ -23,6 +23,9 @@ pub(in crate::runtime) struct Depthwise {
     window: Window,
     /// Block by block, row by row of the window and in steps of four columns, four for each channel.
     weights: Vec<i8>,
+    /// The same with each weight one column further, where a quad that is read for one pixel serves the
+    /// next one, too: windows of three columns at most that move by one.
+    further: Option<Vec<i8>>,
     begun: Vec<i32>,
     steps: Vec<f32>,
     code: Code,
@@ -32,6 +35,8 @@ pub(in crate::runtime) struct Depthwise {
 pub(super) struct Job {
     input: *const u8,
     weights: *const i8,
+    /// Null where there are none.
+    further: *const i8,
     begun: *const i32,
     steps: *const f32,
     output: *mut u8,
@@ -76,12 +81,18 @@ impl Depthwise {
                 packed[quad * WEIGHTS + lane * QUAD + column % QUAD] = *weight;
             }
         }
+        let is_paired = rows == QUADS_KEPT && columns < QUAD && window.stride[1] == 1;
+        let further = is_paired.then(|| {
+            let quads = packed.as_chunks::<QUAD>().0.iter();
+            quads.flat_map(|[a, b, c, _]| [0, *a, *b, *c]).collect()
+        });
         Some(Depthwise {
             kind,
             input,
             output,
             window,
             weights: packed,
+            further,
             begun: begun(i32::from(zero) - kind.moved(), weights, bias),
             steps: padded(steps),
             code,
@@ -90,7 +101,8 @@ impl Depthwise {
 
     /// Bytes that are kept beside the buffers.
     pub(in crate::runtime) fn bytes(&self) -> usize {
-        self.weights.len() + size_of_val(&*self.begun) + size_of_val(&*self.steps)
+        let further = self.further.as_ref().map_or(0, Vec::len);
+        self.weights.len() + further + size_of_val(&*self.begun) + size_of_val(&*self.steps)
     }
 
     /// Computes the output, whose frame stays as it is, with the crew.
@@ -122,6 +134,10 @@ impl Depthwise {
                 compute(&Job {
                     input: input.as_ptr().add(from),
                     weights: self.weights.as_ptr().add(block * per_block),
+                    further: match &self.further {
+                        Some(further) => further.as_ptr().add(block * per_block),
+                        None => std::ptr::null(),
+                    },
                     begun: self.begun.as_ptr().add(block * LANES),
                     steps: self.steps.as_ptr().add(block * LANES),
                     output: output.at(to, self.output.width * LANES),
@@ -146,6 +162,12 @@ pub(super) unsafe fn row<V: Counts, const IS_KEPT: bool>(job: &Job) {
     let mut column = 0;
     // SAFETY: the caller's promise; no pixel is computed beyond the width.
     unsafe {
+        if IS_KEPT && !job.further.is_null() {
+            while 4 <= job.width - column {
+                paired::<V>(job, column);
+                column += 4;
+            }
+        }
         if IS_KEPT {
             while 4 <= job.width - column {
                 kept::<V, 4>(job, column);
@@ -173,15 +195,61 @@ unsafe fn kept<V: Counts, const PIXELS: usize>(job: &Job, first: usize) {
     // SAFETY: the caller's promise.
     unsafe {
         let step = if job.quads == 1 { job.row } else { QUAD * LANES };
-        let weights: [V::Weights; QUADS_KEPT] =
-            std::array::from_fn(|quad| V::weights(job.weights.add(quad * WEIGHTS)));
-        for pixel in first..first + PIXELS {
-            let mut sum = V::load(job.begun);
+        let weights = [
+            V::weights(job.weights),
+            V::weights(job.weights.add(WEIGHTS)),
+            V::weights(job.weights.add(2 * WEIGHTS)),
+        ];
+        let begun = V::load(job.begun);
+        let mut sums = [begun; PIXELS];
+        for (pixel, sum) in sums.iter_mut().enumerate() {
+            let input = job.input.add((first + pixel) * job.stride);
             for (quad, weights) in weights.iter().enumerate() {
-                let codes = V::across(job.input.add(pixel * job.stride + quad * step));
-                sum = sum.plus_products(codes, *weights);
+                *sum = sum.plus_products(V::across(input.add(quad * step)), *weights);
             }
-            sum.coded(job.steps, job.code).store(job.output.add(pixel * LANES));
+        }
+        put(job, first, sums);
+    }
+}
+
+/// Four pixels, of which two share each quad that is read.
+///
+/// # Safety
+/// As [`row`]; four pixels from this column on are inside of the width, and the weights are there one
+/// column further, too.
+#[inline(always)]
+unsafe fn paired<V: Counts>(job: &Job, first: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sums = [V::load(job.begun); QUAD];
+        for row in 0..QUADS_KEPT {
+            let weights = V::weights(job.weights.add(row * WEIGHTS));
+            let further = V::weights(job.further.add(row * WEIGHTS));
+            let input = job.input.add(first * LANES + row * job.row);
+            let (near, far) = (V::across(input), V::across(input.add(2 * LANES)));
+            sums[0] = sums[0].plus_products(near, weights);
+            sums[1] = sums[1].plus_products(near, further);
+            sums[2] = sums[2].plus_products(far, weights);
+            sums[3] = sums[3].plus_products(far, further);
+        }
+        put(job, first, sums);
+    }
+}
+
+/// # Safety
+/// As [`row`]; so many pixels from this column on are inside of the width.
+#[inline(always)]
+unsafe fn put<V: Counts, const PIXELS: usize>(job: &Job, first: usize, sums: [V; PIXELS]) {
+    let (fours, rest) = sums.as_chunks::<QUAD>();
+    // SAFETY: the caller's promise.
+    unsafe {
+        for (at, four) in fours.iter().enumerate() {
+            let to = job.output.add((first + at * QUAD) * LANES);
+            V::store_four(*four, job.steps, job.code, to);
+        }
+        for (at, sum) in rest.iter().enumerate() {
+            let to = job.output.add((first + fours.len() * QUAD + at) * LANES);
+            sum.coded(job.steps, job.code).store(to);
         }
     }
 }
@@ -205,8 +273,6 @@ unsafe fn pixels<V: Counts, const PIXELS: usize>(job: &Job, first: usize) {
                 input = input.add(QUAD * LANES);
             }
         }
-        for (pixel, sum) in sums.iter().enumerate() {
-            sum.coded(job.steps, job.code).store(job.output.add((first + pixel) * LANES));
-        }
+        put(job, first, sums);
     }
 }

@@ -16,9 +16,9 @@ pub(in crate::runtime) const SLACK: usize = WEIGHTS;
 /// How steps from the zero point become a code: what they may come to, and the zero point.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::runtime) struct Code {
-    pub(in crate::runtime) least: f32,
-    pub(in crate::runtime) most: f32,
-    pub(in crate::runtime) zero: i32,
+    pub(super) least: f32,
+    pub(super) most: f32,
+    pub(super) zero: i32,
 }
 
 impl Code {
@@ -92,6 +92,34 @@ pub(super) trait Counts: Copy {
     unsafe fn summed(self, other: Self, sum: Sum) -> Self;
     /// Stores codes.
     unsafe fn store(self, to: *mut u8);
+
+    /// Stores the codes of four pixels that lie side by side.
+    #[inline(always)]
+    unsafe fn store_four(four: [Self; QUAD], steps: *const f32, code: Code, to: *mut u8) {
+        for (pixel, counts) in four.into_iter().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe { counts.coded(steps, code).store(to.add(pixel * LANES)) }
+        }
+    }
+
+    /// Stores the codes of four pixels with others added, which come first if told so.
+    #[inline(always)]
+    unsafe fn store_four_summed(
+        four: [Self; QUAD],
+        (steps, code): (*const f32, Code),
+        (others, sum, is_first): (*const u8, Sum, bool),
+        to: *mut u8,
+    ) {
+        for (pixel, counts) in four.into_iter().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let (one, other) =
+                    (counts.coded(steps, code), Self::codes(others.add(pixel * LANES)));
+                let summed = if is_first { other.summed(one, sum) } else { one.summed(other, sum) };
+                summed.store(to.add(pixel * LANES));
+            }
+        }
+    }
 }
 
 /// What any processor has.

@@ -1,6 +1,6 @@
 //! Vectors of counts of x86-64: AVX-512 with VNNI, and AVX2.
 
-use super::lanes::{Code, Counts, Sum};
+use super::lanes::{Code, Counts, QUAD, Sum};
 use std::arch::x86_64::*;
 
 /// Sixteen counts in one register; four products of bytes and their sum are one instruction.
@@ -35,8 +35,7 @@ impl Counts for Vnni {
         unsafe {
             let pixels = _mm512_loadu_si512(from.cast());
             // Four channels of each pixel side by side, then four pixels of each channel.
-            let places = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-            let quads = _mm512_permutexvar_epi32(places, pixels);
+            let quads = _mm512_permutexvar_epi32(turned_quads(), pixels);
             let turned = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
             _mm512_shuffle_epi8(quads, _mm512_broadcast_i32x4(turned))
         }
@@ -83,6 +82,98 @@ impl Counts for Vnni {
     unsafe fn store(self, to: *mut u8) {
         unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtusepi32_epi8(self.0)) }
     }
+
+    #[inline(always)]
+    unsafe fn store_four(four: [Vnni; QUAD], steps: *const f32, code: Code, to: *mut u8) {
+        unsafe {
+            let steps = _mm512_loadu_ps(steps);
+            let [a, b, c, d] = four;
+            store_steps(
+                [
+                    _mm512_mul_ps(_mm512_cvtepi32_ps(a.0), steps),
+                    _mm512_mul_ps(_mm512_cvtepi32_ps(b.0), steps),
+                    _mm512_mul_ps(_mm512_cvtepi32_ps(c.0), steps),
+                    _mm512_mul_ps(_mm512_cvtepi32_ps(d.0), steps),
+                ],
+                code,
+                to,
+            );
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_four_summed(
+        four: [Vnni; QUAD],
+        (steps, code): (*const f32, Code),
+        (others, sum, is_first): (*const u8, Sum, bool),
+        to: *mut u8,
+    ) {
+        unsafe {
+            let steps = _mm512_loadu_ps(steps);
+            let added = (steps, code, sum, is_first);
+            let [a, b, c, d] = four;
+            store_steps(
+                [
+                    whole(a, others, added),
+                    whole(b, others.add(16), added),
+                    whole(c, others.add(32), added),
+                    whole(d, others.add(48), added),
+                ],
+                Code::of(sum.moved),
+                to,
+            );
+        }
+    }
+}
+
+/// The steps of a sum, from counts and the codes that are added to their codes.
+#[inline(always)]
+unsafe fn whole(
+    counts: Vnni,
+    others: *const u8,
+    (steps, code, sum, is_first): (__m512, Code, Sum, bool),
+) -> __m512 {
+    unsafe {
+        let steps = _mm512_mul_ps(_mm512_cvtepi32_ps(counts.0), steps);
+        let steps = _mm512_max_ps(steps, _mm512_set1_ps(code.least));
+        let steps = _mm512_min_ps(steps, _mm512_set1_ps(code.most));
+        // Whole numbers this small are exact in floats, and so are their sums.
+        let whole =
+            _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(steps);
+        let moved = i32::from(sum.moved);
+        let made = _mm512_add_ps(whole, _mm512_set1_ps((code.zero - moved) as f32));
+        let others = _mm512_cvtepu8_epi32(_mm_loadu_si128(others.cast()));
+        let others = _mm512_sub_ps(_mm512_cvtepi32_ps(others), _mm512_set1_ps(moved as f32));
+        let (one, other) = if is_first { (others, made) } else { (made, others) };
+        let [ratio, other_ratio] = [_mm512_set1_ps(sum.ratios[0]), _mm512_set1_ps(sum.ratios[1])];
+        let begun = _mm512_fmadd_ps(other, other_ratio, _mm512_set1_ps(sum.constant));
+        _mm512_fmadd_ps(one, ratio, begun)
+    }
+}
+
+/// Stores the codes of four pixels by their steps. What is too low, or no number, becomes a low number
+/// and zero where it is narrowed; what is too high is held down before.
+#[inline(always)]
+unsafe fn store_steps([a, b, c, d]: [__m512; QUAD], code: Code, to: *mut u8) {
+    unsafe {
+        let (most, zero) = (_mm512_set1_ps(code.most), _mm512_set1_epi16(code.zero as i16));
+        // Of two operands one of which is no number, the second comes out.
+        let a = _mm512_cvtps_epi32(_mm512_min_ps(most, a));
+        let b = _mm512_cvtps_epi32(_mm512_min_ps(most, b));
+        let c = _mm512_cvtps_epi32(_mm512_min_ps(most, c));
+        let d = _mm512_cvtps_epi32(_mm512_min_ps(most, d));
+        let first = _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero);
+        let second = _mm512_adds_epi16(_mm512_packs_epi32(c, d), zero);
+        // Four channels of each pixel side by side, four times: turned, they are pixel by pixel.
+        let codes = _mm512_packus_epi16(first, second);
+        _mm512_storeu_si512(to.cast(), _mm512_permutexvar_epi32(turned_quads(), codes));
+    }
+}
+
+/// Four by four, turned.
+#[inline(always)]
+unsafe fn turned_quads() -> __m512i {
+    unsafe { _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15) }
 }
 
 /// Half to even, between the bounds; the least one for what is no number: of two operands one of
