@@ -15,10 +15,10 @@ use std::process::{Child, Command};
 use std::time::Duration;
 use support::{Engine, file, published};
 
-/// The engines take turns, a short one each: what else the machine does meets both.
-/// `POTOROO_ROUNDS` asks for others.
-const ROUNDS: usize = 12;
-const ROUND: Duration = Duration::from_secs(1);
+/// The engines take turns, a short one each: what else the machine does, and how fast it happens to be,
+/// meets both. `POTOROO_ROUNDS` asks for others.
+const ROUNDS: usize = 60;
+const ROUND: Duration = Duration::from_millis(200);
 
 /// Connections that ask again once they are answered: a sensor alone, and a machine at its limit.
 const CONNECTIONS: [usize; 2] = [1, 16];
@@ -47,10 +47,10 @@ const WORKLOADS: [(&str, &str, &str); 2] =
 
 /// What one engine did in one round.
 struct Round {
+    answers: usize,
     per_second: f64,
     middle: Duration,
     slow: Duration,
-    cpu_us: f64,
 }
 
 fn main() {
@@ -64,7 +64,11 @@ fn main() {
     let rounds = std::env::var("POTOROO_ROUNDS").ok().and_then(|text| text.parse().ok());
     let rounds = rounds.unwrap_or(ROUNDS);
     println!("load average at the start: {}", load_average());
-    println!("medians of {rounds} rounds of {} s; on / off in each round", ROUND.as_secs());
+    println!(
+        "medians of {rounds} rounds of {} ms; on / off in each round, with their quartiles; CPU time of all \
+         rounds, by answers",
+        ROUND.as_millis()
+    );
     let (on_home, off_home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let start = |home: &Path, more: &[(&str, &str)]| {
         let url = published("models/fraud.onnx", home);
@@ -106,9 +110,10 @@ fn compared(
     ask: &dyn Fn(&str) -> Load,
 ) -> f64 {
     let (mut ons, mut offs) = (Vec::new(), Vec::new());
-    let before = [counted(on, "records_total"), counted(on, QUEUE_LOST), written(on)];
     round(on, ask);
     round(off, ask);
+    let before = [counted(on, "records_total"), counted(on, QUEUE_LOST), written(on)];
+    let cpu_before = [cpu(on), cpu(off)];
     for index in 0..rounds {
         // Whoever goes first in a round does not always.
         if index % 2 == 0 {
@@ -119,20 +124,28 @@ fn compared(
             ons.push(round(on, ask));
         }
     }
+    // What is written after its round is paid for here, too.
+    let answers = [&ons, &offs].map(|it| it.iter().map(|round| round.answers as f64).sum::<f64>());
+    let cpu_us =
+        [(on, 0), (off, 1)].map(|(engine, at)| (cpu(engine) - cpu_before[at]) * 1e6 / answers[at]);
     let after = [counted(on, "records_total"), counted(on, QUEUE_LOST), written(on)];
     let [kept, lost, bytes] = [0, 1, 2].map(|place| after[place] - before[place]);
     let told = |name: &str, value: fn(&Round) -> f64| {
         let of = |rounds: &[Round]| median(rounds.iter().map(value).collect());
         let ratios = ons.iter().zip(&offs).map(|(on, off)| value(on) / value(off));
-        let ratio = median(ratios.collect());
-        format!("{name} {:.1} on, {:.1} off ({ratio:.3})", of(&ons), of(&offs))
+        let ratios: Vec<f64> = ratios.collect();
+        let [low, middle, high] = [0.25, 0.5, 0.75].map(|part| quantile(ratios.clone(), part));
+        let (on, off) = (of(&ons), of(&offs));
+        format!("{name} {on:.1} on, {off:.1} off ({middle:.3}, {low:.2} to {high:.2})")
     };
     println!(
-        "{title}: {}; {}; {}; {}; {kept} kept, {lost} lost ({:.0} %), {:.1} MB written",
+        "{title}: {}; {}; {}; CPU us {:.1} on, {:.1} off ({:.3}); {kept} kept, {lost} lost ({:.0} %), {:.1} MB written",
         told("answers/s", |it| it.per_second),
         told("p50 us", |it| it.middle.as_secs_f64() * 1e6),
         told("p99 us", |it| it.slow.as_secs_f64() * 1e6),
-        told("CPU us", |it| it.cpu_us),
+        cpu_us[0],
+        cpu_us[1],
+        cpu_us[0] / cpu_us[1],
         100.0 * lost / (kept + lost).max(1.0),
         bytes / 1e6,
     );
@@ -183,14 +196,13 @@ fn request(content_type: &str, body: &[u8]) -> Vec<u8> {
 }
 
 fn round(engine: &Engine, ask: &dyn Fn(&str) -> Load) -> Round {
-    let before = cpu(engine);
     let load = ask(&engine.address);
-    let answers = load.latencies.len() as f64;
+    let answers = load.latencies.len();
     Round {
-        per_second: answers / load.took.as_secs_f64(),
+        answers,
+        per_second: answers as f64 / load.took.as_secs_f64(),
         middle: load.percentile(50),
         slow: load.percentile(99),
-        cpu_us: (cpu(engine) - before) * 1e6 / answers,
     }
 }
 
@@ -224,7 +236,11 @@ fn cpu(engine: &Engine) -> f64 {
     fields.map(|field| field.parse::<u64>().unwrap()).sum::<u64>() as f64 / TICKS_PER_SECOND
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+fn median(values: Vec<f64>) -> f64 {
+    quantile(values, 0.5)
+}
+
+fn quantile(mut values: Vec<f64>, part: f64) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
-    values[values.len() / 2]
+    values[((values.len() - 1) as f64 * part).round() as usize]
 }

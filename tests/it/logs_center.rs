@@ -5,7 +5,7 @@ use crate::support::founded::{Center, Reply};
 use crate::support::link_proxy::{LinkProxy, Luck};
 use crate::support::ops::ops;
 use crate::support::process::run;
-use crate::support::publishing::{Author, until};
+use crate::support::publishing::{Author, Saved, until};
 use crate::support::python::{ARROW, RECORDS, python, request};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -18,10 +18,17 @@ struct Stage {
     pipeline: i64,
     engine: Option<Engine>,
     home: tempfile::TempDir,
+    /// The edge's bundle and login.
+    variables: [(&'static str, String); 3],
 }
 
 impl Stage {
     fn start() -> Stage {
+        Stage::start_with(|author| author.save("fraud", "fraud.onnx"))
+    }
+
+    /// With the pipeline that is saved so.
+    fn start_with(save: impl Fn(&Author) -> Saved) -> Stage {
         let proxy = LinkProxy::start(|_| Luck::Good);
         let home = tempfile::tempdir().unwrap();
         let url = format!("http://{}", proxy.host());
@@ -30,20 +37,25 @@ impl Stage {
         center.first_run();
         proxy.lead_to(Some(&center.address));
         let author = Author::of(&center);
-        let saved = author.save("fraud", "fraud.onnx");
+        let saved = save(&author);
         let publish = author.published(saved.id);
         let added = author.add_edge(&publish, "till-7");
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let engine = Engine::start_in(
-            &home.path().join("edge"),
-            &[
-                ("EDGE_BUNDLE", &text(&added["docker_run_variables"]["EDGE_BUNDLE"])),
-                ("OCI_USERNAME", &text(&added["pull_credentials"]["username"])),
-                ("OCI_PASSWORD", &text(&added["pull_credentials"]["password"])),
-            ],
-        );
+        let variables = [
+            ("EDGE_BUNDLE", text(&added["docker_run_variables"]["EDGE_BUNDLE"])),
+            ("OCI_USERNAME", text(&added["pull_credentials"]["username"])),
+            ("OCI_PASSWORD", text(&added["pull_credentials"]["password"])),
+        ];
         let pipeline = saved.pipeline;
-        Stage { proxy, center, pipeline, engine: Some(engine), home }
+        let mut stage = Stage { proxy, center, pipeline, engine: None, home, variables };
+        stage.start_engine();
+        stage
+    }
+
+    /// Starts the engine over what it kept.
+    fn start_engine(&mut self) {
+        let variables = self.variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+        self.engine = Some(Engine::start_in(&self.home.path().join("edge"), &variables));
     }
 
     /// Kills the ops center and starts it again over its data.
@@ -271,6 +283,48 @@ fn a_kill_of_the_ops_center_at_any_moment_loses_and_doubles_nothing() {
     restored.token = stage.center.token.clone();
     stage.center = restored;
     assert_eq!(stage.rows(10_000), rows);
+}
+
+/// On a metered link: a stop closes a summary before its minute is over, and the next start sends it.
+#[test]
+fn an_edge_that_tells_counts_alone_sends_no_value_and_its_counts_are_exact() {
+    let mut stage = Stage::start_with(|author| {
+        author.upload("fraud.onnx");
+        let recipe = "name: metered\nmodels: [{name: fraud}]\nsteps: [{model: fraud}]\n\
+                      validations: [{name: unlikely, must_hold: 'out.fraud_probability[0] < 0.5'}]\n\
+                      log: {summaries: true}\n";
+        author.save_as(&json!({ "workspace_id": author.workspace, "recipe": recipe }))
+    });
+    let answered: Vec<Value> =
+        ["fraud_1.json", "fraud_1000.json"].iter().flat_map(|body| stage.infer(body)).collect();
+    let outputs = answered.iter().map(|row| row["out"]["fraud_probability"][0].as_f64().unwrap());
+    let outputs: Vec<f64> = outputs.collect();
+    let failed = outputs.iter().filter(|output| 0.5 <= **output).count();
+    assert!(0 < failed && failed < answered.len(), "{failed}");
+    let mut stopped = stage.engine.take().unwrap();
+    stopped.process.signal("TERM");
+    stage.start_engine();
+
+    let told = until(|| {
+        let told = stage.page("get_log_summaries", json!({})).ok()["summaries"].clone();
+        (!told.as_array().unwrap().is_empty()).then_some(told)
+    });
+    assert_eq!(told.as_array().unwrap().len(), 1, "{told}");
+    let told = &told[0];
+    assert_eq!((&told["edge"], &told["inferences"]), (&json!("till-7"), &json!(2)), "{told}");
+    assert_eq!((&told["rows"], &told["failures"]), (&json!(1001), &json!(failed)), "{told}");
+    let spread = &told["columns"]["out.fraud_probability"];
+    let least = outputs.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = outputs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let mean = outputs.iter().sum::<f64>() / 1001.0;
+    for (name, wanted) in [("min", least), ("max", most), ("mean", mean)] {
+        let found = spread[name].as_f64().unwrap();
+        assert!((found - wanted).abs() < 1e-6, "{name} is {found}, and {wanted} of the answers");
+    }
+    let shown = stage.command(&["logs", "metered", "--summaries"]);
+    assert!(shown.contains("till-7") && shown.contains("out.fraud_probability"), "{shown}");
+    assert_eq!(stage.rows(10_000), Vec::<Value>::new());
+    assert_eq!(stage.page("get_log_losses", json!({})).ok(), json!({ "losses": [] }));
 }
 
 #[test]

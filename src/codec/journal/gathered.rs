@@ -50,6 +50,9 @@ const ROWS_MAX: usize = 10_000;
 /// they are written, and compressed or not the frame fits.
 const VALUE_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes of one inference in the lists of [`Gathered`], with two steps' times.
+const RECORD_BYTES: usize = 112;
+
 const _: () = assert!(VALUE_BYTES_MAX < frame::PAYLOAD_BYTES_MAX / 2, "with names and lengths");
 
 /// What the rows of one pipeline have in common.
@@ -105,6 +108,20 @@ pub enum GatherError {
     Frame(#[source] FrameError),
 }
 
+/// What became of an inference on the short way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alike {
+    /// It is in, and so many bytes of values came with it.
+    Taken {
+        /// Bytes of its values.
+        bytes: usize,
+    },
+    /// It is of these, and too much for one batch.
+    Full,
+    /// It differs from these: by its columns, its shapes, its pipeline or its model.
+    Other,
+}
+
 /// Inferences of one pipeline with the same columns.
 #[derive(Debug)]
 pub struct Gathered {
@@ -154,24 +171,41 @@ impl Gathered {
         Ok(gathered)
     }
 
+    /// Takes one more on the short way alone, which allocates nothing but what its columns grow by.
+    pub fn add_alike(&mut self, entry: &Entry<'_>) -> Alike {
+        let (model, sum) = (&entry.record.model_name, &entry.record.model_sha);
+        let is_of_these = self.origin == *entry.origin
+            && self.last_model.0 == *model
+            && self.last_model.1 == *sum;
+        if !is_of_these {
+            return Alike::Other;
+        }
+        if ROWS_MAX < self.rows.saturating_add(entry.input.rows()) {
+            return Alike::Full;
+        }
+        let room = VALUE_BYTES_MAX.saturating_sub(self.bytes);
+        let appended = alike::append(&mut self.columns, entry, room);
+        if let Alike::Taken { bytes } = appended {
+            self.bytes += bytes;
+            self.count(entry, None);
+        }
+        appended
+    }
+
     /// Takes one more; `false` when it is of another pipeline, has other columns, or is too much:
     /// it begins a batch of its own then.
     ///
     /// # Errors
     /// As [`Gathered::new`].
     pub fn add(&mut self, entry: &Entry<'_>) -> Result<bool, GatherError> {
+        match self.add_alike(entry) {
+            Alike::Taken { .. } => return Ok(true),
+            Alike::Full => return Ok(false),
+            Alike::Other => {}
+        }
         let rows = entry.input.rows();
         if self.origin != *entry.origin || ROWS_MAX < self.rows.saturating_add(rows) {
             return Ok(false);
-        }
-        let (model, sum) = (&entry.record.model_name, &entry.record.model_sha);
-        if self.last_model.0 == *model && self.last_model.1 == *sum {
-            let room = VALUE_BYTES_MAX.saturating_sub(self.bytes);
-            if let Some(bytes) = alike::append(&mut self.columns, entry, room) {
-                self.bytes += bytes;
-                self.count(entry, None);
-                return Ok(true);
-            }
         }
         let (pieces, last_model) = pieces(entry)?;
         let more: usize = pieces.iter().map(|piece| piece.cells.data.bytes()).sum();
@@ -202,6 +236,11 @@ impl Gathered {
     /// Bytes of their values in memory.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Bytes that one more takes beside its values: its times, its model, a length for each column.
+    pub fn bytes_beside(&self) -> usize {
+        RECORD_BYTES + self.columns.len() * size_of::<usize>()
     }
 
     /// Takes what a record has beside its columns; `last_model` unless it is that of the one before.

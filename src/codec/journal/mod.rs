@@ -21,7 +21,7 @@ pub use frame::{
     CHECKSUM_BYTES, FRAME_BYTES_MAX, Frame, FrameError, Frames, HEADER_BYTES_MAX, MAGIC,
     PAYLOAD_BYTES_MAX, PREFIX_BYTES, encode, first, frame_bytes, frames,
 };
-pub use gathered::{Entry, GatherError, Gathered, Origin, Stamp};
+pub use gathered::{Alike, Entry, GatherError, Gathered, Origin, Stamp};
 pub use hashed::hashed;
 pub use header::{Batch, Header, Loss, LossReason, SEQUENCE_MAX};
 pub use log::{ArrowLog, JsonLog, Shown};

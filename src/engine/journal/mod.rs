@@ -3,8 +3,8 @@
 //! ```text
 //! request ─record─▶ queue (bounded) ─writer thread─▶ frames ─▶ segments ─▶ next_batch, pages
 //! ```
-//! Recording moves an inference into a queue and never waits. One thread makes batches of what is
-//! there, writes and syncs them, and drops the oldest segments once there are too many. Whatever
+//! Recording puts an inference into a batch that waits in a queue, or itself where it differs, and never
+//! waits. One thread makes frames of what is there, writes and syncs them, and drops the oldest segments once there are too many. Whatever
 //! is not kept is counted, and stands with its sequence numbers in a loss.
 
 mod acknowledged;
@@ -28,7 +28,7 @@ use crate::clock::{Clock, boot_id};
 use crate::codec::journal::{Header, Loss, LossReason, encode};
 use crate::disk;
 use crate::fleet::Id;
-use queue::Queue;
+use queue::{BatchMax, Queue};
 use segments::{LostBefore, Segments};
 use state::Counts;
 use std::path::{Path, PathBuf};
@@ -108,9 +108,10 @@ impl Journal {
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Journal>, JournalError> {
         let segments = Segments::open(directory, settings.cap_bytes)?;
+        let batch_max = BatchMax { rows: settings.page_rows, bytes: segments.segment_bytes() };
         let journal = Arc::new(Journal {
             id: segments.id(),
-            queue: Queue::new(settings.sync_every),
+            queue: Queue::new(settings.sync_every, batch_max),
             settings,
             counts: Counts::new(segments.crashed()),
             kept: Mutex::new(segments),
@@ -147,7 +148,7 @@ impl Journal {
 
     /// Takes an inference; one for which there is no room is counted as lost. Never waits.
     pub(in crate::engine) fn record(&self, inference: Inference) {
-        if !self.queue.push(Box::new(inference)) {
+        if !self.queue.push(inference) {
             self.counts.lost(LossReason::Queue, 1);
         }
     }

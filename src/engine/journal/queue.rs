@@ -2,8 +2,9 @@
 
 use super::lock;
 use crate::codec::Decoded;
-use crate::codec::journal::Origin;
+use crate::codec::journal::{Alike, Entry, Gathered, Origin};
 use crate::pipeline::Record;
+use crate::tensor::Table;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -15,6 +16,12 @@ const QUEUE_BYTES_MAX: usize = 16 << 20;
 
 /// Inferences in memory, however small: what ten thousand a second bring in some seconds.
 const QUEUE_RECORDS_MAX: usize = 1 << 16;
+
+/// Bytes of an inference that its request still copies into a batch: one with more is handed over.
+const COPIED_BYTES_MAX: usize = 256 << 10;
+
+/// A list that grows has room for as much again.
+const GROWTH: usize = 2;
 
 /// What wakes the writer before its time: a wake costs the request a system call, so that not
 /// each does it.
@@ -43,13 +50,44 @@ pub(in crate::engine) struct Inference {
     pub(in crate::engine) bytes: usize,
 }
 
-/// Inferences that wait, in order: a list that grows moves pointers, while others wait for its lock.
-pub(super) type Waiting = Vec<Box<Inference>>;
+impl Inference {
+    /// As it goes into a batch; `input` is its own.
+    pub(super) fn entry<'a>(&'a self, input: &'a Table<'a>) -> Entry<'a> {
+        let Inference { origin, record, dropped, mono_ms, .. } = self;
+        Entry { origin, record, input, dropped, mono_ms: *mono_ms }
+    }
+}
+
+/// What waits for the writer.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    /// Inferences that are like each other, which is what most are: the request that answered one has
+    /// its values in its processor's cache, so that it is quickest at putting them into columns, and
+    /// what it allocated it frees itself.
+    Batch(Box<Gathered>),
+    /// One that the writer has to look at.
+    One(Box<Inference>),
+}
+
+/// How much may stand in one batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BatchMax {
+    pub(super) rows: usize,
+    /// Bytes of values.
+    pub(super) bytes: u64,
+}
+
+impl BatchMax {
+    /// Whether a batch takes nothing more.
+    pub(super) fn is_reached(self, batch: &Gathered) -> bool {
+        self.bytes <= batch.bytes() as u64 || self.rows <= batch.rows()
+    }
+}
 
 /// What the writer takes at once.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
-    pub(super) inferences: Waiting,
+    pub(super) waiting: Vec<Waiting>,
     /// Inferences that found no room, and came after these.
     pub(super) lost: u64,
     /// Whether all shall be on the disk now.
@@ -68,6 +106,7 @@ pub(super) struct Queue {
     /// Wakes those who wait for the disk.
     synced: Condvar,
     sync_every: Duration,
+    batch_max: BatchMax,
     /// Whether one more found no room: the next do not even try before the writer has taken.
     is_full: AtomicBool,
     /// Inferences that found no room since the writer took.
@@ -77,7 +116,10 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct Inner {
-    inferences: Waiting,
+    waiting: Vec<Waiting>,
+    /// How many inferences these are.
+    records: usize,
+    /// Bytes that they take.
     bytes: usize,
     /// How often the writer has taken; the next taking has this number.
     turn: u64,
@@ -94,17 +136,22 @@ struct Inner {
 }
 
 impl Queue {
-    pub(super) fn new(sync_every: Duration) -> Queue {
+    pub(super) fn new(sync_every: Duration, batch_max: BatchMax) -> Queue {
         let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
         Queue {
             inner: Mutex::default(),
             filled: Condvar::new(),
             synced: Condvar::new(),
             sync_every,
+            batch_max,
             is_full: AtomicBool::new(false),
             lost: AtomicU64::new(0),
             cpus: u32::try_from(cpus).unwrap_or(1),
         }
+    }
+
+    pub(super) fn batch_max(&self) -> BatchMax {
+        self.batch_max
     }
 
     /// Whether one more is worth making ready; one for which there is no room counts as lost.
@@ -117,20 +164,27 @@ impl Queue {
     }
 
     /// Takes one more, or counts it as lost and tells so.
-    pub(super) fn push(&self, inference: Box<Inference>) -> bool {
+    pub(super) fn push(&self, inference: Inference) -> bool {
+        let table = inference.input.table();
+        let entry = inference.entry(&table);
         let mut inner = lock(&self.inner);
         let bytes = inner.bytes.saturating_add(inference.bytes);
-        if QUEUE_BYTES_MAX < bytes || inner.inferences.len() == QUEUE_RECORDS_MAX || inner.closed {
+        if QUEUE_BYTES_MAX < bytes || inner.records == QUEUE_RECORDS_MAX || inner.closed {
             self.lost.fetch_add(1, Relaxed);
             // One that alone is too large says nothing about the next.
             self.is_full.store(inference.bytes <= QUEUE_BYTES_MAX / 2, Relaxed);
             return false;
         }
-        let woke = |bytes: usize, records: usize| WAKE_BYTES <= bytes || WAKE_RECORDS <= records;
-        let was = woke(inner.bytes, inner.inferences.len());
-        inner.bytes = bytes;
-        inner.inferences.push(inference);
-        let wakes = !was && woke(bytes, inner.inferences.len());
+        let was = inner.is_worth_waking();
+        if let Some(bytes) = inner.gather(&inference, &entry, self.batch_max) {
+            inner.bytes = inner.bytes.saturating_add(bytes);
+        } else {
+            drop(table);
+            inner.bytes = bytes;
+            inner.waiting.push(Waiting::One(Box::new(inference)));
+        }
+        inner.records += 1;
+        let wakes = !was && inner.is_worth_waking();
         let begins = inner.since.is_none();
         if begins {
             inner.since = Some(Instant::now());
@@ -147,7 +201,7 @@ impl Queue {
     pub(super) fn take(&self) -> Taken {
         let mut inner = lock(&self.inner);
         loop {
-            let full = WAKE_BYTES <= inner.bytes || WAKE_RECORDS <= inner.inferences.len();
+            let full = inner.is_worth_waking();
             let left = inner.since.map(|since| self.sync_every.saturating_sub(since.elapsed()));
             let is_due = left.is_some_and(|left| left.is_zero());
             let is_awaited = inner.wants_sync || inner.closed;
@@ -162,16 +216,15 @@ impl Queue {
                 let sync = is_due || inner.wants_sync || inner.closed;
                 let turn = inner.turn;
                 inner.turn += 1;
-                inner.bytes = 0;
+                (inner.records, inner.bytes) = (0, 0);
                 inner.wants_sync = false;
                 if sync {
                     inner.since = None;
                 }
-                let room = Vec::with_capacity(WAKE_RECORDS);
-                let inferences = std::mem::replace(&mut inner.inferences, room);
+                let waiting = std::mem::take(&mut inner.waiting);
                 let lost = self.lost.swap(0, Relaxed);
                 self.is_full.store(false, Relaxed);
-                return Taken { inferences, lost, sync, closed: inner.closed, turn };
+                return Taken { waiting, lost, sync, closed: inner.closed, turn };
             }
             inner = match left {
                 Some(left) => {
@@ -214,7 +267,7 @@ impl Queue {
         let mut inner = lock(&self.inner);
         let is_idle = inner.done == inner.turn && inner.since.is_none();
         let is_all_done = is_idle && self.lost.load(Relaxed) == 0;
-        if is_all_done && inner.inferences.is_empty() {
+        if is_all_done && inner.waiting.is_empty() {
             return true;
         }
         let wanted = inner.turn + 1;
@@ -234,12 +287,47 @@ impl Queue {
     /// Inferences and bytes in memory.
     pub(super) fn load(&self) -> (u64, u64) {
         let inner = lock(&self.inner);
-        (inner.inferences.len() as u64, inner.bytes as u64)
+        (inner.records as u64, inner.bytes as u64)
     }
 
     /// Takes nothing more; the writer writes what is left and ends.
     pub(super) fn close(&self) {
         lock(&self.inner).closed = true;
         self.filled.notify_one();
+    }
+}
+
+impl Inner {
+    /// Whether the writer is to come before its time.
+    fn is_worth_waking(&self) -> bool {
+        WAKE_BYTES <= self.bytes || WAKE_RECORDS <= self.records
+    }
+
+    /// Puts an inference into the batch that is open, or begins one with it, and tells the bytes that
+    /// this takes; `None` for one that the writer has to look at. After such a one all go to the writer
+    /// until it has taken them: where inferences differ, each would begin a batch.
+    fn gather(
+        &mut self,
+        inference: &Inference,
+        entry: &Entry<'_>,
+        batch_max: BatchMax,
+    ) -> Option<usize> {
+        if inference.is_counted_alone || COPIED_BYTES_MAX < inference.bytes {
+            return None;
+        }
+        match self.waiting.last_mut() {
+            Some(Waiting::One(_)) => return None,
+            Some(Waiting::Batch(batch)) if !batch_max.is_reached(batch) => {
+                match batch.add_alike(entry) {
+                    Alike::Taken { bytes } => return Some(GROWTH * (bytes + batch.bytes_beside())),
+                    Alike::Other => return None,
+                    Alike::Full => {}
+                }
+            }
+            Some(Waiting::Batch(_)) | None => {}
+        }
+        let batch = Gathered::new(entry).ok()?;
+        self.waiting.push(Waiting::Batch(Box::new(batch)));
+        Some(inference.bytes)
     }
 }

@@ -2,7 +2,7 @@
 
 mod crashes;
 
-use super::queue::Queue;
+use super::queue::{BatchMax, Queue, Waiting};
 use super::*;
 use crate::clock::DeviceClock;
 use crate::codec::journal::{Header, JsonLog, Origin, Rows, Shown, frames};
@@ -340,21 +340,40 @@ fn a_full_disk_costs_what_it_does_not_take_and_nothing_else() {
 
 #[test]
 fn a_queue_that_is_full_takes_nothing_and_counts_it() {
-    let queue = Queue::new(LONG);
-    let large = |number| Box::new(Inference { bytes: 8 << 20, ..inference(number, 1) });
+    let queue = Queue::new(LONG, BatchMax { rows: 1000, bytes: 1 << 20 });
+    let large = |number| Inference { bytes: 8 << 20, ..inference(number, 1) };
     assert!(queue.push(large(0)) && queue.push(large(1)));
     assert!(queue.admits(), "nothing has been lost yet");
     assert!(!queue.push(large(2)));
     assert!(!queue.admits(), "the next one is not even made ready");
     let taken = queue.take();
-    assert_eq!((taken.inferences.len(), taken.lost), (2, 2));
+    assert_eq!((taken.waiting.len(), taken.lost), (2, 2));
     assert!(queue.admits() && queue.push(large(4)), "what was taken makes room");
 }
 
 #[test]
+fn what_is_alike_waits_in_one_batch_and_what_differs_as_it_came() {
+    let rows = 3;
+    let queue = Queue::new(LONG, BatchMax { rows, bytes: 1 << 20 });
+    let mut other = inference(5, 1);
+    other.record.model_name = "n".into();
+    let all = (0..5).map(|number| inference(number, 1)).chain([other, inference(6, 1)]);
+    all.for_each(|inference| assert!(queue.push(inference)));
+    assert_eq!(queue.load().0, 7);
+    queue.close();
+    let taken = queue.take().waiting;
+    let found = taken.iter().map(|it| match it {
+        Waiting::Batch(batch) => Some(batch.records()),
+        Waiting::One(_) => None,
+    });
+    // Nothing is put before what came earlier, so that the last stands alone, too.
+    assert_eq!(found.collect::<Vec<_>>(), [Some(3), Some(2), None, None]);
+}
+
+#[test]
 fn a_writer_rests_for_as_long_as_its_work_was_dear_unless_somebody_waits() {
-    let queue = Queue::new(LONG);
-    let large = |number| Box::new(Inference { bytes: 2 << 20, ..inference(number, 1) });
+    let queue = Queue::new(LONG, BatchMax { rows: 1000, bytes: 1 << 20 });
+    let large = |number| Inference { bytes: 2 << 20, ..inference(number, 1) };
     assert!(queue.push(large(0)));
     let taken = queue.take();
     // An hour of CPU time is a rest of as long as an inference may wait at most.
@@ -363,7 +382,7 @@ fn a_writer_rests_for_as_long_as_its_work_was_dear_unless_somebody_waits() {
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
             let taken = queue.take();
-            let found = (taken.inferences.len(), taken.sync);
+            let found = (taken.waiting.len(), taken.sync);
             queue.done(&taken, false, Duration::ZERO);
             found
         });

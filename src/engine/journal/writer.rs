@@ -1,6 +1,6 @@
 //! The thread that writes a journal: batches of what is there, synced at a pace, losses among them.
 
-use super::queue::{Inference, Taken, Waiting};
+use super::queue::{BatchMax, Inference, Taken, Waiting};
 use super::{Journal, lock};
 use crate::clock::{since_boot_ms, thread_cpu, unix_ms};
 use crate::codec::AnswerError;
@@ -34,7 +34,7 @@ pub(super) fn run(journal: &Journal) {
     loop {
         let mut taken = journal.queue.take();
         let before = thread_cpu();
-        writer.write(std::mem::take(&mut taken.inferences), taken.lost);
+        writer.write(std::mem::take(&mut taken.waiting), taken.lost);
         if taken.sync {
             writer.close_batch();
             writer.close_summary(if taken.closed { Duration::ZERO } else { SUMMARY_EVERY });
@@ -91,6 +91,7 @@ struct Writer<'j> {
     unsafe_first: u64,
     unsafe_records: u64,
     segment_bytes: u64,
+    batch_max: BatchMax,
     owed: Vec<Owed>,
     told: Option<Instant>,
 }
@@ -112,14 +113,22 @@ impl<'j> Writer<'j> {
             unsafe_first: next,
             unsafe_records: 0,
             segment_bytes,
+            batch_max: journal.queue.batch_max(),
             owed,
             told,
         }
     }
 
-    fn write(&mut self, inferences: Waiting, lost: u64) {
-        for inference in inferences {
-            self.gather(&inference);
+    fn write(&mut self, waiting: Vec<Waiting>, lost: u64) {
+        for it in waiting {
+            match it {
+                Waiting::One(inference) => self.gather(&inference),
+                Waiting::Batch(batch) => {
+                    self.close_batch();
+                    self.gathered = Some(*batch);
+                    self.close_full_batch();
+                }
+            }
         }
         if 0 < lost {
             self.close_batch();
@@ -134,13 +143,7 @@ impl<'j> Writer<'j> {
         if inference.is_counted_alone {
             return self.count(inference, &input);
         }
-        let entry = Entry {
-            origin: &inference.origin,
-            record: &inference.record,
-            input: &input,
-            dropped: &inference.dropped,
-            mono_ms: inference.mono_ms,
-        };
+        let entry = inference.entry(&input);
         if self.add(&entry).is_err() {
             // An output that does not come in rows is left out, as one that is too large.
             let mut record = inference.record.clone();
@@ -231,10 +234,7 @@ impl<'j> Writer<'j> {
     }
 
     fn close_full_batch(&mut self) {
-        let rows_max = self.journal.settings.page_rows;
-        let is_full =
-            |it: &Gathered| self.segment_bytes <= it.bytes() as u64 || rows_max <= it.rows();
-        if self.gathered.as_ref().is_some_and(is_full) {
+        if self.gathered.as_ref().is_some_and(|it| self.batch_max.is_reached(it)) {
             self.close_batch();
         }
     }

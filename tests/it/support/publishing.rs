@@ -57,7 +57,12 @@ impl Author {
         let order = json!({
             "pipeline_id": pipeline, "workspace_id": self.workspace, "definition": definition,
         });
-        let saved = self.post("pipelines/create", &order).ok();
+        self.save_as(&order)
+    }
+
+    /// Saves a version of a pipeline that is written so.
+    pub fn save_as(&self, order: &Value) -> Saved {
+        let saved = self.post("pipelines/create", order).ok();
         Saved {
             id: saved["pipeline_variant_pk_id"].as_i64().unwrap(),
             pipeline: saved["pipeline_pk_id"].as_i64().unwrap(),
