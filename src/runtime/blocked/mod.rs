@@ -30,7 +30,7 @@ pub(super) fn is_of_images(model: &TypedModel) -> bool {
     let is_taken = |node: &TypedNode| {
         let op = node.op_as::<Conv>();
         // Of floats, or counts of integers.
-        let is_ours = matches!(node.outputs[0].fact.datum_type, DatumType::F32 | DatumType::I32);
+        let is_ours = [DatumType::F32, DatumType::I32].contains(&node.outputs[0].fact.datum_type);
         is_ours && op.is_some_and(|conv| conv.pool_spec.rank() == 2)
     };
     Kind::best().is_quick() && model.nodes().iter().any(is_taken)
@@ -68,6 +68,13 @@ pub fn use_kernels(on: bool) {
 #[must_use]
 pub fn kernels_in_use() -> Option<&'static str> {
     let kind = Kind::best();
+    (kind.is_quick() && IS_ON.load(Relaxed)).then(|| kind.name())
+}
+
+/// The vectors that quantised nets of images are counted with; none when tract does that.
+#[must_use]
+pub fn integer_kernels_in_use() -> Option<&'static str> {
+    let kind = kernels::integers::Kind::best();
     (kind.is_quick() && IS_ON.load(Relaxed)).then(|| kind.name())
 }
 

@@ -24,11 +24,11 @@ pub(super) struct Role {
 /// Rows, and what one of them is: a batch of images of integers of 8 bits, or of vectors.
 pub(super) fn image(model: &TypedModel, outlet: OutletId) -> Option<(usize, Value)> {
     let fact = model.outlet_fact(outlet).ok()?;
-    let moved = match fact.datum_type {
-        DatumType::U8 => 0,
-        DatumType::I8 => 128,
-        _ => return None,
-    };
+    let element = fact.datum_type;
+    if ![DatumType::U8, DatumType::I8].contains(&element) {
+        return None;
+    }
+    let moved = if element == DatumType::I8 { 128 } else { 0 };
     let extents: Extents = match *fact.shape.as_concrete()? {
         [_, channels, height, width] => [channels, height, width],
         [_, channels, width] => [channels, 1, width],
