@@ -28,7 +28,7 @@ mod run;
 mod values;
 mod whole;
 
-pub use blocked::{kernels_in_use, use_kernels};
+pub use blocked::{integer_kernels_in_use, kernels_in_use, use_kernels};
 pub use cache::Cache;
 pub use census::{Census, census};
 pub use check::free_memory_bytes;

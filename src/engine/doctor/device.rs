@@ -69,9 +69,12 @@ fn processor() -> Finding {
     let has: Vec<&str> = features.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect();
     let lacks_vectors = features.first().is_some_and(|(_, has)| !has);
     let list = if has.is_empty() { "no vector units".to_owned() } else { has.join(", ") };
-    let images = match runtime::kernels_in_use() {
-        Some(vectors) => format!("nets of images run on kernels for {vectors}"),
-        None => "nets of images run without kernels of their own".to_owned(),
+    let images = match (runtime::kernels_in_use(), runtime::integer_kernels_in_use()) {
+        (Some(vectors), Some(integers)) => {
+            format!("nets of images run on kernels for {vectors}, quantised ones for {integers}")
+        }
+        (Some(vectors), None) => format!("nets of images run on kernels for {vectors}"),
+        (None, _) => "nets of images run without kernels of their own".to_owned(),
     };
     Finding::new(
         "processor",

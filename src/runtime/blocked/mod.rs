@@ -9,6 +9,7 @@
 
 mod across;
 mod graph;
+mod integers;
 mod joins;
 mod lower;
 mod operator;
@@ -17,7 +18,7 @@ mod roles;
 mod stretch;
 
 use crate::runtime::error::{LoadError, contained};
-use crate::runtime::kernels::Kind;
+use crate::runtime::kernels::{self, Kind};
 use across::SoftmaxAcross;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -31,8 +32,9 @@ static IS_ON: AtomicBool = AtomicBool::new(true);
 pub(super) fn is_of_images(model: &TypedModel) -> bool {
     let is_taken = |node: &TypedNode| {
         let op = node.op_as::<Conv>();
-        op.is_some_and(|conv| conv.q_params.is_none() && conv.pool_spec.rank() == 2)
-            && node.outputs[0].fact.datum_type == DatumType::F32
+        // Of floats, or counts of integers.
+        let is_ours = [DatumType::F32, DatumType::I32].contains(&node.outputs[0].fact.datum_type);
+        is_ours && op.is_some_and(|conv| conv.pool_spec.rank() == 2)
     };
     Kind::best().is_quick() && model.nodes().iter().any(is_taken)
 }
@@ -44,10 +46,13 @@ pub(super) fn rewrite(model: &mut TypedModel) {
         return;
     }
     let mut tried = model.clone();
-    match contained(|| {
+    let rewritten = contained(|| {
+        let kind = kernels::integers::Kind::best();
+        let integers = if kind.is_quick() { integers::rewrite_for(kind, &mut tried)? } else { 0 };
         settle_resizes(&mut tried)?;
-        rewrite_for(Kind::best(), &mut tried)
-    }) {
+        Ok(integers + rewrite_for(Kind::best(), &mut tried)?)
+    });
+    match rewritten {
         Ok(0) => {}
         Ok(_) => *model = tried,
         Err(trouble) => log::warn!(
@@ -91,6 +96,13 @@ pub fn use_kernels(on: bool) {
 #[must_use]
 pub fn kernels_in_use() -> Option<&'static str> {
     let kind = Kind::best();
+    (kind.is_quick() && IS_ON.load(Relaxed)).then(|| kind.name())
+}
+
+/// The vectors that quantised nets of images are counted with; none when tract does that.
+#[must_use]
+pub fn integer_kernels_in_use() -> Option<&'static str> {
+    let kind = kernels::integers::Kind::best();
     (kind.is_quick() && IS_ON.load(Relaxed)).then(|| kind.name())
 }
 

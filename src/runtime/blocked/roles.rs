@@ -238,7 +238,7 @@ fn deconvolution(model: &TypedModel, node: &TypedNode, deconv: &Deconv) -> Optio
     Some(Role { operator, images: vec![input] })
 }
 
-fn window(spec: &PoolSpec, given: [usize; 4], made: [usize; 4]) -> Option<Window> {
+pub(super) fn window(spec: &PoolSpec, given: [usize; 4], made: [usize; 4]) -> Option<Window> {
     let (2, DataFormat::NCHW) = (spec.rank(), spec.data_format) else { return None };
     let padding = spec.computed_padding(&given[2..]);
     let convoluted = [padding[0].convoluted, padding[1].convoluted];
@@ -312,7 +312,7 @@ fn per_channel(tensor: &Tensor, channels: usize) -> Option<Vec<f32>> {
 }
 
 /// What is written down for an outlet, as it stands or through another type or shape.
-fn constant(model: &TypedModel, outlet: OutletId) -> Option<Arc<Tensor>> {
+pub(super) fn constant(model: &TypedModel, outlet: OutletId) -> Option<Arc<Tensor>> {
     if let Some(constant) = &model.outlet_fact(outlet).ok()?.konst {
         return Some(constant.clone());
     }

@@ -67,7 +67,10 @@ pub(super) fn stretches(kind: Kind, model: &TypedModel) -> TractResult<Vec<Stret
 }
 
 /// Whether the graph has an order still when each stretch is one node.
-fn is_without_cycles(model: &TypedModel, home: &HashMap<usize, usize>) -> TractResult<bool> {
+pub(super) fn is_without_cycles(
+    model: &TypedModel,
+    home: &HashMap<usize, usize>,
+) -> TractResult<bool> {
     let joint = |node: usize| home.get(&node).map_or(node, |at| model.nodes().len() + at);
     let mut awaited: HashMap<usize, BTreeSet<usize>> = HashMap::new();
     let mut awaits: HashMap<usize, BTreeSet<usize>> = HashMap::new();

@@ -26,27 +26,27 @@ impl Crew for Alone {
     }
 }
 
-/// A buffer of which several threads write different floats.
-pub(super) struct Output<'b> {
-    first: *mut f32,
-    floats: usize,
-    buffer: PhantomData<&'b mut [f32]>,
+/// A buffer of which several threads write different values.
+pub(super) struct Output<'b, T = f32> {
+    first: *mut T,
+    values: usize,
+    buffer: PhantomData<&'b mut [T]>,
 }
 
 // SAFETY: it gives pointers alone, and who writes through one promises that nobody else does there.
-unsafe impl Sync for Output<'_> {}
+unsafe impl<T: Send> Sync for Output<'_, T> {}
 
-impl<'b> Output<'b> {
-    pub(super) fn new(buffer: &'b mut [f32]) -> Output<'b> {
-        Output { first: buffer.as_mut_ptr(), floats: buffer.len(), buffer: PhantomData }
+impl<'b, T: Send> Output<'b, T> {
+    pub(super) fn new(buffer: &'b mut [T]) -> Output<'b, T> {
+        Output { first: buffer.as_mut_ptr(), values: buffer.len(), buffer: PhantomData }
     }
 
-    /// Where so many floats are, from `first` on.
+    /// Where so many values are, from `first` on.
     ///
     /// # Safety
     /// They are inside of the buffer.
-    pub(super) unsafe fn at(&self, first: usize, floats: usize) -> *mut f32 {
-        debug_assert!(first + floats <= self.floats, "{first} {floats} {}", self.floats);
+    pub(super) unsafe fn at(&self, first: usize, values: usize) -> *mut T {
+        debug_assert!(first + values <= self.values, "{first} {values} {}", self.values);
         // SAFETY: the caller's promise.
         unsafe { self.first.add(first) }
     }
@@ -58,7 +58,7 @@ impl<'b> Output<'b> {
         &self,
         crew: &dyn Crew,
         parts: usize,
-        part: impl Fn(usize, &Output<'b>) + Sync,
+        part: impl Fn(usize, &Output<'b, T>) + Sync,
     ) {
         let next = AtomicUsize::new(0);
         let work = || {

@@ -62,6 +62,11 @@ impl Map {
         (self.frame.top + row) * self.row() + (self.frame.left + column) * self.lanes
     }
 
+    /// The first value of the first pixel in a block.
+    pub(in crate::runtime) fn pixel(&self, block: usize) -> usize {
+        block * self.block() + self.at(0, 0)
+    }
+
     pub(super) fn is_framed(&self) -> bool {
         self.frame != Frame::default()
     }

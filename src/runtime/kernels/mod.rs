@@ -10,6 +10,7 @@ mod convolution;
 mod crew;
 mod depthwise;
 mod gang;
+pub(super) mod integers;
 mod kind;
 mod lanes;
 mod map;

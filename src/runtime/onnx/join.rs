@@ -143,6 +143,22 @@ impl<'g> Between<'g> {
                 let inputs = value.iter().map(String::as_str).chain(ends);
                 ("com.microsoft", "QLinearGlobalAveragePool", inputs.collect(), Vec::new())
             }
+            // What moves values about, or takes the largest of them, does the same with the integers.
+            "Flatten" | "MaxPool" | "Reshape" | "Squeeze" | "Transpose" | "Unsqueeze" => {
+                let [_] = operator.output.as_slice() else { return None };
+                let [value, by, from] = self.single(operator.input.first()?)? else {
+                    return None;
+                };
+                let same = self.stored.float(by)?.to_bits() == self.stored.float(scale)?.to_bits()
+                    && self.stored.float(by)?.is_normal()
+                    && self.stored.same_byte(from, zero_point);
+                if !same {
+                    return None;
+                }
+                let rest = operator.input[1..].iter().map(String::as_str);
+                let inputs = std::iter::once(value.as_str()).chain(rest).collect();
+                ("", operator.op_type.as_str(), inputs, operator.attribute.clone())
+            }
             _ => return None,
         };
         let joined = NodeProto {

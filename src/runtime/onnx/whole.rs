@@ -78,6 +78,17 @@ impl<'g> Stored<'g> {
         [DataType::Uint8 as i32, DataType::Int8 as i32].contains(&element).then_some(element)
     }
 
+    /// Whether these are zero points of one type and value.
+    pub(super) fn same_byte(&self, one: &str, other: &str) -> bool {
+        let value = |name: &str| {
+            let tensor = self.0.get(name)?;
+            let values = tensor.int32_data.iter().copied();
+            let bytes = tensor.raw_data.iter().map(|byte| i32::from(*byte));
+            Some((self.byte(name)?, values.chain(bytes).collect::<Vec<i32>>()))
+        };
+        value(one).is_some() && value(one) == value(other)
+    }
+
     /// Whether these are weights of a convolution that tract computes faster in integers: those of a
     /// ResNet-18 take half the time of floats so, those of a MobileNetV2 twice, since what is done
     /// for each pixel weighs more there.

@@ -7,7 +7,10 @@ mod ml;
 mod top;
 mod wide_sigmoid;
 
-pub(super) use self::core::{ASIDE, QUANTIZED_MEAN, QUANTIZED_SUM, REQUANTIZE, Words};
+pub(super) use self::core::{
+    ASIDE, Counting, QUANTIZED_MEAN, QUANTIZED_SUM, REQUANTIZE, Words, counting, mean_step,
+    sum_ratios,
+};
 use integer_product::IntegerProduct;
 use integer_sum::IntegerSum;
 use top::Top;

@@ -12,7 +12,7 @@ const ROUNDING: f32 = 12_582_912.0; // 1.5 * 2^23
 
 /// Scales and zero points, as many as the axis has places, or one of each for all values.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Steps {
+pub(in crate::runtime) struct Steps {
     scales: Vec<f32>,
     zero_points: Vec<i32>,
     axis: usize,
@@ -113,8 +113,19 @@ impl Steps {
         self.scales.len()
     }
 
+    /// Scales, one or as many as the axis has places, and the axis.
+    pub(in crate::runtime) fn scales(&self) -> (&[f32], usize) {
+        (&self.scales, self.axis)
+    }
+
+    /// The zero point, where it is one for all values.
+    pub(in crate::runtime) fn zero_point(&self) -> Option<i32> {
+        let first = *self.zero_points.first()?;
+        self.zero_points.iter().all(|one| *one == first).then_some(first)
+    }
+
     /// Scale and zero point, where they are one for all values.
-    pub(super) fn single(&self) -> Option<(f32, i32)> {
+    pub(in crate::runtime) fn single(&self) -> Option<(f32, i32)> {
         match (self.scales.as_slice(), self.zero_points.as_slice()) {
             ([scale], [zero_point]) => Some((*scale, *zero_point)),
             _ => None,

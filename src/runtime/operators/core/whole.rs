@@ -3,6 +3,7 @@
 // Exporters do not know the names of these: `onnx/whole` puts them in the place of what they write.
 
 use super::integer;
+use super::scaling::Dequantize;
 use super::steps::{Integer, Limits, Steps, by_integer};
 use super::words::{Saying, Words};
 use tract_onnx::model::ParsingContext;
@@ -137,6 +138,51 @@ impl Expansion for Whole {
     }
 }
 
+/// What an operator of whole numbers computes, for kernels that do so another way.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::runtime) enum Counting<'o> {
+    /// From counts and biases to integers, in steps that go along the axis.
+    Rounded { steps: &'o Steps, biases: &'o [i32] },
+    /// The sum of two, each with scale and zero point, as the sum has.
+    Sum { terms: [(f32, i32); 2], made: (f32, i32) },
+    /// The mean of each channel, with scale and zero point before and after.
+    Mean { from: (f32, i32), made: (f32, i32) },
+    /// From integers to floats.
+    Spread { steps: &'o Steps },
+}
+
+/// What this operator computes, if it is one of those and all of it is known.
+pub(in crate::runtime) fn counting(op: &dyn Op) -> Option<Counting<'_>> {
+    if let Some(Requantize { steps, biases, .. }) = op.downcast_ref() {
+        return Some(Counting::Rounded { steps, biases });
+    }
+    if let Some(Sum { terms, made, .. }) = op.downcast_ref() {
+        return Some(Counting::Sum { terms: *terms, made: *made });
+    }
+    if let Some(Mean { from, made, .. }) = op.downcast_ref() {
+        return Some(Counting::Mean { from: *from, made: *made });
+    }
+    let steps = op.downcast_ref::<Dequantize>()?.known.as_deref()?;
+    Some(Counting::Spread { steps })
+}
+
+/// What two ratios and all that is constant come to, where a sum is computed.
+pub(in crate::runtime) fn sum_ratios(
+    terms: [(f32, i32); 2],
+    (scale, zero_point): (f32, i32),
+) -> ([f32; 2], f32) {
+    let [(one_scale, one_zero), (other_scale, other_zero)] = terms;
+    let [one_ratio, other_ratio] = [one_scale / scale, other_scale / scale];
+    let rest = other_ratio * other_zero as f32;
+    let rest = (f64::from(one_ratio) * f64::from(one_zero) + f64::from(rest)) as f32;
+    ([one_ratio, other_ratio], zero_point as f32 - rest)
+}
+
+/// What one count of a mean over so many values is in steps of the result.
+pub(in crate::runtime) fn mean_step((scale, _): (f32, i32), made: (f32, i32), area: usize) -> f32 {
+    scale / (made.0 * area as f32)
+}
+
 /// Each channel becomes one value.
 fn mean_shape(shape: &[TDim]) -> TractResult<TVec<TDim>> {
     ensure!(shape.len() > 2, "a mean over channels has more than {} axes", shape.len());
@@ -222,13 +268,9 @@ impl Sum {
     /// one rounding for each product and its sum. In double precision the products are exact, so
     /// that narrowing each sum rounds as its fused multiplication does.
     fn of<T: Integer>(&self, one: &Tensor, other: &Tensor) -> TractResult<Tensor> {
-        let [(one_scale, one_zero), (other_scale, other_zero)] = self.terms;
-        let (scale, zero_point) = self.made;
-        let [one_ratio, other_ratio] = [one_scale / scale, other_scale / scale];
-        let rest = other_ratio * other_zero as f32;
-        let rest = (f64::from(one_ratio) * f64::from(one_zero) + f64::from(rest)) as f32;
-        let constant = f64::from(zero_point as f32 - rest);
-        let [one_ratio, other_ratio] = [one_ratio, other_ratio].map(f64::from);
+        let (ratios, constant) = sum_ratios(self.terms, self.made);
+        let constant = f64::from(constant);
+        let [one_ratio, other_ratio] = ratios.map(f64::from);
         let mut sum = Tensor::zero::<T>(one.shape())?;
         let limits = Limits::of::<T>(0); // the zero point is in the constant
         let [one, other] = [one.try_as_plain_ram()?, other.try_as_plain_ram()?];
@@ -307,13 +349,12 @@ impl Mean {
         let shape = values.shape();
         ensure!(shape.len() > 2, "a mean over channels has more than {} axes", shape.len());
         let area: usize = shape[2..].iter().product();
-        let (scale, zero_point) = self.from;
-        let (made_scale, made_zero) = self.made;
+        let ((_, zero_point), (_, made_zero)) = (self.from, self.made);
         let mut made: TVec<usize> = shape.into();
         made[2..].fill(1);
         let mut means = Tensor::zero::<T>(&made)?;
         let limits = Limits::of::<T>(made_zero);
-        let step = scale / (made_scale * area as f32);
+        let step = mean_step(self.from, self.made, area);
         let from = values.try_as_plain_ram()?;
         let mut to = means.try_as_plain_ram_mut()?;
         let channels = from.as_slice::<T>()?.chunks(area.max(1));

@@ -1,0 +1,322 @@
+//! What a node of tract's graph is among images of integers, with the nodes before it that count for it.
+
+use super::super::roles::{constant, window};
+use super::graph::{Extents, Filters, Operator, Value};
+use crate::runtime::kernels::Window;
+use crate::runtime::kernels::integers::{Code, Sum};
+use crate::runtime::operators::{self, Counting};
+use std::sync::Arc;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::{AxisOp, InOut, OutletId};
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::cast::Cast;
+use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, MaxPool};
+use tract_onnx::tract_core::ops::einsum::EinSum;
+
+/// An operator, and which outlets its images are.
+pub(super) struct Role {
+    pub(super) operator: Operator,
+    pub(super) images: Vec<OutletId>,
+    /// Nodes between the images and this one, which nobody else needs.
+    pub(super) inside: Vec<usize>,
+}
+
+/// Rows, and what one of them is: a batch of images of integers of 8 bits, or of vectors.
+pub(super) fn image(model: &TypedModel, outlet: OutletId) -> Option<(usize, Value)> {
+    let fact = model.outlet_fact(outlet).ok()?;
+    let element = fact.datum_type;
+    if ![DatumType::U8, DatumType::I8].contains(&element) {
+        return None;
+    }
+    let moved = if element == DatumType::I8 { 128 } else { 0 };
+    let extents: Extents = match *fact.shape.as_concrete()? {
+        [_, channels, height, width] => [channels, height, width],
+        [_, channels, width] => [channels, 1, width],
+        [_, channels] => [channels, 1, 1],
+        _ => return None,
+    };
+    let rows = *fact.shape.as_concrete()?.first()?;
+    let is_there = rows > 0 && extents.iter().all(|extent| *extent > 0);
+    (is_there && fact.exotic_fact.is_none()).then_some((rows, Value { extents, moved }))
+}
+
+/// The code that stands for an integer, of a value that is moved so.
+fn code_of(integer: i32, moved: u8) -> Option<u8> {
+    u8::try_from(integer.checked_add(i32::from(moved))?).ok()
+}
+
+/// What the node is, if there is a kernel for it.
+pub(super) fn role(model: &TypedModel, node: &TypedNode) -> Option<Role> {
+    let (rows, made) = image(model, OutletId::new(node.id, 0))?;
+    let [output] = node.outputs.as_slice() else { return None };
+    if output.fact.konst.is_some() {
+        return None;
+    }
+    let op = node.op.as_op();
+    let given = |at: usize| {
+        let (count, value) = image(model, *node.inputs.get(at)?)?;
+        (count == rows).then_some(value)
+    };
+    let role = |operator| Role { operator, images: node.inputs.to_vec(), inside: Vec::new() };
+    if let Some(MaxPool { pool_spec, with_index_outputs: None }) = op.downcast_ref() {
+        let [given, after] = [given(0)?, made].map(|value| {
+            let [channels, height, width] = value.extents;
+            [rows, channels, height, width]
+        });
+        return Some(role(Operator::Largest(window(pool_spec, given, after)?)));
+    }
+    if op.is::<AxisOp>() {
+        let is_pixel = |value: Value| value.extents[1..] == [1, 1];
+        let same = given(0)? == made && is_pixel(made);
+        return same.then(|| role(Operator::Same));
+    }
+    match operators::counting(op)? {
+        Counting::Sum { terms, made: to } => {
+            if given(0)? != made || given(1)? != made || node.inputs[0] == node.inputs[1] {
+                return None;
+            }
+            let (ratios, constant) = operators::sum_ratios(terms, to);
+            Some(role(Operator::Sum(Sum { ratios, constant, moved: made.moved })))
+        }
+        Counting::Mean { from, made: to } => {
+            let value = given(0)?;
+            let area = value.extents[1] * value.extents[2];
+            let step = operators::mean_step(from, to, area);
+            let zero = code_of(from.1, value.moved)?;
+            let code = Code::of(code_of(to.1, made.moved)?);
+            Some(role(Operator::Mean(zero, step, code)))
+        }
+        Counting::Rounded { steps, biases } => {
+            let (scales, axis) = steps.scales();
+            let channels = made.extents[0];
+            let spread = |values: usize| values == 1 || (axis == 1 && values == channels);
+            if !spread(scales.len()) || !spread(biases.len()) {
+                return None;
+            }
+            let code = Code::of(code_of(steps.zero_point()?, made.moved)?);
+            let mut counted = counted(model, *node.inputs.first()?, rows, made)?;
+            let Operator::Convolution(filters) = &mut counted.operator else { return None };
+            filters.code = code;
+            let each = |at: usize, count: usize| if count == 1 { 0 } else { at };
+            filters.steps =
+                (0..channels).map(|channel| scales[each(channel, scales.len())]).collect();
+            for (channel, bias) in filters.bias.iter_mut().enumerate() {
+                *bias = bias.checked_add(biases[each(channel, biases.len())])?;
+            }
+            Some(counted)
+        }
+        Counting::Spread { .. } => None,
+    }
+}
+
+/// The node that makes this, if it has no other use.
+fn only(model: &TypedModel, outlet: OutletId) -> Option<&TypedNode> {
+    let node = model.node(outlet.node);
+    let [output] = node.outputs.as_slice() else { return None };
+    let is_out = model.outputs.contains(&outlet);
+    (output.successors.len() == 1 && !is_out).then_some(node)
+}
+
+/// What is counted at an outlet, with counts that are not rounded yet.
+fn counted(model: &TypedModel, counts: OutletId, rows: usize, made: Value) -> Option<Role> {
+    let node = only(model, counts)?;
+    let mut inside = vec![node.id];
+    let op = node.op.as_op();
+    if op.is::<Cast>() {
+        let mut role = counted(model, *node.inputs.first()?, rows, made)?;
+        role.inside.append(&mut inside);
+        return Some(role);
+    }
+    if let Some(conv) = op.downcast_ref::<Conv>() {
+        return convolution(model, node, conv, rows, made);
+    }
+    let mut bias = vec![0; made.extents[0]];
+    let mut product = node;
+    if let Some(TypedBinOp(sum, None)) = op.downcast_ref() {
+        let [one, other] = *node.inputs.as_slice() else { return None };
+        if sum.name() != "Add" {
+            return None;
+        }
+        let (wire, terms) = match (constant(model, one), constant(model, other)) {
+            (None, Some(terms)) => (one, terms),
+            (Some(terms), None) => (other, terms),
+            (_, _) => return None,
+        };
+        bias = integers(&terms, made.extents[0])?;
+        product = only(model, wire)?;
+        inside.push(product.id);
+    }
+    let sum = product.op_as::<EinSum>()?;
+    let [input, weights] = *product.inputs.as_slice() else { return None };
+    let spread = spread(model, input, rows)?;
+    inside.push(spread.node);
+    let weights = written(model, weights)?;
+    let weights = whole(&weights, |weights| turned(sum, weights))?;
+    let single = Window { size: [1; 2], stride: [1; 2], dilation: [1; 2], padding: [0; 2] };
+    let [given, 1, 1] = spread.value.extents else { return None };
+    if made.extents[1..] != [1, 1] || weights.len() != given * made.extents[0] {
+        return None;
+    }
+    let filters = filters(spread.zero, single, false, weights, bias);
+    let operator = Operator::Convolution(filters);
+    Some(Role { operator, images: vec![spread.image], inside })
+}
+
+/// Steps and code are those of the rounding behind it.
+fn filters(
+    zero: u8,
+    window: Window,
+    is_depthwise: bool,
+    weights: Vec<i8>,
+    bias: Vec<i32>,
+) -> Filters {
+    Filters { window, is_depthwise, zero, weights, bias, steps: Vec::new(), code: Code::of(0) }
+}
+
+/// An image of integers that is spread to floats from its zero point on, by a node for one use.
+struct Spread {
+    node: usize,
+    image: OutletId,
+    value: Value,
+    zero: u8,
+}
+
+fn spread(model: &TypedModel, outlet: OutletId, rows: usize) -> Option<Spread> {
+    let node = only(model, outlet)?;
+    let Counting::Spread { steps } = operators::counting(node.op.as_op())? else { return None };
+    let (1.0, zero) = steps.single()? else { return None };
+    let image = *node.inputs.first()?;
+    let (count, value) = self::image(model, image)?;
+    let zero = code_of(zero, value.moved)?;
+    (count == rows).then_some(Spread { node: node.id, image, value, zero })
+}
+
+fn convolution(
+    model: &TypedModel,
+    node: &TypedNode,
+    conv: &Conv,
+    rows: usize,
+    made: Value,
+) -> Option<Role> {
+    let Conv { pool_spec, kernel_fmt: KernelFormat::OIHW, group, q_params } = conv else {
+        return None;
+    };
+    let mut inside = vec![node.id];
+    let (image, value, zero, weights, bias) = match (q_params, node.inputs.as_slice()) {
+        (None, [input, weights, bias]) => {
+            let Spread { node, image, value, zero } = spread(model, *input, rows)?;
+            inside.push(node);
+            let weights = written(model, *weights)?;
+            (image, value, zero, weights, bias)
+        }
+        (Some(DatumType::I32), [image, weights, bias, zero, _, zero_of_weights, ..]) => {
+            let single = |outlet: OutletId| {
+                Some(integers(&*constant(model, outlet)?, 1)?).filter(|one| one.len() == 1)
+            };
+            let (count, value) = self::image(model, *image)?;
+            let weights = constant(model, *weights)?;
+            if count != rows
+                || single(*zero_of_weights)? != [0]
+                || weights.datum_type() != DatumType::I8
+            {
+                return None;
+            }
+            (*image, value, code_of(single(*zero)?[0], value.moved)?, weights, bias)
+        }
+        (_, _) => return None,
+    };
+    let [channels, height, width] = value.extents;
+    let [given, after] = [
+        [rows, channels, height, width],
+        [rows, made.extents[0], made.extents[1], made.extents[2]],
+    ];
+    let window = window(pool_spec, given, after)?;
+    let is_depthwise = *group > 1 && *group == channels && channels == made.extents[0];
+    if *group != 1 && !is_depthwise {
+        return None;
+    }
+    let inputs = if is_depthwise { 1 } else { channels };
+    if weights.shape() != [made.extents[0], inputs, window.size[0], window.size[1]] {
+        return None;
+    }
+    let weights = whole(&weights, |weights| Some(weights.to_vec()))?;
+    let bias = integers(&*constant(model, *bias)?, made.extents[0])?;
+    let filters = filters(zero, window, is_depthwise, weights, bias);
+    Some(Role { operator: Operator::Convolution(filters), images: vec![image], inside })
+}
+
+/// What is written down for an outlet, spread to floats or not.
+fn written(model: &TypedModel, outlet: OutletId) -> Option<Arc<Tensor>> {
+    if let Some(constant) = constant(model, outlet) {
+        return Some(constant);
+    }
+    let node = model.node(outlet.node);
+    let Counting::Spread { .. } = operators::counting(node.op.as_op())? else { return None };
+    let constant = constant(model, *node.inputs.first()?)?;
+    let mut made = node.op.eval_out_of_plan(tvec!(constant.into_tvalue())).ok()??;
+    Some(made.pop()?.into_arc_tensor())
+}
+
+/// Weights as integers with a sign, in the order that this brings them in; none when one is no such.
+fn whole(
+    weights: &Tensor,
+    order: impl FnOnce(&Weights<'_>) -> Option<Vec<f32>>,
+) -> Option<Vec<i8>> {
+    let floats = weights.cast_to::<f32>().ok()?;
+    let values = floats.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?;
+    let ordered = order(&Weights { values, shape: weights.shape() })?;
+    let integer = |value: f32| {
+        let is_it = value.fract() == 0.0 && (-128.0..=127.0).contains(&value);
+        is_it.then_some(value as i8)
+    };
+    ordered.into_iter().map(integer).collect()
+}
+
+struct Weights<'w> {
+    values: &'w [f32],
+    shape: &'w [usize],
+}
+
+impl Weights<'_> {
+    fn to_vec(&self) -> Vec<f32> {
+        self.values.to_vec()
+    }
+}
+
+/// The weights of a product of matrices, output by output.
+fn turned(sum: &EinSum, weights: &Weights<'_>) -> Option<Vec<f32>> {
+    let &[rows, columns] = weights.shape else { return None };
+    let axes: Vec<_> = sum.axes.iter_all_axes().collect();
+    let place = |input: usize, output: Option<usize>, at: usize| {
+        axes.iter().any(|axis| {
+            let outputs: &[usize] = &axis.outputs[0];
+            axis.inputs[input].as_slice() == [at]
+                && axis.inputs[1 - input].is_empty() == output.is_some()
+                && outputs == output.as_slice()
+        })
+    };
+    let ranks = [InOut::In(0), InOut::In(1), InOut::Out(0)].map(|slot| sum.axes.rank(slot));
+    if ranks != [2, 2, 2] || axes.len() != 3 || !place(0, Some(0), 0) || !place(0, None, 1) {
+        return None;
+    }
+    if place(1, Some(1), 0) {
+        return Some(weights.to_vec());
+    }
+    let column = |at: usize| (0..rows).map(move |row| weights.values[row * columns + at]);
+    place(1, Some(1), 1).then(|| (0..columns).flat_map(column).collect())
+}
+
+/// As many integers as this, from one or as many.
+fn integers(tensor: &Tensor, count: usize) -> Option<Vec<i32>> {
+    let floats = tensor.cast_to::<f64>().ok()?;
+    let values = floats.try_as_plain_ram().ok()?.as_slice::<f64>().ok()?;
+    let integer = |value: &f64| {
+        let is_it = value.fract() == 0.0 && value.abs() <= f64::from(i32::MAX);
+        is_it.then_some(*value as i32)
+    };
+    let integers: Vec<i32> = values.iter().map(integer).collect::<Option<_>>()?;
+    match *integers.as_slice() {
+        [one] => Some(vec![one; count]),
+        _ => (integers.len() == count).then_some(integers),
+    }
+}

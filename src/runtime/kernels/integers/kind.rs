@@ -1,0 +1,224 @@
+//! Which vectors for integers this processor has, and the kernels made for each of them.
+
+use super::convolution::{self, BLOCKS_MAX, Compute, PIXELS_MAX};
+use super::depthwise;
+use super::lanes::{Counts, Plain};
+use super::maps;
+#[cfg(target_arch = "aarch64")]
+use super::neon::{Dot, Neon};
+#[cfg(target_arch = "x86_64")]
+use super::x86::{Avx2, Vnni};
+
+/// Vectors that the processor at hand was found to have: [`best`](Kind::best) and
+/// [`all`](Kind::all) make no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::runtime) struct Kind(Vectors);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Vectors {
+    #[cfg(target_arch = "x86_64")]
+    Vnni,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "aarch64")]
+    Dot,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    Plain,
+}
+
+/// By pixels of a tile.
+type Tiles = [Compute; PIXELS_MAX + 1];
+
+/// For vectors `V` with the processor's features `feature`: tiles for each number of blocks, and rows.
+macro_rules! kernels {
+    ($module:ident, $vectors:ty $(, $feature:literal)?) => {
+        mod $module {
+            use super::*;
+
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn tile<const P: usize, const B: usize>(job: &convolution::Job) {
+                // SAFETY: the caller's promise.
+                unsafe { convolution::compute::<$vectors, P, B>(job) }
+            }
+
+            /// Numbers of pixels beyond what the registers hold have no kernel of their own.
+            const fn tiles<const B: usize>() -> Tiles {
+                let most = <$vectors as Counts>::PIXELS;
+                let mut tiles: Tiles = [tile::<1, B>; PIXELS_MAX + 1];
+                tiles[2] = tile::<2, B>;
+                if most > 2 {
+                    tiles[3] = tile::<3, B>;
+                    tiles[4] = tile::<4, B>;
+                }
+                if most > 4 {
+                    tiles[5] = tile::<5, B>;
+                    tiles[6] = tile::<6, B>;
+                    tiles[7] = tile::<7, B>;
+                    tiles[8] = tile::<8, B>;
+                    tiles[9] = tile::<9, B>;
+                    tiles[10] = tile::<10, B>;
+                    tiles[11] = tile::<11, B>;
+                    tiles[12] = tile::<12, B>;
+                    tiles[13] = tile::<13, B>;
+                    tiles[14] = tile::<14, B>;
+                }
+                tiles
+            }
+
+            /// By blocks; more than a tile has are never asked for.
+            pub(super) static TILES: [Tiles; BLOCKS_MAX] = match <$vectors as Counts>::BLOCKS {
+                1 => [tiles::<1>(), tiles::<1>()],
+                _ => [tiles::<1>(), tiles::<2>()],
+            };
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn depthwise<const IS_KEPT: bool>(job: &depthwise::Job) {
+                // SAFETY: the caller's promise.
+                unsafe { depthwise::row::<$vectors, IS_KEPT>(job) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn sum(job: &maps::Job) {
+                // SAFETY: the caller's promise.
+                unsafe { maps::row::<$vectors>(job) }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+kernels!(vnni, Vnni, "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma");
+#[cfg(target_arch = "x86_64")]
+kernels!(avx2, Avx2, "avx2,fma");
+#[cfg(target_arch = "aarch64")]
+kernels!(dot, Dot, "neon,dotprod");
+#[cfg(target_arch = "aarch64")]
+kernels!(neon, Neon, "neon");
+kernels!(plain, Plain);
+
+/// Does this with the vectors of a kind, or with the module of kernels made for them.
+macro_rules! with_kind {
+    ($kind:expr, $name:ident, $does:expr, [$vnni:ident, $avx2:ident, $dot:ident, $neon:ident, $plain:ident]) => {
+        match $kind.0 {
+            #[cfg(target_arch = "x86_64")]
+            Vectors::Vnni => {
+                use $vnni as $name;
+                $does
+            }
+            #[cfg(target_arch = "x86_64")]
+            Vectors::Avx2 => {
+                use $avx2 as $name;
+                $does
+            }
+            #[cfg(target_arch = "aarch64")]
+            Vectors::Dot => {
+                use $dot as $name;
+                $does
+            }
+            #[cfg(target_arch = "aarch64")]
+            Vectors::Neon => {
+                use $neon as $name;
+                $does
+            }
+            Vectors::Plain => {
+                use $plain as $name;
+                $does
+            }
+        }
+    };
+    ($kind:expr, vectors $name:ident, $does:expr) => {
+        with_kind!($kind, $name, $does, [Vnni, Avx2, Dot, Neon, Plain])
+    };
+    ($kind:expr, kernels $name:ident, $does:expr) => {
+        with_kind!($kind, $name, $does, [vnni, avx2, dot, neon, plain])
+    };
+}
+
+impl Kind {
+    /// Those of this processor that compute most at a time.
+    pub(in crate::runtime) fn best() -> Kind {
+        Kind::all()[0]
+    }
+
+    /// All that this processor has, the best first.
+    pub(in crate::runtime) fn all() -> Vec<Kind> {
+        let mut all = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let has_256 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let has_512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512vnni");
+            if has_256 && has_512 {
+                all.push(Kind(Vectors::Vnni));
+            }
+            if has_256 {
+                all.push(Kind(Vectors::Avx2));
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        {
+            if std::arch::is_aarch64_feature_detected!("dotprod") {
+                all.push(Kind(Vectors::Dot));
+            }
+            all.push(Kind(Vectors::Neon));
+        }
+        all.push(Kind(Vectors::Plain));
+        all
+    }
+
+    /// As people call them.
+    pub(in crate::runtime) fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Vectors::Vnni => "AVX-512 VNNI",
+            #[cfg(target_arch = "x86_64")]
+            Vectors::Avx2 => "AVX2",
+            #[cfg(target_arch = "aarch64")]
+            Vectors::Dot => "NEON with dot products",
+            #[cfg(target_arch = "aarch64")]
+            Vectors::Neon => "NEON",
+            Vectors::Plain => "plain",
+        }
+    }
+
+    /// Whether these are vectors that kernels were written for, and not whatever the compiler made.
+    pub(in crate::runtime) fn is_quick(self) -> bool {
+        self.0 != Vectors::Plain
+    }
+
+    /// Pixels of a tile at most.
+    pub(super) fn pixels(self) -> usize {
+        with_kind!(self, vectors Vector, <Vector as Counts>::PIXELS)
+    }
+
+    /// Blocks of channels of a tile.
+    pub(super) fn blocks(self) -> usize {
+        with_kind!(self, vectors Vector, <Vector as Counts>::BLOCKS)
+    }
+
+    /// What is taken from a code before it is multiplied.
+    pub(super) fn moved(self) -> i32 {
+        with_kind!(self, vectors Vector, <Vector as Counts>::MOVED)
+    }
+
+    /// The tiles of so many blocks, by their pixels.
+    pub(super) fn convolutions(self, blocks: usize) -> &'static Tiles {
+        with_kind!(self, kernels kernels, &kernels::TILES[blocks - 1])
+    }
+
+    /// A row of a depthwise convolution.
+    pub(super) fn depthwise(self, is_kept: bool) -> unsafe fn(&depthwise::Job) {
+        with_kind!(self, kernels kernels, match is_kept {
+            true => kernels::depthwise::<true>,
+            false => kernels::depthwise::<false>,
+        })
+    }
+
+    /// A row of a sum.
+    pub(super) fn sum(self) -> unsafe fn(&maps::Job) {
+        with_kind!(self, kernels kernels, kernels::sum)
+    }
+}
