@@ -378,6 +378,7 @@ pub(super) unsafe fn compute<V: Counts, const PIXELS: usize, const BLOCKS: usize
                 sum.keep(kept.as_mut_ptr());
             }
         }
+        #[expect(clippy::needless_range_loop, reason = "it stands in four places beside this one")]
         for block in 0..BLOCKS {
             let steps = job.steps.add(block * LANES);
             let output = job.output.add(block * job.output_block);
