@@ -179,7 +179,7 @@ impl Inferences {
         Ok(answer)
     }
 
-    /// Hands an answered inference to the journal, which copies nothing and never waits.
+    /// Hands an answered inference to the journal, which never waits.
     pub(super) fn keep(&self, record: Record<'static>, input: Decoded) {
         if let Some(recorder) = &self.journal {
             recorder.keep(record, input);
