@@ -1,25 +1,21 @@
 //! An inference that has the columns of those before it, on the short way: checked, and appended to them.
 
 use super::column::Column;
-use super::gathered::{ANOMALY, Alike, Entry, INPUTS, OUTPUTS};
+use super::gathered::{ANOMALY, Entry, INPUTS, OUTPUTS};
 use crate::tensor::{Data, ElementType, NamedTensor, RowShape};
 use std::borrow::Cow;
 
 /// What the columns of a challenger's outputs are called before its name.
 const SHADOW: &str = "out_";
 
-/// Appends an inference to the columns of others, and tells the bytes of it. When it has other columns,
-/// another shape of rows, or more bytes than `room`, nothing is appended, and the long way by names
-/// and cells tells what to do with it.
+/// Appends an inference to the columns of others, and tells the bytes of it. `None` when it has other
+/// columns, another shape of rows, or more bytes than `room`: nothing is appended then, and the long
+/// way by names and cells tells what to do with it.
 ///
 /// Most that a device infers is like what it inferred before: here no name is copied and nothing
 /// allocated but what the columns grow by.
-pub(super) fn append(columns: &mut [Column], entry: &Entry<'_>, room: usize) -> Alike {
-    let bytes = match bytes_if_alike(columns, entry) {
-        None => return Alike::Other,
-        Some(bytes) if room < bytes => return Alike::Full,
-        Some(bytes) => bytes,
-    };
+pub(super) fn append(columns: &mut [Column], entry: &Entry<'_>, room: usize) -> Option<usize> {
+    let bytes = bytes_if_alike(columns, entry).filter(|bytes| *bytes <= room)?;
     let Entry { record, input, .. } = entry;
     let rows = input.rows();
     let inputs = input.columns().iter().map(|column| column.data.borrow());
@@ -31,11 +27,11 @@ pub(super) fn append(columns: &mut [Column], entry: &Entry<'_>, room: usize) -> 
     let counts = std::iter::once(Data::U32(Cow::Owned(counts)));
     let all = inputs.chain(outputs).chain(counts).chain(failed);
     columns.iter_mut().zip(all).for_each(|(column, data)| column.append_alike(data));
-    Alike::Taken { bytes }
+    Some(bytes)
 }
 
 /// The bytes of an inference, where each of its columns is one of these, in this order.
-fn bytes_if_alike(columns: &[Column], entry: &Entry<'_>) -> Option<usize> {
+pub(super) fn bytes_if_alike(columns: &[Column], entry: &Entry<'_>) -> Option<usize> {
     let Entry { record, input, .. } = entry;
     // Which model each row went to is made into texts, on the long way.
     if record.chosen.is_some() {

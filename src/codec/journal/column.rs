@@ -67,8 +67,15 @@ impl Column {
 
     /// Takes rows of the type and the shape that it has, of which no extent is unknown.
     pub(super) fn append_alike(&mut self, data: Data<'_>) {
-        self.lengths.extend(self.lengths.last().copied());
+        self.begin_alike();
         let _ = self.data.append(data);
+    }
+
+    /// Makes room for one more record with rows of the shape that it has; how many values each has.
+    pub(super) fn begin_alike(&mut self) -> usize {
+        let length = self.lengths.last().copied().unwrap_or_default();
+        self.lengths.push(length);
+        length
     }
 
     /// The column as Arrow has it; its values are moved there.

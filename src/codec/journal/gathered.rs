@@ -44,14 +44,11 @@ pub(super) const EXPRESSION: &str = "expression";
 const ZSTD_LEVEL: i32 = -1;
 
 /// Rows in one batch, unless one request alone has more: a page of a log has a tenth of them.
-const ROWS_MAX: usize = 10_000;
+pub(super) const ROWS_MAX: usize = 10_000;
 
 /// Bytes of values in one batch, unless one request alone has more: they lie in memory twice while
 /// they are written, and compressed or not the frame fits.
-const VALUE_BYTES_MAX: usize = 1 << 20;
-
-/// Bytes of one inference in the lists of [`Gathered`], with two steps' times.
-const RECORD_BYTES: usize = 112;
+pub(super) const VALUE_BYTES_MAX: usize = 1 << 20;
 
 const _: () = assert!(VALUE_BYTES_MAX < frame::PAYLOAD_BYTES_MAX / 2, "with names and lengths");
 
@@ -108,7 +105,7 @@ pub enum GatherError {
     Frame(#[source] FrameError),
 }
 
-/// What became of an inference on the short way.
+/// What became of an inference that may be like others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alike {
     /// It is in, and so many bytes of values came with it.
@@ -126,21 +123,21 @@ pub enum Alike {
 #[derive(Debug)]
 pub struct Gathered {
     origin: Arc<Origin>,
-    columns: Vec<Column>,
+    pub(super) columns: Vec<Column>,
     /// The rows of each record.
-    rows_of: Vec<usize>,
-    rows: usize,
-    bytes: usize,
-    monotonic: Vec<u64>,
-    times: Vec<u64>,
+    pub(super) rows_of: Vec<usize>,
+    pub(super) rows: usize,
+    pub(super) bytes: usize,
+    pub(super) monotonic: Vec<u64>,
+    pub(super) times: Vec<u64>,
     /// The times of all records, one after the other, and how many each has.
-    elapsed: Vec<u64>,
-    elapsed_of: Vec<usize>,
-    last_models: Vec<Arc<str>>,
+    pub(super) elapsed: Vec<u64>,
+    pub(super) elapsed_of: Vec<usize>,
+    pub(super) last_models: Vec<Arc<str>>,
     /// The name and the sum of the last of them.
     last_model: (String, String),
-    dropped: Vec<Vec<String>>,
-    failures: u64,
+    pub(super) dropped: Vec<Vec<String>>,
+    pub(super) failures: u64,
 }
 
 impl Gathered {
@@ -171,41 +168,23 @@ impl Gathered {
         Ok(gathered)
     }
 
-    /// Takes one more on the short way alone, which allocates nothing but what its columns grow by.
-    pub fn add_alike(&mut self, entry: &Entry<'_>) -> Alike {
-        let (model, sum) = (&entry.record.model_name, &entry.record.model_sha);
-        let is_of_these = self.origin == *entry.origin
-            && self.last_model.0 == *model
-            && self.last_model.1 == *sum;
-        if !is_of_these {
-            return Alike::Other;
-        }
-        if ROWS_MAX < self.rows.saturating_add(entry.input.rows()) {
-            return Alike::Full;
-        }
-        let room = VALUE_BYTES_MAX.saturating_sub(self.bytes);
-        let appended = alike::append(&mut self.columns, entry, room);
-        if let Alike::Taken { bytes } = appended {
-            self.bytes += bytes;
-            self.count(entry, None);
-        }
-        appended
-    }
-
     /// Takes one more; `false` when it is of another pipeline, has other columns, or is too much:
     /// it begins a batch of its own then.
     ///
     /// # Errors
     /// As [`Gathered::new`].
     pub fn add(&mut self, entry: &Entry<'_>) -> Result<bool, GatherError> {
-        match self.add_alike(entry) {
-            Alike::Taken { .. } => return Ok(true),
-            Alike::Full => return Ok(false),
-            Alike::Other => {}
-        }
         let rows = entry.input.rows();
         if self.origin != *entry.origin || ROWS_MAX < self.rows.saturating_add(rows) {
             return Ok(false);
+        }
+        if self.is_of(entry) {
+            let room = VALUE_BYTES_MAX.saturating_sub(self.bytes);
+            if let Some(bytes) = alike::append(&mut self.columns, entry, room) {
+                self.bytes += bytes;
+                self.count(entry, None);
+                return Ok(true);
+            }
         }
         let (pieces, last_model) = pieces(entry)?;
         let more: usize = pieces.iter().map(|piece| piece.cells.data.bytes()).sum();
@@ -223,6 +202,18 @@ impl Gathered {
         Ok(true)
     }
 
+    /// Whether an inference is of this pipeline, by the model that answered last.
+    pub(super) fn is_of(&self, entry: &Entry<'_>) -> bool {
+        self.origin == *entry.origin
+            && self.last_model.0 == entry.record.model_name
+            && self.last_model.1 == entry.record.model_sha
+    }
+
+    /// Whether the last one left out the same columns.
+    pub(super) fn drops(&self, dropped: &[String]) -> bool {
+        self.dropped.last().is_some_and(|last| last == dropped)
+    }
+
     /// How many inferences these are.
     pub fn records(&self) -> u64 {
         self.rows_of.len() as u64
@@ -236,11 +227,6 @@ impl Gathered {
     /// Bytes of their values in memory.
     pub fn bytes(&self) -> usize {
         self.bytes
-    }
-
-    /// Bytes that one more takes beside its values: its times, its model, a length for each column.
-    pub fn bytes_beside(&self) -> usize {
-        RECORD_BYTES + self.columns.len() * size_of::<usize>()
     }
 
     /// Takes what a record has beside its columns; `last_model` unless it is that of the one before.

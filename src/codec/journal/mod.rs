@@ -12,6 +12,7 @@ mod gathered;
 mod hashed;
 mod header;
 mod log;
+mod packed;
 mod rows;
 mod summary;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use header::{Batch, Header, Loss, LossReason, SEQUENCE_MAX};
 pub use log::{ArrowLog, JsonLog, Shown};
 #[cfg(feature = "ops")]
 pub(super) use log::{grouped, member, stored};
+pub use packed::Run;
 pub use rows::Rows;
 #[cfg(feature = "ops")]
 pub use summary::bucket_told;

@@ -86,6 +86,67 @@ fn gathered(inferences: &[(Record<'static>, Table<'static>)]) -> Vec<u8> {
     gathered.frame(Stamp { journal: JOURNAL, first: 5, boot: BOOT, engine: "0.1.0" }).unwrap()
 }
 
+/// Inferences with one column of each type beside those of [`inference`].
+fn of_all_types(seed: u64) -> (Record<'static>, Table<'static>) {
+    let (mut record, input) = inference(3, seed);
+    let narrow = |place: u64| i8::try_from((seed + place) % 128).unwrap();
+    let numbers: Vec<i8> = (0..6).map(narrow).collect();
+    macro_rules! of {
+        ($variant:ident, $number:ty) => {{
+            let numbers = numbers.iter().map(|number| *number as $number).collect();
+            output(stringify!($variant), &[3, 2], Data::$variant(Cow::Owned(numbers)))
+        }};
+    }
+    let halves = numbers.iter().map(|number| half::f16::from_f32(f32::from(*number) / 3.0));
+    record.outputs.extend([
+        output("half", &[3, 2], Data::F16(Cow::Owned(halves.collect()))),
+        output("truth", &[3], Data::Bool(Cow::Owned(vec![true, seed % 2 == 0, false]))),
+        of!(F32, f32),
+        of!(I8, i8),
+        of!(I16, i16),
+        of!(I32, i32),
+        of!(I64, i64),
+        of!(U8, u8),
+        of!(U16, u16),
+        of!(U32, u32),
+        of!(U64, u64),
+    ]);
+    (record, input)
+}
+
+#[test]
+fn what_was_packed_makes_the_frame_of_what_was_gathered() {
+    let inferences: Vec<_> = (0..20).map(of_all_types).collect();
+    let origin = origin();
+    let mut run = Run::new(&entry(&origin, &inferences[0], 10)).unwrap();
+    for (index, inference) in inferences.iter().enumerate().skip(1) {
+        let added = run.add(&entry(&origin, inference, 10 + index as u64));
+        assert!(matches!(added, Alike::Taken { .. }), "{added:?}");
+    }
+    assert_eq!((run.records(), run.rows()), (20, 60));
+    let (rows, bytes) = (run.rows(), run.bytes());
+    let unpacked = run.gathered();
+    assert_eq!((unpacked.rows(), unpacked.bytes()), (rows, bytes));
+    let stamp = Stamp { journal: JOURNAL, first: 5, boot: BOOT, engine: "0.1.0" };
+    assert_eq!(unpacked.frame(stamp).unwrap(), gathered(&inferences));
+}
+
+#[test]
+fn a_run_takes_nothing_that_differs_from_its_first_and_nothing_beyond_its_room() {
+    let (origin, one) = (origin(), inference(3, 1));
+    let mut run = Run::new(&entry(&origin, &one, 0)).unwrap();
+    let dropped = ["in.image".to_owned()];
+    assert_eq!(run.add(&Entry { dropped: &dropped, ..entry(&origin, &one, 0) }), Alike::Other);
+    let mut other = one.clone();
+    other.0.model_sha = "cd".into();
+    assert_eq!(run.add(&entry(&origin, &other, 0)), Alike::Other);
+    let mut other = one.clone();
+    other.0.outputs.pop();
+    assert_eq!(run.add(&entry(&origin, &other, 0)), Alike::Other);
+    assert_eq!(run.add(&entry(&origin, &inference(9_998, 1), 0)), Alike::Full);
+    assert_eq!(run.records(), 1);
+}
+
 fn loss(first: u64, count: u64) -> Vec<u8> {
     let (journal, boot, reason) = (JOURNAL, BOOT, LossReason::Queue);
     let loss = Loss { journal, first, count, reason, boot, ms: 1, mono_ms: 2 };

@@ -2,7 +2,7 @@
 
 use super::lock;
 use crate::codec::Decoded;
-use crate::codec::journal::{Alike, Entry, Gathered, Origin};
+use crate::codec::journal::{Alike, Entry, Origin, Run};
 use crate::pipeline::Record;
 use crate::tensor::Table;
 use std::num::NonZero;
@@ -17,11 +17,14 @@ const QUEUE_BYTES_MAX: usize = 16 << 20;
 /// Inferences in memory, however small: what ten thousand a second bring in some seconds.
 const QUEUE_RECORDS_MAX: usize = 1 << 16;
 
-/// Bytes of an inference that its request still copies into a batch: one with more is handed over.
+/// Bytes of an inference that its request still copies into a run: one with more is handed over.
 const COPIED_BYTES_MAX: usize = 256 << 10;
 
 /// A list that grows has room for as much again.
 const GROWTH: usize = 2;
+
+/// Bytes of an inference beside its values, packed: its times, its rows, and the times of some steps.
+const RECORD_BYTES: usize = 64;
 
 /// What wakes the writer before its time: a wake costs the request a system call, so that not
 /// each does it.
@@ -62,9 +65,8 @@ impl Inference {
 #[derive(Debug)]
 pub(super) enum Waiting {
     /// Inferences that are like each other, which is what most are: the request that answered one has
-    /// its values in its processor's cache, so that it is quickest at putting them into columns, and
-    /// what it allocated it frees itself.
-    Batch(Box<Gathered>),
+    /// its values in its processor's cache and packs them, and what it allocated it frees itself.
+    Run(Box<Run>),
     /// One that the writer has to look at.
     One(Box<Inference>),
 }
@@ -78,9 +80,9 @@ pub(super) struct BatchMax {
 }
 
 impl BatchMax {
-    /// Whether a batch takes nothing more.
-    pub(super) fn is_reached(self, batch: &Gathered) -> bool {
-        self.bytes <= batch.bytes() as u64 || self.rows <= batch.rows()
+    /// Whether a batch of so many rows and bytes takes nothing more.
+    pub(super) fn is_reached(self, rows: usize, bytes: usize) -> bool {
+        self.bytes <= bytes as u64 || self.rows <= rows
     }
 }
 
@@ -176,7 +178,7 @@ impl Queue {
             return false;
         }
         let was = inner.is_worth_waking();
-        if let Some(bytes) = inner.gather(&inference, &entry, self.batch_max) {
+        if let Some(bytes) = inner.pack(&inference, &entry, self.batch_max) {
             inner.bytes = inner.bytes.saturating_add(bytes);
         } else {
             drop(table);
@@ -303,10 +305,10 @@ impl Inner {
         WAKE_BYTES <= self.bytes || WAKE_RECORDS <= self.records
     }
 
-    /// Puts an inference into the batch that is open, or begins one with it, and tells the bytes that
+    /// Puts an inference into the run that is open, or begins one with it, and tells the bytes that
     /// this takes; `None` for one that the writer has to look at. After such a one all go to the writer
-    /// until it has taken them: where inferences differ, each would begin a batch.
-    fn gather(
+    /// until it has taken them: where inferences differ, each would begin a run.
+    fn pack(
         &mut self,
         inference: &Inference,
         entry: &Entry<'_>,
@@ -317,17 +319,17 @@ impl Inner {
         }
         match self.waiting.last_mut() {
             Some(Waiting::One(_)) => return None,
-            Some(Waiting::Batch(batch)) if !batch_max.is_reached(batch) => {
-                match batch.add_alike(entry) {
-                    Alike::Taken { bytes } => return Some(GROWTH * (bytes + batch.bytes_beside())),
+            Some(Waiting::Run(run)) if !batch_max.is_reached(run.rows(), run.bytes()) => {
+                match run.add(entry) {
+                    Alike::Taken { bytes } => return Some(GROWTH * (bytes + RECORD_BYTES)),
                     Alike::Other => return None,
                     Alike::Full => {}
                 }
             }
-            Some(Waiting::Batch(_)) | None => {}
+            Some(Waiting::Run(_)) | None => {}
         }
-        let batch = Gathered::new(entry).ok()?;
-        self.waiting.push(Waiting::Batch(Box::new(batch)));
+        let run = Run::new(entry).ok()?;
+        self.waiting.push(Waiting::Run(Box::new(run)));
         Some(inference.bytes)
     }
 }

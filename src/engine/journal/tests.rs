@@ -352,7 +352,7 @@ fn a_queue_that_is_full_takes_nothing_and_counts_it() {
 }
 
 #[test]
-fn what_is_alike_waits_in_one_batch_and_what_differs_as_it_came() {
+fn what_is_alike_waits_in_one_run_and_what_differs_as_it_came() {
     let rows = 3;
     let queue = Queue::new(LONG, BatchMax { rows, bytes: 1 << 20 });
     let mut other = inference(5, 1);
@@ -363,7 +363,7 @@ fn what_is_alike_waits_in_one_batch_and_what_differs_as_it_came() {
     queue.close();
     let taken = queue.take().waiting;
     let found = taken.iter().map(|it| match it {
-        Waiting::Batch(batch) => Some(batch.records()),
+        Waiting::Run(run) => Some(run.records()),
         Waiting::One(_) => None,
     });
     // Nothing is put before what came earlier, so that the last stands alone, too.

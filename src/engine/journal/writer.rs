@@ -123,9 +123,9 @@ impl<'j> Writer<'j> {
         for it in waiting {
             match it {
                 Waiting::One(inference) => self.gather(&inference),
-                Waiting::Batch(batch) => {
+                Waiting::Run(run) => {
                     self.close_batch();
-                    self.gathered = Some(*batch);
+                    self.gathered = Some(run.gathered());
                     self.close_full_batch();
                 }
             }
@@ -234,7 +234,8 @@ impl<'j> Writer<'j> {
     }
 
     fn close_full_batch(&mut self) {
-        if self.gathered.as_ref().is_some_and(|it| self.batch_max.is_reached(it)) {
+        let is_full = |it: &Gathered| self.batch_max.is_reached(it.rows(), it.bytes());
+        if self.gathered.as_ref().is_some_and(is_full) {
             self.close_batch();
         }
     }
