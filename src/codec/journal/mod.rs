@@ -1,7 +1,7 @@
 //! A journal's frames: inferences gathered into Arrow batches between checksums, and read back.
 //!
 //! ```text
-//! Entry ─Gathered─▶ Arrow stream (zstd) ─frame─▶ bytes ─frames─▶ Frame ─Rows─▶ JSON or Arrow file
+//! Entry ─Run─▶ Gathered ─▶ Arrow stream (zstd) ─frame─▶ bytes ─frames─▶ Frame ─Rows─▶ JSON or Arrow file
 //! ```
 //! The engine writes them, the ops center keeps them as they came, and both read them here.
 
