@@ -4,8 +4,9 @@
 //! request ─record─▶ queue (bounded) ─writer thread─▶ frames ─▶ segments ─▶ next_batch, pages
 //! ```
 //! Recording packs an inference behind others like it in a queue, or puts it there as it is, and never
-//! waits. One thread makes frames of what is there, writes and syncs them, and drops the oldest segments once there are too many. Whatever
-//! is not kept is counted, and stands with its sequence numbers in a loss.
+//! waits. One thread makes frames of what is there, writes and syncs them, and drops the oldest segments
+//! once there are too many. Whatever is not kept is counted, and stands with its sequence numbers in a
+//! loss.
 
 mod acknowledged;
 mod eras;

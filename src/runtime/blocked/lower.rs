@@ -1,6 +1,7 @@
 //! From a stretch of a net to kernels: what can be is computed where a convolution stores its values.
 
 use super::graph::{Extents, Filters, Graph, Name, Node, Operator};
+use super::places;
 use super::program::{Program, Step, Value, Work};
 use crate::runtime::kernels::{
     Activation, Convolution, Depthwise, Frame, Kind, Map, Parts, Pooling, Window,
@@ -265,44 +266,17 @@ fn maps(kind: Kind, planned: &[Planned<'_>], extents: &[Extents], inputs: usize)
     .collect()
 }
 
-/// Gives each value a buffer that is free from the step that makes it to the last that takes it;
-/// gives the floats of the buffers.
+/// Gives each value its buffer; gives the floats of the buffers.
 fn place(
     planned: &[Planned<'_>],
     values: &mut [Value],
     inputs: usize,
     outputs: &[Name],
 ) -> Vec<usize> {
-    let mut last = vec![0; values.len()];
-    for (at, planned) in planned.iter().enumerate() {
-        planned.inputs.iter().for_each(|name| last[*name] = at);
-    }
-    outputs.iter().for_each(|name| last[*name] = usize::MAX);
-    let mut buffers: Vec<usize> = Vec::new();
-    let mut free: Vec<usize> = Vec::new();
-    let mut take = |floats: usize, free: &mut Vec<usize>| {
-        // The one that is large enough with least to spare, or else the largest, which grows.
-        let fits = |buffer: &usize| floats <= buffers[*buffer];
-        let best = free.iter().copied().filter(fits).min_by_key(|buffer| buffers[*buffer]);
-        let best = best.or_else(|| free.iter().copied().max_by_key(|buffer| buffers[*buffer]));
-        let buffer = best.unwrap_or_else(|| {
-            buffers.push(0);
-            buffers.len() - 1
-        });
-        free.retain(|one| *one != buffer);
-        buffers[buffer] = buffers[buffer].max(floats);
-        buffer
-    };
-    for value in &mut values[..inputs] {
-        value.buffer = take(value.map.floats(), &mut free);
-    }
-    for (at, planned) in planned.iter().enumerate() {
-        values[planned.output].buffer = take(values[planned.output].map.floats(), &mut free);
-        let mut done: Vec<Name> = planned.inputs.clone();
-        done.sort_unstable();
-        done.dedup();
-        free.extend(done.iter().filter(|name| last[**name] == at).map(|name| values[*name].buffer));
-    }
+    let steps: Vec<_> = planned.iter().map(|it| (it.inputs.as_slice(), it.output)).collect();
+    let sizes: Vec<usize> = values.iter().map(|value| value.map.floats()).collect();
+    let (places, buffers) = places::place(&steps, &sizes, inputs, outputs);
+    values.iter_mut().zip(places).for_each(|(value, place)| value.buffer = place);
     buffers
 }
 

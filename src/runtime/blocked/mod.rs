@@ -13,6 +13,7 @@ mod integers;
 mod joins;
 mod lower;
 mod operator;
+mod places;
 mod program;
 mod roles;
 mod stretch;
