@@ -70,7 +70,13 @@ pub(super) const fn rows_max<V: Lanes>() -> usize {
 /// blocks: `terms` values of the input, as many rows of weights, the parts, and a vector of each
 /// state that the end of this tile reads or writes.
 #[inline(always)]
-pub(super) unsafe fn tile<V: Lanes, const END: u8, const G: usize, const P: usize, const B: usize>(
+pub(super) unsafe fn tile<
+    V: Lanes,
+    const END: u8,
+    const G: usize,
+    const P: usize,
+    const B: usize,
+>(
     job: &Job,
 ) {
     // SAFETY: the caller's promise, of which the loops keep to the extents.

@@ -1,8 +1,6 @@
 //! Recurrent layers over whole sequences: what enters is multiplied for many steps at once, the state step by step.
 
-use super::cells::{
-    Compute, GRU_GATES, GRU_LINEAR, GRU_STATE, Job, LSTM, PRODUCT, RNN, ROWS_MAX,
-};
+use super::cells::{Compute, GRU_GATES, GRU_LINEAR, GRU_STATE, Job, LSTM, PRODUCT, RNN, ROWS_MAX};
 use super::kind::Kind;
 
 /// Gates of the most that a cell has.
@@ -404,3 +402,63 @@ fn padded(states: &[f32], hidden: usize, wide: usize) -> Vec<f32> {
     padded
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of floats that are the same each time, so many that lie between -1 and 1.
+    fn floats(count: usize, seed: &mut u32) -> Vec<f32> {
+        let next = || {
+            *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (*seed >> 8) as f32 / (1 << 23) as f32 - 1.0
+        };
+        std::iter::repeat_with(next).take(count).collect()
+    }
+
+    #[test]
+    fn all_vectors_of_this_processor_come_to_the_same_states() {
+        let mut seed = 1;
+        let cells = [
+            Cell::Rnn,
+            Cell::Lstm,
+            Cell::Gru { linear_before_reset: false },
+            Cell::Gru { linear_before_reset: true },
+        ];
+        for (cell, hidden) in cells.into_iter().flat_map(|cell| [1, 9, 16, 35].map(|it| (cell, it)))
+        {
+            let (input, batch, steps) = (5, if cfg!(miri) { 3 } else { 13 }, 4);
+            let wide = cell.gates() * hidden;
+            let weights = floats(wide * input, &mut seed);
+            let state_weights = floats(wide * hidden, &mut seed);
+            let (bias, peepholes) = (floats(2 * wide, &mut seed), floats(3 * hidden, &mut seed));
+            let layer = Layer {
+                cell,
+                clip: 3.0,
+                input_forget: false,
+                input,
+                hidden,
+                weights: &weights,
+                state_weights: &state_weights,
+                bias: Some(&bias),
+                peepholes: Some(&peepholes),
+            };
+            let x = floats(steps * batch * input, &mut seed);
+            let lengths: Vec<usize> = (0..batch).map(|one| one % (steps + 1)).collect();
+            let first = floats(batch * hidden, &mut seed);
+            let states = Kind::all().into_iter().map(|kind| {
+                let (mut h, mut c) = (first.clone(), first.clone());
+                let row = |step: usize, one: usize| step * batch + one;
+                let sequences = Sequences { x: &x, lengths: &lengths, row: &row };
+                let recurrence = Recurrence::new(kind, &layer).unwrap();
+                assert!(recurrence.run(&sequences, &mut h, &mut c, &|| true, &mut |_, _, _| {}));
+                (kind, [h, c].concat())
+            });
+            let states: Vec<_> = states.collect();
+            for (kind, found) in &states {
+                for (found, expected) in found.iter().zip(&states[0].1) {
+                    assert!((found - expected).abs() < 1e-5, "{kind:?} {cell:?} {hidden}");
+                }
+            }
+        }
+    }
+}

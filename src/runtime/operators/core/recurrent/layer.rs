@@ -2,9 +2,7 @@
 
 use super::cell::{Cell, Parts};
 use super::product::Weights;
-use super::{
-    Function, Kind, float, functions, integer, is_on, optional_inputs, optional_outputs,
-};
+use super::{Function, Kind, float, functions, integer, is_on, optional_inputs, optional_outputs};
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::internal::*;
 
@@ -366,13 +364,20 @@ impl EvalOp for Layer {
         if is_on() && self.is_quick() {
             return self.run_packing(&inputs, sizes);
         }
+        self.run_plain(&inputs, sizes)
+    }
+}
+
+impl Layer {
+    /// Runs all directions one value at a time.
+    pub(super) fn run_plain(&self, inputs: &[TValue], sizes: Sizes) -> TractResult<TVec<TValue>> {
         let Sizes { batch, steps, hidden, .. } = sizes;
         let directions = self.directions();
         let mut y = vec![0.0_f32; steps * directions * batch * hidden];
         let mut last =
             [vec![0.0_f32; directions * batch * hidden], vec![0.0; directions * batch * hidden]];
         for direction in 0..directions {
-            let states = self.run(&inputs, direction, sizes, &mut y)?;
+            let states = self.run(inputs, direction, sizes, &mut y)?;
             for (last, state) in last.iter_mut().zip(states) {
                 for (row, values) in state.chunks_exact(hidden).enumerate() {
                     let to = self.state_place(direction, row, batch) * hidden;
@@ -382,9 +387,7 @@ impl EvalOp for Layer {
         }
         self.answers(sizes, y, last)
     }
-}
 
-impl Layer {
     /// Those of the outputs that are wanted.
     pub(super) fn answers(
         &self,

@@ -165,3 +165,6 @@ impl Expansion for Recurrent {
         outputs.collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! A recurrent layer on kernels: weights that are packed once where the graph has them, and each time where not.
 
-use super::layer::{BIAS, FIRST_CELL, FIRST_HIDDEN, LENGTHS, Layer, PEEPHOLES, Sizes, Way};
 use super::Kind;
+use super::layer::{BIAS, FIRST_CELL, FIRST_HIDDEN, LENGTHS, Layer, PEEPHOLES, Sizes, Way};
 use crate::runtime::Deadline;
 use crate::runtime::kernels::{self, Cell, Recurrence, RecurrentLayer, Sequences};
 use std::hash::{Hash, Hasher};
@@ -78,8 +78,7 @@ pub(in crate::runtime) fn prepare(model: &mut TypedModel) -> TractResult<()> {
         let recurrences = (0..layer.directions())
             .map(|direction| layer.packed(&find, direction, sizes))
             .collect::<TractResult<Vec<_>>>()?;
-        let given: Vec<usize> =
-            (0..facts.len()).filter(|place| !weights.contains(place)).collect();
+        let given: Vec<usize> = (0..facts.len()).filter(|place| !weights.contains(place)).collect();
         let prepared = Prepared {
             layer: layer.clone(),
             recurrences: Arc::new(recurrences),
