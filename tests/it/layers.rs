@@ -76,6 +76,30 @@ fn no_module_is_a_drawer() {
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
 }
 
+#[test]
+fn no_limit_in_words_of_the_machine_needs_more_than_32_bits() {
+    let limits: Vec<(String, u128)> = rust_below("src").iter().flat_map(limits_in_words).collect();
+    assert!(limits.len() > 50, "only {} limits were found", limits.len());
+    let found: Vec<_> = limits.iter().filter(|(_, value)| u32::try_from(*value).is_err()).collect();
+    assert!(found.is_empty(), "on a processor of 32 bits these are cut: {found:?}");
+}
+
+/// Where the constants of type `usize` are and what they are, of those written as a product or a
+/// shift of numbers.
+fn limits_in_words(source: &Source) -> Vec<(String, u128)> {
+    let number = |text: &str| text.trim().replace('_', "").parse::<u128>().ok();
+    let product = |text: &str| text.split('*').map(number).product::<Option<u128>>();
+    let lines = source.text.lines().enumerate().filter(|(_, line)| line.contains("const "));
+    let values = lines.filter_map(|(at, line)| {
+        let (_, value) = line.split_once(": usize = ")?;
+        let mut terms = value.trim_end_matches(';').split("<<").map(product);
+        let first = terms.next()??;
+        let value = terms.try_fold(first, |left, by| left.checked_shl(u32::try_from(by?).ok()?));
+        Some((format!("{}:{}", source.path, at + 1), value?))
+    });
+    values.collect()
+}
+
 fn rust_below(folder: &str) -> Vec<Source> {
     let mut found = sources::below(folder);
     found.retain(|source| source.path.ends_with(".rs"));

@@ -5,8 +5,9 @@ use tract_onnx::tract_core::internal::{OutletId, TractErrorContext, bail};
 use tract_onnx::tract_hir::infer::Factoid;
 
 /// The largest tensor that a model may hold or make, in bytes: more than any layer of a model
-/// that such boards run, and less than what makes the system look for a process to end.
-pub const TENSOR_BYTES_MAX: usize = 4 << 30;
+/// that such boards run, and less than what makes the system look for a process to end. More than
+/// a `usize` counts on a processor of 32 bits.
+pub const TENSOR_BYTES_MAX: u64 = 4 << 30;
 
 /// Infers in the order of evaluation, so that values written down are known where they are used.
 ///
@@ -83,10 +84,10 @@ fn told_extents(node: &str, operator: &str, inputs: &[InferenceFact]) -> TractRe
 fn bounded(node: &str, fact: &InferenceFact) -> TractResult<()> {
     let Some(shape) = fact.shape.concretize() else { return Ok(()) };
     let size = fact.datum_type.concretize().map_or(1, |datum| datum.size_of().max(1));
-    let mut bytes = size;
+    let mut bytes = size as u64;
     for dim in &shape {
         let Ok(extent) = dim.to_i64() else { continue };
-        let Ok(extent) = usize::try_from(extent) else {
+        let Ok(extent) = u64::try_from(extent) else {
             bail!("node `{node}` makes a tensor with an extent of {extent}");
         };
         bytes = bytes.saturating_mul(extent);

@@ -188,7 +188,7 @@ fn located(
             "has {bytes} bytes in `{location}` where its shape {shape:?} has {wanted}"
         ));
     }
-    if bytes > TENSOR_BYTES_MAX as u64 {
+    if bytes > TENSOR_BYTES_MAX {
         return Err(format!(
             "has {bytes} bytes, more than the {TENSOR_BYTES_MAX} that are allowed"
         ));

@@ -72,7 +72,7 @@ impl EvalOp for Rounds {
         let plan = self.body.plan()?;
         let mut state = plan.spawn()?;
         let mut scanned: Vec<Vec<TValue>> = vec![Vec::new(); self.wanted.len() - self.carried];
-        let mut bytes = 0_usize;
+        let mut bytes = 0_u64;
         let mut round = 0_usize;
         while goes_on && limit.is_none_or(|limit| (round as i64) < limit) {
             ensure!(!Deadline::here().has_passed(), "a loop was not done when the time was over");
@@ -89,7 +89,7 @@ impl EvalOp for Rounds {
                 made.next().context("its body makes no condition")?.cast_to_scalar::<bool>()?;
             carried.extend(made.by_ref().take(self.carried));
             for (all, one) in scanned.iter_mut().zip(made) {
-                bytes = bytes.saturating_add(one.len() * one.datum_type().size_of());
+                bytes = bytes.saturating_add((one.len() * one.datum_type().size_of()) as u64);
                 ensure!(
                     bytes <= TENSOR_BYTES_MAX,
                     "a loop gathers more than the {TENSOR_BYTES_MAX} bytes that are allowed"
