@@ -181,6 +181,7 @@ impl Late {
         }
         typed.declutter()?;
         operators::correct(&mut typed)?;
+        operators::prepare(&mut typed)?;
         Ok(typed)
     }
 

@@ -93,10 +93,12 @@ impl Plans {
             }
             if !is_first {
                 blocked::take_over(&mut concrete);
+                operators::prepare(&mut concrete)?;
                 return Plan::of(concrete);
             }
             concrete.declutter()?;
             blocked::take_over(&mut concrete);
+            operators::prepare(&mut concrete)?;
             packing::optimise(&mut concrete)?;
             Plan::optimised(concrete)
         })?;

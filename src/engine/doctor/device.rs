@@ -71,10 +71,16 @@ fn processor() -> Finding {
     let list = if has.is_empty() { "no vector units".to_owned() } else { has.join(", ") };
     let images = match (runtime::kernels_in_use(), runtime::integer_kernels_in_use()) {
         (Some(vectors), Some(integers)) => {
-            format!("nets of images run on kernels for {vectors}, quantised ones for {integers}")
+            format!(
+                "nets of images and recurrent layers run on kernels for {vectors}, quantised ones for {integers}"
+            )
         }
-        (Some(vectors), None) => format!("nets of images run on kernels for {vectors}"),
-        (None, _) => "nets of images run without kernels of their own".to_owned(),
+        (Some(vectors), None) => {
+            format!("nets of images and recurrent layers run on kernels for {vectors}")
+        }
+        (None, _) => {
+            "nets of images and recurrent layers run without kernels of their own".to_owned()
+        }
     };
     Finding::new(
         "processor",

@@ -20,6 +20,7 @@ mod stretch;
 
 use crate::runtime::error::{LoadError, contained};
 use crate::runtime::kernels::{self, Kind};
+use crate::runtime::operators;
 use across::SoftmaxAcross;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -91,6 +92,7 @@ fn settle_resizes(model: &mut TypedModel) -> TractResult<()> {
 /// wants to know whether an answer, or a time, is theirs.
 pub fn use_kernels(on: bool) {
     IS_ON.store(on, Relaxed);
+    operators::switch(on);
 }
 
 /// The vectors that nets of images are computed with; none when they are computed the slower way.

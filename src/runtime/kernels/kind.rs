@@ -1,5 +1,6 @@
 //! Which vectors this processor has, and the kernels made for each of them.
 
+use super::cells;
 use super::convolution::{self, Compute, GROUP, PIXELS_MAX};
 use super::depthwise;
 use super::lanes::{Lanes, Plain};
@@ -119,6 +120,40 @@ macro_rules! kernels {
                 // SAFETY: the caller's promise.
                 unsafe { softmax::columns::<$vectors>(job) }
             }
+
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn recur<const END: u8, const G: usize, const P: usize, const B: usize>(
+                job: &cells::Job,
+            ) {
+                // SAFETY: the caller's promise.
+                unsafe { cells::tile::<$vectors, END, G, P, B>(job) }
+            }
+
+            /// Numbers of rows beyond what the registers hold have no kernel of their own.
+            const fn recurrences<const END: u8, const G: usize>() -> cells::Tiles {
+                let mut tiles: cells::Tiles = [recur::<END, G, 1, 1>; 5];
+                tiles[4] = recur::<END, G, 1, 2>;
+                if ROWS > 1 {
+                    tiles[1] = recur::<END, G, 2, 1>;
+                }
+                if ROWS > 2 {
+                    tiles[2] = recur::<END, G, 4, 1>;
+                    tiles[3] = recur::<END, G, 6, 1>;
+                }
+                tiles
+            }
+
+            pub(super) const ROWS: usize = cells::rows_max::<$vectors>();
+
+            /// By what is computed in the end.
+            pub(super) static RECURRENCES: [cells::Tiles; cells::ENDS] = [
+                recurrences::<0, 4>(),
+                recurrences::<1, 1>(),
+                recurrences::<2, 4>(),
+                recurrences::<3, 3>(),
+                recurrences::<4, 2>(),
+                recurrences::<5, 1>(),
+            ];
         }
     };
 }
@@ -257,6 +292,13 @@ impl Kind {
     /// A softmax down some columns.
     pub(super) fn softmax(self) -> unsafe fn(&softmax::Job) {
         with_kind!(self, kernels kernels, kernels::softmax)
+    }
+
+    /// The tiles of recurrent layers with such an end, and how many rows they have at most.
+    pub(super) fn recurrent(self, end: u8) -> (&'static cells::Tiles, usize) {
+        with_kind!(self, kernels kernels, {
+            (&kernels::RECURRENCES[usize::from(end)], kernels::ROWS)
+        })
     }
 
     /// A row of a pool.

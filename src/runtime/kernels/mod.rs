@@ -6,6 +6,7 @@
 )]
 
 mod activation;
+mod cells;
 mod convolution;
 mod crew;
 mod depthwise;
@@ -17,6 +18,7 @@ mod map;
 mod maps;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod recurrent;
 mod softmax;
 mod window;
 #[cfg(target_arch = "x86_64")]
@@ -30,6 +32,7 @@ pub(super) use gang::Gang;
 pub(super) use kind::Kind;
 pub(super) use map::{Frame, Map};
 pub(super) use maps::{Pooling, With, blend, enlarge, pool, spread};
+pub(super) use recurrent::{Cell, Layer as RecurrentLayer, Recurrence, Sequences};
 pub(super) use softmax::softmax_across;
 pub(super) use window::Window;
 

@@ -9,7 +9,7 @@ mod wide_sigmoid;
 
 pub(super) use self::core::{
     ASIDE, Counting, QUANTIZED_MEAN, QUANTIZED_SUM, REQUANTIZE, Words, counting, mean_step,
-    sum_ratios,
+    prepare, sum_ratios, switch,
 };
 use integer_product::IntegerProduct;
 use integer_sum::IntegerSum;

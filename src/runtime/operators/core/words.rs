@@ -1,6 +1,7 @@
-//! Operators of quantised nets in plain numbers, for a graph that is kept on the disk and read back.
+//! Operators of ours in plain numbers, for a graph that is kept on the disk and read back.
 
 use super::dynamic::DynamicQuantize;
+use super::recurrent::Layer as Recurrent;
 use super::scaling::{Dequantize, Quantize};
 use super::whole::{Mean, Requantize, Sum};
 use tract_onnx::prelude::DatumType;
@@ -37,6 +38,8 @@ impl Words {
             op.say(&mut to);
         } else if let Some(op) = op.downcast_ref::<Mean>() {
             op.say(&mut to);
+        } else if let Some(op) = op.downcast_ref::<Recurrent>() {
+            op.say(&mut to);
         } else {
             op.downcast_ref::<DynamicQuantize>()?; // whose name is all of it
         }
@@ -57,6 +60,7 @@ impl Words {
             "Requantize" => Box::new(Requantize::said(&mut from)?),
             "QuantizedSum" => Box::new(Sum::said(&mut from)?),
             "QuantizedMean" => Box::new(Mean::said(&mut from)?),
+            "Recurrent" => Box::new(Recurrent::said(&mut from)?),
             "DynamicQuantize" => Box::new(DynamicQuantize),
             _ => return None,
         };

@@ -2,17 +2,17 @@
 
 use super::cell::{Cell, Parts};
 use super::product::Weights;
-use super::{Function, Kind, float, functions, integer, optional_inputs, optional_outputs};
+use super::{Function, Kind, float, functions, integer, is_on, optional_inputs, optional_outputs};
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::internal::*;
 
 /// The places of the inputs that may be left out, after X, W and R.
-const INPUTS: usize = 12;
-const BIAS: usize = 3;
-const LENGTHS: usize = 4;
-const FIRST_HIDDEN: usize = 5;
-const FIRST_CELL: usize = 6;
-const PEEPHOLES: usize = 7;
+pub(super) const INPUTS: usize = 12;
+pub(super) const BIAS: usize = 3;
+pub(super) const LENGTHS: usize = 4;
+pub(super) const FIRST_HIDDEN: usize = 5;
+pub(super) const FIRST_CELL: usize = 6;
+pub(super) const PEEPHOLES: usize = 7;
 const W_SCALE: usize = 8;
 const R_SCALE: usize = 10;
 
@@ -20,22 +20,22 @@ const R_SCALE: usize = 10;
 #[derive(Debug, Clone, PartialEq)]
 pub(in super::super::super) struct Layer {
     pub(super) kind: Kind,
-    ways: Vec<Way>,
-    functions: Vec<Function>,
-    clip: Option<f32>,
-    input_forget: bool,
+    pub(super) ways: Vec<Way>,
+    pub(super) functions: Vec<Function>,
+    pub(super) clip: Option<f32>,
+    pub(super) input_forget: bool,
     pub(super) batch_first: bool,
     /// Weights of 8 bits, and what they are multiplied with rounded to 8 bits each time.
-    quantised: bool,
+    pub(super) quantised: bool,
     /// Where each input is among those that are there.
-    inputs: [Option<usize>; INPUTS],
+    pub(super) inputs: [Option<usize>; INPUTS],
     /// Where Y, Y_h and Y_c are among the outputs that are wanted.
     pub(super) outputs: [Option<usize>; 3],
 }
 
 /// From which end a sequence is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     Forwards,
     Backwards,
 }
@@ -124,8 +124,13 @@ impl Layer {
     }
 
     /// The lengths of the sequences, each checked.
-    fn lengths(&self, inputs: &[TValue], batch: usize, steps: usize) -> TractResult<Vec<usize>> {
-        let Some(lengths) = self.input(inputs, LENGTHS) else { return Ok(vec![steps; batch]) };
+    pub(super) fn lengths_of(
+        &self,
+        lengths: Option<&TValue>,
+        batch: usize,
+        steps: usize,
+    ) -> TractResult<Vec<usize>> {
+        let Some(lengths) = lengths else { return Ok(vec![steps; batch]) };
         let lengths = lengths.cast_to::<i64>()?;
         let lengths = lengths.try_as_plain_ram()?;
         let lengths = lengths.as_slice::<i64>()?;
@@ -192,15 +197,15 @@ impl Layer {
     }
 
     /// The state that a direction begins with.
-    fn first(
+    pub(super) fn first_of(
         &self,
-        inputs: &[TValue],
-        place: usize,
+        states: Option<&TValue>,
         direction: usize,
         sizes: Sizes,
     ) -> TractResult<Vec<f32>> {
         let Sizes { batch, hidden, .. } = sizes;
-        let Some(all) = self.floats(inputs, place)? else { return Ok(vec![0.0; batch * hidden]) };
+        let Some(all) = states else { return Ok(vec![0.0; batch * hidden]) };
+        let all = all.try_as_plain_ram()?.as_slice::<f32>()?;
         let mut state = Vec::with_capacity(batch * hidden);
         for row in 0..batch {
             let at = self.state_place(direction, row, batch) * hidden;
@@ -210,7 +215,7 @@ impl Layer {
     }
 
     /// Where the state of a sequence is among those of all sequences and directions.
-    fn state_place(&self, direction: usize, row: usize, batch: usize) -> usize {
+    pub(super) fn state_place(&self, direction: usize, row: usize, batch: usize) -> usize {
         match self.batch_first {
             true => row * self.directions() + direction,
             false => direction * batch + row,
@@ -226,7 +231,7 @@ impl Layer {
         y: &mut [f32],
     ) -> TractResult<[Vec<f32>; 2]> {
         let Sizes { batch, steps, input, hidden } = sizes;
-        let lengths = self.lengths(inputs, batch, steps)?;
+        let lengths = self.lengths_of(self.input(inputs, LENGTHS), batch, steps)?;
         let wide = self.kind.gates() * hidden;
         let part = |place: usize, size: usize| -> TractResult<Option<Vec<f32>>> {
             let Some(all) = self.floats(inputs, place)? else { return Ok(None) };
@@ -253,8 +258,8 @@ impl Layer {
         weights.add(&mut entering[..rows * wide], &x[..rows * input], input);
         let (weights, after_reset) = self.state_weights(inputs, direction, hidden)?;
         let narrow = if after_reset.is_some() { 2 * hidden } else { wide };
-        let mut h = self.first(inputs, FIRST_HIDDEN, direction, sizes)?;
-        let mut c = self.first(inputs, FIRST_CELL, direction, sizes)?;
+        let mut h = self.first_of(self.input(inputs, FIRST_HIDDEN), direction, sizes)?;
+        let mut c = self.first_of(self.input(inputs, FIRST_CELL), direction, sizes)?;
         let mut state = vec![0.0; batch * narrow];
         let mut left = vec![0.0; batch * hidden];
         let mut reset = vec![0.0; batch * hidden];
@@ -309,9 +314,10 @@ impl Layer {
         Ok([h, c])
     }
 
-    fn sizes(&self, inputs: &[TValue]) -> TractResult<Sizes> {
+    /// What these shapes of X, W and R come to, checked.
+    pub(super) fn sizes(&self, x: &[usize], w: &[usize], r: &[usize]) -> TractResult<Sizes> {
         let [batch, steps] = self.batch_and_steps();
-        let (x, w, r) = (inputs[0].shape(), inputs[1].shape(), inputs[2].shape());
+        ensure!([x.len(), w.len(), r.len()] == [3; 3], "its inputs do not have three axes each");
         let [inner, wide] = if self.quantised { [1, 2] } else { [2, 1] };
         let sizes =
             Sizes { batch: x[batch], steps: x[steps], input: x[2], hidden: r[self.hidden_axis()] };
@@ -333,13 +339,13 @@ impl Layer {
 
 /// The sizes of one call.
 #[derive(Debug, Clone, Copy)]
-struct Sizes {
-    batch: usize,
-    steps: usize,
+pub(super) struct Sizes {
+    pub(super) batch: usize,
+    pub(super) steps: usize,
     /// Values of a step that go in.
-    input: usize,
+    pub(super) input: usize,
     /// Values of the state.
-    hidden: usize,
+    pub(super) hidden: usize,
 }
 
 impl Op for Layer {
@@ -354,14 +360,24 @@ impl EvalOp for Layer {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let sizes = self.sizes(&inputs)?;
+        let sizes = self.sizes(inputs[0].shape(), inputs[1].shape(), inputs[2].shape())?;
+        if is_on() && self.is_quick() {
+            return self.run_packing(&inputs, sizes);
+        }
+        self.run_plain(&inputs, sizes)
+    }
+}
+
+impl Layer {
+    /// Runs all directions one value at a time.
+    pub(super) fn run_plain(&self, inputs: &[TValue], sizes: Sizes) -> TractResult<TVec<TValue>> {
         let Sizes { batch, steps, hidden, .. } = sizes;
         let directions = self.directions();
         let mut y = vec![0.0_f32; steps * directions * batch * hidden];
         let mut last =
             [vec![0.0_f32; directions * batch * hidden], vec![0.0; directions * batch * hidden]];
         for direction in 0..directions {
-            let states = self.run(&inputs, direction, sizes, &mut y)?;
+            let states = self.run(inputs, direction, sizes, &mut y)?;
             for (last, state) in last.iter_mut().zip(states) {
                 for (row, values) in state.chunks_exact(hidden).enumerate() {
                     let to = self.state_place(direction, row, batch) * hidden;
@@ -369,8 +385,17 @@ impl EvalOp for Layer {
                 }
             }
         }
-        let shapes = self.shapes(batch, steps, hidden);
-        let [h, c] = last;
+        self.answers(sizes, y, last)
+    }
+
+    /// Those of the outputs that are wanted.
+    pub(super) fn answers(
+        &self,
+        sizes: Sizes,
+        y: Vec<f32>,
+        [h, c]: [Vec<f32>; 2],
+    ) -> TractResult<TVec<TValue>> {
+        let shapes = self.shapes(sizes.batch, sizes.steps, sizes.hidden);
         let mut outputs = TVec::new();
         for (slot, (shape, values)) in self.outputs.iter().zip(shapes.iter().zip([y, h, c])) {
             if slot.is_some() {
@@ -379,9 +404,7 @@ impl EvalOp for Layer {
         }
         Ok(outputs)
     }
-}
 
-impl Layer {
     /// The shapes of Y, Y_h and Y_c.
     fn shapes<D: Clone + From<usize>>(&self, batch: D, steps: D, hidden: D) -> [TVec<D>; 3] {
         let directions = D::from(self.directions());

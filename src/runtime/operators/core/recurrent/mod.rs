@@ -1,17 +1,22 @@
-//! `LSTM`, `GRU`, `RNN` and `DynamicQuantizeLSTM` in the forms that tract refuses or reads past.
+//! `LSTM`, `GRU`, `RNN` and `DynamicQuantizeLSTM` over whole sequences, where tract runs a graph for each step.
 //!
-//! tract computes the plain form: forwards or both ways, all sequences of one length, the usual
-//! functions. The others are computed here, after
-//! <https://github.com/onnx/onnx/blob/main/docs/Operators.md#LSTM> and its kin.
+//! With the usual functions at the gates they are computed by kernels, where the processor has vectors.
+//! The others are computed here one value at a time, after
+//! <https://github.com/onnx/onnx/blob/main/docs/Operators.md#LSTM> and its kin. Without kernels tract
+//! has the plain form: forwards or both ways, all sequences of one length, the usual functions.
 
 mod cell;
 mod function;
 mod layer;
+mod prepared;
 mod product;
+mod said;
 
 use super::{TRACTS_GRU, TRACTS_LSTM, TRACTS_RNN, float, integer, tracts};
 use function::{Function, functions};
 pub(in super::super) use layer::Layer;
+use prepared::is_on;
+pub(in crate::runtime) use prepared::{prepare, switch};
 use tract_onnx::model::{ParsingContext, optional_inputs, optional_outputs};
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::internal::*;
@@ -70,7 +75,8 @@ pub(super) fn dynamic_quantize_lstm(_context: &ParsingContext<'_>, node: &NodePr
 
 fn built(context: &ParsingContext<'_>, node: &NodeProto, kind: Kind, name: &str) -> Built {
     let layer = Layer::read(node, kind, false)?;
-    match layer.is_plain() {
+    // What is quick has a kernel; for the others tract's way is as good where it can go it.
+    match layer.is_plain() && !(is_on() && layer.is_quick()) {
         true => tracts(context, node, name),
         false => Ok((expand(Recurrent { layer }), Vec::new())),
     }
@@ -159,3 +165,6 @@ impl Expansion for Recurrent {
         outputs.collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
