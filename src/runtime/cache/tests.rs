@@ -72,7 +72,9 @@ fn answer(model: &Model, rows: usize) -> Vec<Data<'static>> {
 
 #[test]
 fn a_kept_graph_gives_what_its_file_gives_bit_by_bit() {
-    for fixture in ["vision.onnx", "vision_fixed.onnx", "fraud.onnx", "double.onnx"] {
+    for fixture in
+        ["vision.onnx", "vision_fixed.onnx", "fraud.onnx", "double.onnx", "recurrent.onnx"]
+    {
         let kept = Kept::of(fixture);
         let found = kept.found().unwrap_or_else(|| panic!("{fixture} is not kept"));
         assert!(kept.model.is_same(&found), "{fixture}");
