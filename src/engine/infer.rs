@@ -31,7 +31,7 @@ pub(super) struct Inferences {
     pub(super) batches: bool,
     pub(super) metrics: Arc<Metrics>,
     /// Keeps what is answered, where that is wanted.
-    pub(super) journal: Option<Recorder>,
+    pub(super) journal: Option<Arc<Recorder>>,
     /// What the requests to this pipeline came to.
     pub(super) tally: Arc<Tally>,
     /// How long a request may wait and compute, from the moment when its rows are read.
@@ -39,6 +39,18 @@ pub(super) struct Inferences {
     /// The edge's name, as later answers carry it.
     pub(super) partition: String,
 }
+
+/// An inference that is to be answered, and kept where that is wanted.
+#[derive(Debug)]
+pub(super) struct Answered {
+    /// The answer in the form that was asked for.
+    pub(super) bytes: Vec<u8>,
+    pub(super) record: Record<'static>,
+    pub(super) input: Decoded,
+}
+
+/// Bytes of an answer that the kernel takes at once, as long as its client reads at all.
+const AT_ONCE_BYTES_MAX: usize = 256 << 10;
 
 /// The two generations of the original's answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +122,7 @@ impl Inferences {
     /// The same for another pipeline: both go through one gate while the first still has requests.
     pub(super) fn beside(&self, slot: Slot) -> Inferences {
         Inferences {
-            journal: self.journal.as_ref().map(|recorder| slot.recorder(recorder.journal())),
+            journal: self.journal.as_ref().map(|it| Arc::new(slot.recorder(it.journal()))),
             slot,
             pool: self.pool.clone(),
             clock: self.clock.clone(),
@@ -137,9 +149,10 @@ impl Inferences {
         let format = InputFormat::of_content_type(request.header("content-type"))?;
         let form = Form::of(request, default)?;
         let body = self.body(request)?;
-        let answer = self.infer(format, body, &form, &mut || request.client_has_left())?;
+        let Answered { bytes, record, input } =
+            self.infer(format, body, &form, &mut || request.client_has_left())?;
         self.timed(Stage::Whole, start);
-        Ok(Response::new(200, form.content_type(), answer))
+        Ok(self.keep(record, input, Response::new(200, form.content_type(), bytes)))
     }
 
     /// The body of a request, counted.
@@ -155,7 +168,7 @@ impl Inferences {
         Ok(body)
     }
 
-    /// Infers rows and gives the answer's bytes; `client_left` is asked while they wait.
+    /// Infers rows and gives their answer; `client_left` is asked while they wait.
     ///
     /// # Errors
     /// As [`Inferences::answer`].
@@ -165,24 +178,38 @@ impl Inferences {
         body: Vec<u8>,
         form: &Form,
         client_left: &mut dyn FnMut() -> bool,
-    ) -> Result<Vec<u8>, Problem> {
+    ) -> Result<Answered, Problem> {
         let read = Instant::now();
         let flow = &self.slot.flow;
-        let decoded = codec::decode(format, body, flow.inputs(), flow.companions())?;
-        let table = decoded.table();
+        let input = codec::decode(format, body, flow.inputs(), flow.companions())?;
+        let table = input.table();
         let record = self.compute(&table, read, client_left)?;
         let write = Instant::now();
-        let answer = form.write(&record, &table, &self.partition)?;
+        let bytes = form.write(&record, &table, &self.partition)?;
         self.timed(Stage::Write, write);
         drop(table);
-        self.keep(record, decoded);
-        Ok(answer)
+        Ok(Answered { bytes, record, input })
     }
 
-    /// Hands an answered inference to the journal, which never waits.
-    pub(super) fn keep(&self, record: Record<'static>, input: Decoded) {
-        if let Some(recorder) = &self.journal {
-            recorder.keep(record, input);
+    /// Hands an answered inference to the journal, which never waits, once its answer is on its way:
+    /// the client does not wait for that.
+    pub(super) fn keep(
+        &self,
+        record: Record<'static>,
+        input: Decoded,
+        response: Response,
+    ) -> Response {
+        match &self.journal {
+            None => response,
+            // A client that reads it slowly would keep all of it in memory for so long.
+            Some(recorder) if AT_ONCE_BYTES_MAX < response.body().len() => {
+                recorder.keep(record, input);
+                response
+            }
+            Some(recorder) => {
+                let promise = recorder.promise();
+                response.and_afterwards(move || promise.keep(record, input))
+            }
         }
     }
 

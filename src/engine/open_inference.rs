@@ -109,13 +109,13 @@ fn infer(request: &mut Request<'_, '_>, inferences: &Inferences) -> Result<Respo
     let (answer, length) =
         protocol::write_infer(&record, &asked, &inferences.slot.definition.name)?;
     inferences.timed(Stage::Write, write);
-    inferences.keep(record, asked.into_decoded());
     inferences.timed(Stage::Whole, start);
-    Ok(match length {
+    let response = match length {
         None => Response::new(200, JSON, answer),
         Some(length) => Response::new(200, CONTENT_TYPE_BINARY, answer)
             .with_header(HEADER_LENGTH_NAME, length.to_string()),
-    })
+    };
+    Ok(inferences.keep(record, asked.into_decoded(), response))
 }
 
 /// What can be asked for by name beside the outputs: those of challengers, and the model that a row

@@ -8,7 +8,7 @@ mod sample;
 
 pub(super) use form::FormError;
 
-use super::infer::{Form, Inferences};
+use super::infer::{Answered, Form, Inferences};
 use super::link::{Phase, Status};
 use super::metrics::Stage;
 use super::proof::Proof;
@@ -129,9 +129,10 @@ impl Page {
                 let mut client_left = || request.client_has_left();
                 let format = InputFormat::PandasRecords;
                 match inferences.infer(format, body, &form, &mut client_left) {
-                    Ok(record) => {
+                    Ok(Answered { bytes, record, input }) => {
                         inferences.timed(Stage::Whole, start);
-                        Ok(show(200, &typed, answered(&record)))
+                        let shown = show(200, &typed, answered(&bytes));
+                        Ok(inferences.keep(record, input, shown))
                     }
                     Err(problem) => {
                         Err(problem

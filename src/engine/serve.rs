@@ -116,7 +116,7 @@ pub(super) fn serve(
     let metrics = Arc::new(Metrics::new(Instant::now()));
     let gate = Arc::new(Gate::new(cpus));
     let tally = Arc::default();
-    let recorder = journal.as_ref().map(|journal| slot.recorder(journal));
+    let recorder = journal.as_ref().map(|journal| Arc::new(slot.recorder(journal)));
     let inferences = Inferences {
         slot,
         pool,

@@ -10,6 +10,7 @@
 
 mod acknowledged;
 mod eras;
+mod promised;
 mod queue;
 mod reading;
 mod recorder;
@@ -29,6 +30,7 @@ use crate::clock::{Clock, boot_id};
 use crate::codec::journal::{Header, Loss, LossReason, encode};
 use crate::disk;
 use crate::fleet::Id;
+use promised::Promised;
 use queue::{BatchMax, Queue};
 use segments::{LostBefore, Segments};
 use state::Counts;
@@ -81,6 +83,7 @@ pub(in crate::engine) struct Batch {
 pub(in crate::engine) struct Journal {
     id: Id,
     settings: Settings,
+    promised: Promised,
     queue: Queue,
     kept: Mutex<Segments>,
     /// Told whenever something was written or acknowledged.
@@ -112,6 +115,7 @@ impl Journal {
         let batch_max = BatchMax { rows: settings.page_rows, bytes: segments.segment_bytes() };
         let journal = Arc::new(Journal {
             id: segments.id(),
+            promised: Promised::default(),
             queue: Queue::new(settings.sync_every, batch_max),
             settings,
             counts: Counts::new(segments.crashed()),
@@ -159,9 +163,11 @@ impl Journal {
         self.counts.passed_over();
     }
 
-    /// Waits until all that was recorded before is on the disk, or has been counted as lost.
+    /// Waits until all that was recorded or promised before is on the disk, or has been counted as
+    /// lost; `false` where either takes longer than `timeout`.
     pub(in crate::engine) fn flush(&self, timeout: Duration) -> bool {
-        self.queue.flush(timeout)
+        let is_all_here = self.promised.wait(Instant::now() + timeout);
+        self.queue.flush(timeout) && is_all_here
     }
 
     /// The next frames that the ops center does not have, of up to `bytes_max` together; `None`

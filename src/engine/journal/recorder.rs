@@ -1,5 +1,6 @@
 //! What a request hands over for the journal once it is answered, by the policy of its pipeline.
 
+use super::promised::Turn;
 use super::{Inference, Journal};
 use crate::clock::since_boot_ms;
 use crate::codec::Decoded;
@@ -34,6 +35,12 @@ impl Recorder {
 
     pub(in crate::engine) fn journal(&self) -> &Arc<Journal> {
         &self.journal
+    }
+
+    /// Promises an inference that is about to be answered, so that whoever asks for all that was
+    /// answered waits for it.
+    pub(in crate::engine) fn promise(self: &Arc<Self>) -> Promise {
+        Promise { turn: self.journal.promised.begin(), recorder: self.clone() }
     }
 
     /// Keeps an inference that was answered, if it is one of the sample. What is left out by the
@@ -102,5 +109,25 @@ impl Recorder {
             taken.is_some_and(|taken| taken <= most)
         });
         bytes
+    }
+}
+
+/// An inference that will be kept in a moment.
+#[derive(Debug)]
+pub(in crate::engine) struct Promise {
+    recorder: Arc<Recorder>,
+    turn: Turn,
+}
+
+impl Promise {
+    /// Keeps it, as [`Recorder::keep`].
+    pub(in crate::engine) fn keep(self, record: Record<'static>, input: Decoded) {
+        self.recorder.keep(record, input);
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.recorder.journal.promised.end(self.turn);
     }
 }

@@ -159,7 +159,7 @@ impl<'c> Connection<'c> {
         let answered = catch_unwind(AssertUnwindSafe(|| service.answer(&mut request)));
         let outcome = request.finish();
         let is_head = head.method == "HEAD";
-        let Ok(response) = answered else {
+        let Ok(mut response) = answered else {
             log::error!(target: AT_SERVE, "method={} path={:?} msg=panicked", head.method, head.path);
             return self.refuse(Refusal::Panicked, is_head);
         };
@@ -176,8 +176,10 @@ impl<'c> Connection<'c> {
             }
             Version::Http10 | Version::Http11 => (Ending::Close, After::Linger),
         };
-        self.send(response, framing, ending, is_head)?;
-        Ok(after)
+        let afterwards = response.take_afterwards();
+        let sent = self.send(response, framing, ending, is_head);
+        drop(afterwards);
+        sent.map(|()| after)
     }
 
     fn refuse(&mut self, refusal: Refusal, is_head: bool) -> io::Result<After> {

@@ -15,6 +15,7 @@ mod head;
 mod body;
 mod request;
 
+mod afterwards;
 mod content;
 mod delivery;
 mod refusal;

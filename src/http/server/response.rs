@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::Write;
 
+use super::afterwards::Afterwards;
 use super::content::Content;
 use super::head::Version;
 use super::refusal::Refusal;
@@ -21,6 +22,7 @@ pub struct Response {
     content_type: Option<Cow<'static, str>>,
     headers: Vec<(&'static str, String)>,
     body: Content,
+    afterwards: Option<Afterwards>,
 }
 
 impl Response {
@@ -44,7 +46,15 @@ impl Response {
     pub fn empty(status: u16) -> Response {
         assert!((200..600).contains(&status), "{status} is no final status");
         let (headers, body) = (Vec::new(), Content::Static(b""));
-        Response { status, content_type: None, headers, body }
+        Response { status, content_type: None, headers, body, afterwards: None }
+    }
+
+    /// Leaves `work` for when the answer is with the client's kernel or cannot get there, before the
+    /// next request of that connection is read; of two, the first is done at once.
+    #[must_use]
+    pub fn and_afterwards(mut self, work: impl FnOnce() + Send + 'static) -> Response {
+        self.afterwards = Some(Afterwards::new(work));
+        self
     }
 
     /// Adds a field.
@@ -85,6 +95,11 @@ impl Response {
     /// The length of the body in bytes; `None` for a stream, whose end nobody knows.
     pub fn content_length(&self) -> Option<u64> {
         self.body.bytes()
+    }
+
+    /// What is to be done once it is sent, or given up.
+    pub(super) fn take_afterwards(&mut self) -> Option<Afterwards> {
+        self.afterwards.take()
     }
 
     /// What of it is sent after the head, to a request that wants it.
