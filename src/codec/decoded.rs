@@ -112,7 +112,7 @@ impl Decoded {
 impl Held {
     fn lend(&self) -> Column<'_> {
         Column {
-            name: self.name.clone(),
+            name: Cow::Borrowed(&self.name),
             row_shape: self.row_shape.clone(),
             data: self.values.lend(),
         }

@@ -3,6 +3,7 @@
 use crate::pipeline::Finding;
 use crate::runtime::Outcome;
 use crate::tensor::{Column, NamedTensor, Table, Tensor};
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Instant;
@@ -127,7 +128,7 @@ fn stacked<'t, 'd: 't>(tables: impl IntoIterator<Item = &'t Table<'d>>) -> Optio
         .columns()
         .iter()
         .map(|column| Column {
-            name: column.name.clone(),
+            name: Cow::Owned(column.name.to_string()),
             row_shape: column.row_shape.clone(),
             data: column.data.borrow().into_owned(),
         })

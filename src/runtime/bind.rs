@@ -82,7 +82,7 @@ fn find<'t>(table: &'t Table<'_>, name: &str, names: &[String]) -> Result<&'t Co
     match (names.len(), table.columns()) {
         (1, [only]) => Ok(only),
         (_, columns) => {
-            let found: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            let found: Vec<&str> = columns.iter().map(|column| &*column.name).collect();
             let (wanted, found) = (names.join(", "), found.join(", "));
             let sentence = format!(
                 "column `{name}` is missing: the model takes {wanted}, the request has {found}"
@@ -110,7 +110,7 @@ impl Fit {
         let wrong_shape = |sentence: String| {
             let found = describe(&column.row_shape);
             Misfit::new(MisfitKind::WrongShape, sentence)
-                .column(&column.name)
+                .column(&*column.name)
                 .row(0)
                 .expected(port.to_string(), found)
         };
@@ -158,7 +158,7 @@ impl Fit {
                 column.name, error.found, port.element
             );
             Misfit::new(kind, sentence)
-                .column(&column.name)
+                .column(&*column.name)
                 .row(row)
                 .expected(port.element.onnx_name(), error.found)
         })?;

@@ -20,7 +20,7 @@ fn pool() -> Pool {
     Pool::start(2).unwrap()
 }
 
-fn floats(name: &str, rows: usize, row_shape: RowShape) -> Table<'static> {
+fn floats(name: &'static str, rows: usize, row_shape: RowShape) -> Table<'static> {
     let values = (0..rows * row_shape.elements()).map(|index| (index % 17) as f32 / 17.0);
     let data = Data::F32(Cow::Owned(values.collect()));
     Table::new(rows, vec![Column { name: name.into(), row_shape, data }]).unwrap()
@@ -118,7 +118,7 @@ fn more_shapes_than_plans_are_kept_still_run() {
     let (model, pool) = (model("two_in_two_out.onnx"), pool());
     let names = ["left".to_owned(), "right".to_owned()];
     for rows in 1..=70 {
-        let column = |name: &str, width: usize| Column {
+        let column = |name: &'static str, width: usize| Column {
             name: name.into(),
             row_shape: RowShape::Flat(width),
             data: Data::F32(Cow::Owned(vec![1.0; rows * width])),
@@ -163,7 +163,7 @@ fn what_is_subtracted_or_divides_is_no_part_of_the_convolution_before_it() {
 #[test]
 fn inputs_whose_first_dimension_has_no_name_have_the_same_rows() {
     let (flow, pool) = (flow("nameless.onnx"), pool());
-    let column = |name: &str, values: Vec<f32>| Column {
+    let column = |name: &'static str, values: Vec<f32>| Column {
         name: name.into(),
         row_shape: RowShape::Flat(1),
         data: Data::F32(Cow::Owned(values)),

@@ -1,6 +1,7 @@
 //! The rows that a client sends, column by column, before they are bound to a model.
 
 use super::{Data, ElementType, value::elements_in};
+use std::borrow::Cow;
 
 /// The shape of one row of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +26,7 @@ impl RowShape {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Column<'a> {
     /// The name the client gave.
-    pub name: String,
+    pub name: Cow<'a, str>,
     /// The shape of each row.
     pub row_shape: RowShape,
     /// Row after row, each row-major.
@@ -41,7 +42,7 @@ impl Column<'_> {
     /// The same column without a copy.
     pub fn borrow(&self) -> Column<'_> {
         Column {
-            name: self.name.clone(),
+            name: Cow::Borrowed(&self.name),
             row_shape: self.row_shape.clone(),
             data: self.data.borrow(),
         }
@@ -78,7 +79,7 @@ impl<'a> Table<'a> {
         for column in &columns {
             let wanted = rows.saturating_mul(column.row_shape.elements());
             if column.data.len() != wanted {
-                let (column, found) = (column.name.clone(), column.data.len());
+                let (column, found) = (column.name.to_string(), column.data.len());
                 return Err(TableError { column, rows, wanted, found });
             }
         }

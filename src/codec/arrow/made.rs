@@ -45,7 +45,7 @@ pub(super) fn read(
     let decoded = decode(container, body, &[port], &[])?;
     let table = decoded.table();
     let column = &table.columns()[0];
-    let (name, row_shape) = (column.name.clone(), column.row_shape.clone());
+    let (name, row_shape) = (column.name.to_string().into(), column.row_shape.clone());
     Ok(Column { name, row_shape, data: column.data.clone().into_owned() })
 }
 

@@ -53,7 +53,7 @@ fn tensor_column(body: Vec<u8>) -> Result<Column<'static>, Misfit> {
     let decoded = decode(Container::File, body, &[port("tensor")], &[])?;
     let table = decoded.table();
     let column = &table.columns()[0];
-    let (name, row_shape) = (column.name.clone(), column.row_shape.clone());
+    let (name, row_shape) = (column.name.to_string().into(), column.row_shape.clone());
     Ok(Column { name, row_shape, data: column.data.clone().into_owned() })
 }
 

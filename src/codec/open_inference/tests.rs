@@ -29,7 +29,7 @@ fn read_binary(head: &str, tensors: &[u8], inputs: &[Port]) -> Result<InferReque
     read_infer([head.as_bytes(), tensors].concat(), Some(head.len()), inputs, &[])
 }
 
-fn column(name: &str, row_shape: &[usize], data: Data<'static>) -> Column<'static> {
+fn column(name: &'static str, row_shape: &[usize], data: Data<'static>) -> Column<'static> {
     Column { name: name.into(), row_shape: RowShape::Told(row_shape.to_vec()), data }
 }
 

@@ -44,7 +44,7 @@ fn scalars_and_nested_lists_tell_their_shape() {
     let decoded = decode(text.as_bytes(), &inputs, &[]).unwrap();
     let table = decoded.table();
     let [first, second] = table.columns() else { panic!("{table:?}") };
-    assert_eq!((first.name.as_str(), &first.row_shape), ("b", &RowShape::Told(vec![3, 2])));
+    assert_eq!((&*first.name, &first.row_shape), ("b", &RowShape::Told(vec![3, 2])));
     assert_eq!(second.row_shape, RowShape::Told(vec![]));
     assert_eq!(second.data, Data::I64(Cow::Borrowed(&[7])));
 }

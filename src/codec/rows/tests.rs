@@ -25,7 +25,7 @@ fn record(outputs: Vec<NamedTensor<'_>>) -> Record<'_> {
     }
 }
 
-fn column<'a>(name: &str, row_shape: RowShape, data: Data<'a>) -> Column<'a> {
+fn column<'a>(name: &'static str, row_shape: RowShape, data: Data<'a>) -> Column<'a> {
     Column { name: name.into(), row_shape, data }
 }
 

@@ -72,7 +72,7 @@ fn far() -> Instant {
     Instant::now() + 2 * PATIENCE
 }
 
-fn row(name: &str, data: Data<'static>) -> Table<'static> {
+fn row(name: &'static str, data: Data<'static>) -> Table<'static> {
     let row_shape = RowShape::Flat(data.len());
     Table::new(1, vec![Column { name: name.into(), row_shape, data }]).unwrap()
 }

@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ fn limits() -> Limits {
 
 struct Trial {
     entered: Mutex<Sender<()>>,
-    gate: Mutex<Receiver<()>>,
+    gate: Arc<Mutex<Receiver<()>>>,
 }
 
 impl Trial {
@@ -61,6 +61,16 @@ impl Service for Trial {
             "/panic" => panic!("asked for by the test"),
             "/hold" => self.hold(),
             "/large" => return text(200, LARGE.as_slice()),
+            "/afterwards" => {
+                let (entered, gate) = (self.entered.lock().unwrap().clone(), self.gate.clone());
+                return text(200, "answered").and_afterwards(move || {
+                    entered.send(()).unwrap();
+                    gate.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+                });
+            }
+            "/afterwards-panic" => {
+                return text(200, "answered").and_afterwards(|| panic!("asked for by the test"));
+            }
             "/unread" => return text(200, "unread"),
             "/smuggled" => return text(200, "smuggled"),
             "/none" => return Response::empty(204),
@@ -105,7 +115,8 @@ fn serve(limits: Limits) -> Running {
 fn run(server: Server) -> Running {
     let (entered_sender, entered) = mpsc::channel();
     let (gate, gate_receiver) = mpsc::channel();
-    let trial = Trial { entered: Mutex::new(entered_sender), gate: Mutex::new(gate_receiver) };
+    let trial =
+        Trial { entered: Mutex::new(entered_sender), gate: Arc::new(Mutex::new(gate_receiver)) };
     start(server, trial, entered, gate)
 }
 

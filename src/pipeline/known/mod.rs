@@ -156,7 +156,7 @@ impl KnownAnswers {
                 [length] => RowShape::Flat(length),
                 [] | [_, ..] => RowShape::Told(row_shape),
             };
-            Ok(Column { name: name.clone(), row_shape, data })
+            Ok(Column { name: name.clone().into(), row_shape, data })
         };
         let columns = known.inputs.iter().map(column).collect::<Result<Vec<_>, String>>()?;
         Table::new(1, columns).map_err(|error| format!("row {row}: {error}"))

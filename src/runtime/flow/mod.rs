@@ -199,7 +199,7 @@ fn zeros(ports: &[Port]) -> Result<Option<Table<'static>>, RunError> {
             return Ok(None);
         }
         columns.push(Column {
-            name: port.name.clone(),
+            name: port.name.clone().into(),
             data: port.element.zeros(rows * shape.iter().product::<usize>()),
             row_shape: RowShape::Told(shape),
         });

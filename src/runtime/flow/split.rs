@@ -5,6 +5,7 @@ use crate::oci::Digest;
 use crate::pipeline::{Definition, KeySplit, RandomSplit};
 use crate::runtime::error::RunError;
 use crate::tensor::{Column, Data, Misfit, MisfitKind, NamedTensor, Table, Tensor};
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// How rows choose their model, by its place among those of the step.
@@ -112,7 +113,7 @@ fn each_text(
              one"
         );
         return Err(Misfit::new(MisfitKind::WrongShape, sentence)
-            .column(name)
+            .column(&**name)
             .row(0)
             .expected("1 value", format!("{found} values")));
     }
@@ -145,7 +146,7 @@ pub(super) fn gathered(table: &Table<'_>, rows: &[usize]) -> Result<Table<'stati
         let places: Vec<usize> =
             rows.iter().flat_map(|row| row * elements..(row + 1) * elements).collect();
         Column {
-            name: column.name.clone(),
+            name: Cow::Owned(column.name.to_string()),
             row_shape: column.row_shape.clone(),
             data: column.data.pick(&places),
         }

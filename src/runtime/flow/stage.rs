@@ -7,6 +7,7 @@ use crate::runtime::Deadline;
 use crate::runtime::error::RunError;
 use crate::runtime::pool::{Pool, Turns};
 use crate::tensor::{Column, Misfit, MisfitKind, NamedTensor, RowShape, Table};
+use std::borrow::Cow;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -138,7 +139,9 @@ impl<'r> Run<'r> {
         match (&self.answer, &self.selected) {
             (Some((_, outputs)), _) => Ok(as_table(outputs, self.table.rows())?),
             (None, None) => Ok(borrowed(self.table, |_| true)?),
-            (None, Some(selected)) => Ok(borrowed(self.table, |name| selected.contains(name))?),
+            (None, Some(selected)) => {
+                Ok(borrowed(self.table, |name| selected.iter().any(|it| it == name))?)
+            }
         }
     }
 
@@ -228,7 +231,7 @@ impl<'r> Run<'r> {
 /// The columns of a table that are wanted, without a copy of their values.
 fn borrowed<'t>(
     table: &'t Table<'_>,
-    is_wanted: impl Fn(&String) -> bool,
+    is_wanted: impl Fn(&str) -> bool,
 ) -> Result<Table<'t>, Misfit> {
     let columns = table.columns().iter().filter(|column| is_wanted(&column.name));
     made(table.rows(), columns.map(Column::borrow).collect())
@@ -247,7 +250,7 @@ fn as_table<'o>(outputs: &'o [NamedTensor<'_>], rows: usize) -> Result<Table<'o>
                 Some(_) | None => return None,
             };
             Some(Column {
-                name: output.name.clone(),
+                name: Cow::Borrowed(&output.name),
                 row_shape: RowShape::Told(row),
                 data: output.tensor.data().borrow(),
             })

@@ -37,7 +37,7 @@ fn flow(steps: Vec<Step>) -> Result<Flow, String> {
 }
 
 /// Rows of the fraud model, each unlike the others, with a further column.
-fn rows(count: usize, further: Option<(&str, Data<'static>)>) -> Table<'static> {
+fn rows(count: usize, further: Option<(&'static str, Data<'static>)>) -> Table<'static> {
     let values = (0..count * 29).map(|index| (index % 23) as f32 / 23.0).collect();
     let features = Column {
         name: "features".into(),

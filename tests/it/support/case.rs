@@ -114,7 +114,7 @@ impl Case {
         let columns = self.inputs.iter().map(|(name, tensor)| {
             let picked = picked(tensor, rows);
             let row_shape = RowShape::Told(picked.shape()[1..].to_vec());
-            Column { name: name.clone(), row_shape, data: picked.into_data() }
+            Column { name: name.clone().into(), row_shape, data: picked.into_data() }
         });
         Table::new(rows.len(), columns.collect()).unwrap()
     }

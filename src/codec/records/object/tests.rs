@@ -24,7 +24,7 @@ fn columns_come_in_any_order_among_others() {
     let decoded = decode(text.as_bytes(), &two(), &[]).unwrap();
     let table = decoded.table();
     let [first, second] = table.columns() else { panic!("{table:?}") };
-    assert_eq!((first.name.as_str(), &first.row_shape), ("b", &RowShape::Told(vec![])));
+    assert_eq!((&*first.name, &first.row_shape), ("b", &RowShape::Told(vec![])));
     assert_eq!(second.row_shape, RowShape::Told(vec![2, 1]));
     assert_eq!(second.data, Data::I64(Cow::Borrowed(&[1, 2, 3, 4])));
 }

@@ -39,6 +39,40 @@ fn a_panic_over_a_refusal_is_the_plain_answer() {
 }
 
 #[test]
+fn work_left_for_afterwards_keeps_no_answer_back_and_is_done_before_the_next_request() {
+    let server = serve(limits());
+    let mut client = server.connect();
+    client.send("GET /afterwards HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.answer().body, "answered", "and the work is not done before this");
+    server.entered.recv_timeout(PATIENCE).unwrap();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    server.gate.send(()).unwrap();
+    assert_eq!(client.answer().body, "hello");
+}
+
+#[test]
+fn work_left_for_afterwards_is_done_though_the_client_has_left() {
+    let server = serve(limits());
+    let mut client = server.connect();
+    client.send("GET /afterwards HTTP/1.1\r\nHost: a\r\n\r\n");
+    drop(client);
+    server.entered.recv_timeout(PATIENCE).unwrap();
+    server.gate.send(()).unwrap();
+    assert!(server.handle.shutdown(PATIENCE), "no seat is lost");
+}
+
+#[test]
+fn a_panic_after_the_answer_is_of_no_concern_to_the_client() {
+    let server = serve(limits());
+    let mut client = server.connect();
+    for _ in 0..3 {
+        client.send("GET /afterwards-panic HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(client.answer().body, "answered");
+    }
+    assert!(server.handle.shutdown(PATIENCE), "no seat is lost");
+}
+
+#[test]
 fn http_1_0_keeps_the_connection_only_when_asked() {
     let server = serve(limits());
     let mut client = server.connect();
@@ -99,8 +133,10 @@ fn a_shutdown_before_the_start_is_the_end() {
     let server = Server::bind("127.0.0.1:0", limits()).unwrap();
     let handle = server.handle().unwrap();
     assert!(handle.shutdown(PATIENCE) && handle.shutdown(PATIENCE));
-    server
-        .run(Trial { entered: Mutex::new(mpsc::channel().0), gate: Mutex::new(mpsc::channel().1) });
+    server.run(Trial {
+        entered: Mutex::new(mpsc::channel().0),
+        gate: Arc::new(Mutex::new(mpsc::channel().1)),
+    });
 }
 
 #[test]
