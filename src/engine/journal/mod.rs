@@ -152,7 +152,7 @@ impl Journal {
     }
 
     /// Takes an inference; one for which there is no room is counted as lost. Never waits.
-    pub(in crate::engine) fn record(&self, inference: Inference) {
+    pub(in crate::engine) fn record(&self, inference: Inference<'_>) {
         if !self.queue.push(inference) {
             self.counts.lost(LossReason::Queue, 1);
         }

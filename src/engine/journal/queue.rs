@@ -5,6 +5,7 @@ use crate::codec::Decoded;
 use crate::codec::journal::{Alike, Entry, Origin, Run};
 use crate::pipeline::Record;
 use crate::tensor::Table;
+use std::borrow::Cow;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -38,9 +39,9 @@ const CPU_PARTS: u32 = 50;
 
 /// An inference that was answered, with what it was made of.
 #[derive(Debug)]
-pub(in crate::engine) struct Inference {
-    /// The pipeline that answered.
-    pub(in crate::engine) origin: Arc<Origin>,
+pub(in crate::engine) struct Inference<'o> {
+    /// The pipeline that answered. All threads count in its one count: who only copies does not.
+    pub(in crate::engine) origin: Cow<'o, Arc<Origin>>,
     pub(in crate::engine) record: Record<'static>,
     pub(in crate::engine) input: Decoded,
     /// Names of the columns that were left out.
@@ -53,11 +54,15 @@ pub(in crate::engine) struct Inference {
     pub(in crate::engine) bytes: usize,
 }
 
-impl Inference {
+impl Inference<'_> {
     /// As it goes into a batch; `input` is its own.
     pub(super) fn entry<'a>(&'a self, input: &'a Table<'a>) -> Entry<'a> {
         let Inference { origin, record, dropped, mono_ms, .. } = self;
         Entry { origin, record, input, dropped, mono_ms: *mono_ms }
+    }
+
+    fn into_owned(self) -> Inference<'static> {
+        Inference { origin: Cow::Owned(self.origin.into_owned()), ..self }
     }
 }
 
@@ -68,7 +73,7 @@ pub(super) enum Waiting {
     /// its values in its processor's cache and packs them, and what it allocated it frees itself.
     Run(Box<Run>),
     /// One that the writer has to look at.
-    One(Box<Inference>),
+    One(Box<Inference<'static>>),
 }
 
 /// How much may stand in one batch.
@@ -166,7 +171,7 @@ impl Queue {
     }
 
     /// Takes one more, or counts it as lost and tells so.
-    pub(super) fn push(&self, inference: Inference) -> bool {
+    pub(super) fn push(&self, inference: Inference<'_>) -> bool {
         let table = inference.input.table();
         let entry = inference.entry(&table);
         let mut inner = lock(&self.inner);
@@ -183,7 +188,7 @@ impl Queue {
         } else {
             drop(table);
             inner.bytes = bytes;
-            inner.waiting.push(Waiting::One(Box::new(inference)));
+            inner.waiting.push(Waiting::One(Box::new(inference.into_owned())));
         }
         inner.records += 1;
         let wakes = !was && inner.is_worth_waking();
@@ -310,7 +315,7 @@ impl Inner {
     /// until it has taken them: where inferences differ, each would begin a run.
     fn pack(
         &mut self,
-        inference: &Inference,
+        inference: &Inference<'_>,
         entry: &Entry<'_>,
         batch_max: BatchMax,
     ) -> Option<usize> {

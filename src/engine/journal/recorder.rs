@@ -46,8 +46,9 @@ impl Recorder {
     /// Keeps an inference that was answered, if it is one of the sample. What is left out by the
     /// policy, or is too long, is named.
     pub(in crate::engine) fn keep(&self, mut record: Record<'static>, input: Decoded) {
-        let sample = u64::from(self.policy.sample.max(1));
-        if !self.answered.fetch_add(1, Relaxed).is_multiple_of(sample) {
+        let sample = u64::from(self.policy.sample);
+        // What all threads count in is slow to count in, so that only who needs it does.
+        if 1 < sample && !self.answered.fetch_add(1, Relaxed).is_multiple_of(sample) {
             return self.journal.passed_over();
         }
         if !self.journal.admits() {
@@ -64,10 +65,10 @@ impl Recorder {
             let group = format!("out_{}", shadow.model_name);
             bytes += self.outputs(&mut shadow.outputs, &group, rows, &mut dropped);
         }
-        let (origin, mono_ms) = (self.origin.clone(), since_boot_ms());
+        let mono_ms = since_boot_ms();
         let is_counted_alone = self.policy.summaries;
         self.journal.record(Inference {
-            origin,
+            origin: Cow::Borrowed(&self.origin),
             record,
             input,
             dropped,

@@ -27,7 +27,7 @@ fn open(directory: &Path, cap_bytes: u64) -> Arc<Journal> {
 }
 
 /// An inference whose one input tells which it is, with so many values that repeat nothing.
-fn inference(number: u64, values: usize) -> Inference {
+fn inference(number: u64, values: usize) -> Inference<'static> {
     let port = Port { name: "x".into(), element: ElementType::F64, dimensions: vec![] };
     let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut row = vec![number as f64];
@@ -57,7 +57,7 @@ fn inference(number: u64, values: usize) -> Inference {
     };
     let origin = Origin { pipeline: "p".into(), version: "pv".into(), digest: "sha256:0".into() };
     let bytes = input.bytes();
-    let (origin, dropped, mono_ms) = (Arc::new(origin), vec![], number);
+    let (origin, dropped, mono_ms) = (Cow::Owned(Arc::new(origin)), vec![], number);
     Inference { origin, record, input, dropped, mono_ms, is_counted_alone: false, bytes }
 }
 

@@ -4,7 +4,9 @@ use super::queue::{BatchMax, Inference, Taken, Waiting};
 use super::{Journal, lock};
 use crate::clock::{since_boot_ms, thread_cpu, unix_ms};
 use crate::codec::AnswerError;
-use crate::codec::journal::{Entry, GatherError, Gathered, LossReason, Stamp, Summary, encode};
+use crate::codec::journal::{
+    Entry, GatherError, Gathered, LossReason, Origin, Stamp, Summary, encode,
+};
 use crate::disk::{self, Step};
 use crate::exit;
 use crate::logging::AT_JOURNAL;
@@ -12,6 +14,7 @@ use crate::tensor::Table;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Bytes that are written before they are synced in any case.
@@ -138,7 +141,7 @@ impl<'j> Writer<'j> {
     }
 
     /// Puts one more into the batch, or begins another with it.
-    fn gather(&mut self, inference: &Inference) {
+    fn gather(&mut self, inference: &Inference<'_>) {
         let input = inference.input.table();
         if inference.is_counted_alone {
             return self.count(inference, &input);
@@ -176,11 +179,12 @@ impl<'j> Writer<'j> {
     }
 
     /// Counts one into the summary of its pipeline.
-    fn count(&mut self, inference: &Inference, input: &Table<'_>) {
+    fn count(&mut self, inference: &Inference<'_>, input: &Table<'_>) {
         let Inference { origin, record, mono_ms, .. } = inference;
         if self.summary.as_ref().is_some_and(|(summary, _)| !summary.is_of(origin)) {
             self.close_summary(Duration::ZERO);
         }
+        let origin: &Arc<Origin> = origin;
         let fresh = || (Summary::new(origin.clone(), record, *mono_ms), Instant::now());
         self.summary.get_or_insert_with(fresh).0.add(record, input, *mono_ms);
     }
