@@ -1,4 +1,4 @@
-//! What an ops center makes of a journal whose disk lost what it said it had.
+//! What an ops center makes of a journal whose disk lost what it said it had, or has what it had long ago.
 
 use super::*;
 
@@ -66,4 +66,87 @@ fn a_tail_that_was_sent_and_lost_takes_no_new_inference_with_it() {
         center.take_all(&last);
         assert_eq!(center.inferences, (0..30).collect::<Vec<_>>(), "{kept} of 20 left");
     }
+}
+
+#[test]
+fn a_journal_that_is_put_back_from_an_old_image_takes_no_new_inference_for_an_old_one() {
+    for (sent_before, is_away) in [(0, false), (7, false), (20, false), (0, true), (20, true)] {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = open(directory.path(), 1 << 20);
+        let mut center = Center::default();
+        let record = |journal: &Journal, numbers: std::ops::Range<u64>| {
+            for number in numbers {
+                journal.record(inference(number, 1));
+                assert!(journal.flush(LONG));
+            }
+        };
+        record(&journal, 0..sent_before);
+        center.take_all(&journal);
+        record(&journal, sent_before..20);
+        journal.close();
+        let image = copied(directory.path());
+        // It goes on, and the ops center has all of it.
+        let journal = open(directory.path(), 1 << 20);
+        record(&journal, 20..30);
+        center.take_all(&journal);
+        journal.close();
+        // Twice, since nobody keeps from doing it again.
+        let mut next = 30;
+        for _ in 0..2 {
+            let old = copied(image.path());
+            let journal = open(old.path(), 1 << 20);
+            record(&journal, next..next + 5);
+            if is_away {
+                journal.close();
+                let journal = open(old.path(), 1 << 20);
+                record(&journal, next + 5..next + 10);
+                center.take_all(&journal);
+                journal.close();
+            } else {
+                center.take_all(&journal);
+                record(&journal, next + 5..next + 10);
+                center.take_all(&journal);
+                journal.close();
+            }
+            next += 10;
+        }
+        let found = center.inferences;
+        assert_eq!(found, (0..50).collect::<Vec<_>>(), "{sent_before} sent, away: {is_away}");
+    }
+}
+
+#[test]
+fn a_start_after_a_clean_stop_is_told_as_a_beginning_and_writes_nothing_before_it_numbers() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = open(directory.path(), 1 << 20);
+    (0..10).for_each(|number| journal.record(inference(number, 1)));
+    journal.close();
+    let written = || fs::read(directory.path().join(journal.id().to_string()).join("eras")).ok();
+    open(directory.path(), 1 << 20).close();
+    assert_eq!((written(), segments(directory.path()).len()), (None, 1));
+    let again = open(directory.path(), 1 << 20);
+    (10..15).for_each(|number| again.record(inference(number, 1)));
+    assert!(again.flush(LONG));
+    assert!(written().is_some());
+    let before = again.next_batch(1).unwrap();
+    assert_eq!((before.journal, before.first), (journal.id(), 1));
+    again.acknowledge(before.journal, 11);
+    let heads = |journal: &Journal| -> Vec<(Option<LossReason>, u64, u64)> {
+        let batch = journal.next_batch(1 << 20).unwrap();
+        assert_eq!(batch.journal, journal.id());
+        let facts = |header: Header| match &header {
+            Header::Loss(loss) => (Some(loss.reason), loss.first, loss.count),
+            Header::Records(batch) | Header::Summary(batch) => (None, batch.first, batch.count),
+        };
+        frames(&batch.bytes).map(|frame| facts(frame.unwrap().header)).collect()
+    };
+    assert_eq!(heads(&again), [(Some(LossReason::Start), 11, 0), (None, 11, 5)]);
+    again.acknowledge(again.id(), 13);
+    assert_eq!(heads(&again), [(None, 11, 5)], "what came in part comes again");
+    // An ops center that was put back to before it knew the name is told where that begins.
+    again.lacks(again.id(), 1);
+    assert_eq!(heads(&again), [(Some(LossReason::Start), 11, 0), (None, 11, 5)]);
+    again.lacks(again.id(), 11);
+    assert_eq!(heads(&again), [(None, 11, 5)]);
+    again.close();
 }
