@@ -102,6 +102,7 @@ mod center_kills;
 mod link;
 mod link_kills;
 mod link_offline;
+mod link_refusals;
 mod link_sending;
 mod logs_center;
 
