@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Histories of a disk in an ordinary run; `POTOROO_CUTS` asks for more.
+const SEEDS: u64 = 10;
+
 /// What an ops center has: of each journal the next number, and all inferences in the order they came.
 #[derive(Debug, Default)]
 struct Center {
@@ -149,4 +152,69 @@ fn a_start_after_a_clean_stop_is_told_as_a_beginning_and_writes_nothing_before_i
     again.lacks(again.id(), 11);
     assert_eq!(heads(&again), [(None, 11, 5)]);
     again.close();
+}
+
+/// Stops, power cuts, images and their putting back in any order, and an ops center that hears now and then.
+#[test]
+fn whatever_is_stopped_cut_and_put_back_what_is_on_the_disk_arrives_once_and_in_order() {
+    let seeds = std::env::var("POTOROO_CUTS").map_or(SEEDS, |text| text.parse().unwrap());
+    for seed in 0..seeds {
+        let mut dice = Dice(seed * 31 + 7);
+        let mut disk = tempfile::tempdir().unwrap();
+        let mut journal = open(disk.path(), 1 << 20);
+        let (mut center, mut next) = (Center::default(), 0);
+        // What is on the disk or was sent from it, and the same of each image.
+        let mut kept: Vec<u64> = Vec::new();
+        let mut images: Vec<(tempfile::TempDir, Vec<u64>)> = Vec::new();
+        let mut done = Vec::new();
+        for _ in 0..40 {
+            let what = dice.below(8);
+            done.push(what);
+            match what {
+                0..3 => {
+                    let count = 1 + dice.below(4);
+                    (next..next + count).for_each(|number| journal.record(inference(number, 1)));
+                    assert!(journal.flush(LONG));
+                    kept.extend(next..next + count);
+                    next += count;
+                }
+                3 => center.take_all(&journal),
+                4 => {
+                    journal.close();
+                    journal = open(disk.path(), 1 << 20);
+                }
+                5 => {
+                    let cut = copied(disk.path());
+                    journal.close();
+                    disk = cut;
+                    journal = open(disk.path(), 1 << 20);
+                }
+                6 => {
+                    if dice.below(2) == 0 {
+                        journal.close();
+                        images.push((copied(disk.path()), kept.clone()));
+                        journal = open(disk.path(), 1 << 20);
+                    } else {
+                        images.push((copied(disk.path()), kept.clone()));
+                    }
+                }
+                _ => {
+                    let which = dice.below(images.len() as u64) as usize;
+                    let Some((image, had)) = images.get(which) else { continue };
+                    journal.close();
+                    (disk, kept) = (copied(image.path()), had.clone());
+                    journal = open(disk.path(), 1 << 20);
+                }
+            }
+        }
+        center.take_all(&journal);
+        journal.close();
+        let mut once = center.inferences.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), center.inferences.len(), "seed {seed}: twice, by {done:?}");
+        let found: Vec<u64> =
+            center.inferences.iter().copied().filter(|it| kept.contains(it)).collect();
+        assert_eq!(found, kept, "seed {seed}, by {done:?}");
+    }
 }
