@@ -218,3 +218,26 @@ fn whatever_is_stopped_cut_and_put_back_what_is_on_the_disk_arrives_once_and_in_
         assert_eq!(found, kept, "seed {seed}, by {done:?}");
     }
 }
+
+#[test]
+fn nothing_is_written_under_a_name_that_cannot_be_written_down_and_all_goes_on_once_it_can() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = open(directory.path(), 1 << 20);
+    journal.record(inference(0, 1));
+    journal.close();
+    let again = open(directory.path(), 1 << 20);
+    let eras = directory.path().join(journal.id().to_string()).join("eras");
+    fs::create_dir(&eras).unwrap();
+    (1..4).for_each(|number| again.record(inference(number, 1)));
+    assert!(again.flush(LONG));
+    assert_eq!(again.state().lost[LossReason::Disk as usize], (LossReason::Disk, 3));
+    fs::remove_dir(&eras).unwrap();
+    (4..6).for_each(|number| again.record(inference(number, 1)));
+    assert!(again.flush(LONG));
+    assert!(eras.is_file());
+    let mut received = Received::new();
+    received.take_all(&again);
+    assert_eq!(received.inferences(), [0, 4, 5]);
+    assert_eq!(received.lost.keys().copied().collect::<Vec<_>>(), [2, 3, 4]);
+    again.close();
+}
