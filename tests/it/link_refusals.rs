@@ -86,7 +86,7 @@ impl Stage {
         variables
     }
 
-    fn engine(&self, home: &str, variables: &Variables) -> Engine {
+    fn engine(&self, home: &str, variables: &[(String, String)]) -> Engine {
         let variables: Vec<(&str, &str)> =
             variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         Engine::start_in(&self.home(home), &variables)
@@ -112,7 +112,7 @@ impl Stage {
     }
 
     /// The engine over that directory is refused so, says why and what to do, and answers.
-    fn refused(&mut self, code: Code, home: &str, variables: &Variables) {
+    fn refused(&mut self, code: Code, home: &str, variables: &[(String, String)]) {
         let mut engine = self.engine(home, variables);
         until(|| engine.process.seen().iter().any(|it| it.contains(code.sentence())).then_some(()));
         let metrics = engine.curl("/metrics", &[]).body;

@@ -376,6 +376,34 @@ fn a_persistent_directory_that_is_put_back_loses_no_inference() {
     }
 }
 
+/// What an edge sent after the backup is gone with the ops center that had it, and no more than that.
+#[test]
+fn an_ops_center_that_is_put_back_misses_what_it_had_since_and_nothing_else() {
+    let mut stage = Stage::start();
+    let mut answered: Vec<Value> = (0..3).flat_map(|_| stage.infer("fraud_1.json")).collect();
+    stage.rows_when(3);
+    let [file, data] = ["center.tar", "restored"].map(|name| stage.home.path().join(name));
+    run(ops().arg("backup").arg(&file).arg("--data").arg(&stage.center.data)).success();
+    // A start of the engine that the backup knows nothing of, and inferences since.
+    stage.engine.take().unwrap().process.signal("TERM");
+    stage.start_engine();
+    (0..4).for_each(|_| drop(stage.infer("fraud_1.json")));
+    stage.rows_when(7);
+    let sent = "potoroo_journal_waiting_records 0";
+    let metrics = || stage.engine.as_ref().unwrap().curl("/metrics", &[]).body;
+    until(|| metrics().lines().any(|line| line == sent).then_some(()));
+    run(ops().arg("restore").arg(&file).arg("--data").arg(&data)).success();
+    stage.center.data = data;
+    stage.kill_center();
+    answered.extend((0..2).flat_map(|_| stage.infer("fraud_1.json")));
+    let told: Vec<Value> = stage.rows_when(5).iter().map(plain).collect();
+    assert_eq!(told, answered.iter().map(plain).collect::<Vec<_>>());
+    let losses = stage.page("get_log_losses", json!({})).ok();
+    let losses = losses["losses"].as_array().unwrap();
+    assert_eq!(losses.len(), 1, "{losses:?}");
+    assert_eq!((&losses[0]["reason"], &losses[0]["count"]), (&json!("gap"), &json!(4)));
+}
+
 #[test]
 fn only_members_of_its_workspace_read_the_logs_of_a_pipeline() {
     let stage = Stage::start();
