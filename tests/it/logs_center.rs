@@ -327,6 +327,83 @@ fn an_edge_that_tells_counts_alone_sends_no_value_and_its_counts_are_exact() {
     assert_eq!(stage.page("get_log_losses", json!({})).ok(), json!({ "losses": [] }));
 }
 
+/// The image of an SD card is put back, or a volume is rolled back: the engine gives out numbers again
+/// that it gave out before, for inferences that the ops center does not have.
+#[test]
+fn a_persistent_directory_that_is_put_back_loses_no_inference() {
+    for is_away in [false, true] {
+        let mut stage = Stage::start();
+        let (edge, image) = (stage.home.path().join("edge"), stage.home.path().join("image"));
+        let copy = |from: &Path, to: &Path| {
+            let _ = std::fs::remove_dir_all(to);
+            run(Command::new("cp").arg("-a").arg(from).arg(to)).success();
+        };
+        let mut answered = Vec::new();
+        let mut infer = |stage: &Stage, count: usize| {
+            (0..count).for_each(|_| answered.extend(stage.infer("fraud_1.json")));
+            answered.len()
+        };
+        let stop = |stage: &mut Stage| stage.engine.take().unwrap().process.signal("TERM");
+        let all = infer(&stage, 3);
+        stage.rows_when(all);
+        // The image has inferences, too, that the ops center has not.
+        stage.proxy.lead_to(None);
+        infer(&stage, 2);
+        stop(&mut stage);
+        copy(&edge, &image);
+        stage.proxy.lead_to(Some(&stage.center.address));
+        stage.start_engine();
+        let all = infer(&stage, 4);
+        stage.rows_when(all);
+        stop(&mut stage);
+        copy(&image, &edge);
+        if is_away {
+            stage.proxy.lead_to(None);
+        }
+        stage.start_engine();
+        let all = infer(&stage, 5);
+        if is_away {
+            // One start more before the ops center is there again.
+            stop(&mut stage);
+            stage.start_engine();
+            stage.proxy.lead_to(Some(&stage.center.address));
+        }
+        let told: Vec<Value> = stage.rows_when(all).iter().map(plain).collect();
+        let wanted: Vec<Value> = answered.iter().map(plain).collect();
+        assert_eq!(told, wanted, "away at the last start: {is_away}");
+        let losses = stage.page("get_log_losses", json!({})).ok();
+        assert_eq!(losses, json!({ "losses": [] }));
+    }
+}
+
+/// What an edge sent after the backup is gone with the ops center that had it, and no more than that.
+#[test]
+fn an_ops_center_that_is_put_back_misses_what_it_had_since_and_nothing_else() {
+    let mut stage = Stage::start();
+    let mut answered: Vec<Value> = (0..3).flat_map(|_| stage.infer("fraud_1.json")).collect();
+    stage.rows_when(3);
+    let [file, data] = ["center.tar", "restored"].map(|name| stage.home.path().join(name));
+    run(ops().arg("backup").arg(&file).arg("--data").arg(&stage.center.data)).success();
+    // A start of the engine that the backup knows nothing of, and inferences since.
+    stage.engine.take().unwrap().process.signal("TERM");
+    stage.start_engine();
+    (0..4).for_each(|_| drop(stage.infer("fraud_1.json")));
+    stage.rows_when(7);
+    let sent = "potoroo_journal_waiting_records 0";
+    let metrics = || stage.engine.as_ref().unwrap().curl("/metrics", &[]).body;
+    until(|| metrics().lines().any(|line| line == sent).then_some(()));
+    run(ops().arg("restore").arg(&file).arg("--data").arg(&data)).success();
+    stage.center.data = data;
+    stage.kill_center();
+    answered.extend((0..2).flat_map(|_| stage.infer("fraud_1.json")));
+    let told: Vec<Value> = stage.rows_when(5).iter().map(plain).collect();
+    assert_eq!(told, answered.iter().map(plain).collect::<Vec<_>>());
+    let losses = stage.page("get_log_losses", json!({})).ok();
+    let losses = losses["losses"].as_array().unwrap();
+    assert_eq!(losses.len(), 1, "{losses:?}");
+    assert_eq!((&losses[0]["reason"], &losses[0]["count"]), (&json!("gap"), &json!(4)));
+}
+
 #[test]
 fn only_members_of_its_workspace_read_the_logs_of_a_pipeline() {
     let stage = Stage::start();

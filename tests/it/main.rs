@@ -101,6 +101,8 @@ mod center_kills;
 // Edges that join an ops center, and what kills and lost answers leave of it.
 mod link;
 mod link_kills;
+mod link_offline;
+mod link_refusals;
 mod link_sending;
 mod logs_center;
 

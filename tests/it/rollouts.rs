@@ -161,37 +161,42 @@ fn begin(variables: &[(String, String)], home: &TempDir) -> Engine {
     Engine::start_in(home.path(), &variables)
 }
 
-/// What clients heard, model by model, and what went wrong.
+/// What clients heard, edge by edge and model by model, and what went wrong.
 #[derive(Default)]
 struct Heard {
-    answers: Mutex<BTreeMap<String, usize>>,
+    answers: Mutex<BTreeMap<(String, String), usize>>,
     failures: Mutex<Vec<String>>,
 }
 
-/// Clients that ask each of these engines all the time, until `meanwhile` is over.
-fn asked_all_the_time(addresses: &[String], meanwhile: impl FnOnce(&Heard)) -> Heard {
+/// One client for each of these edges, which asks it all the time for the row beside it, until
+/// `meanwhile` is over.
+fn asked_all_the_time(edges: &[(&Edge, String)], meanwhile: impl FnOnce(&Heard)) -> Heard {
     let (heard, is_over) = (Heard::default(), AtomicBool::new(false));
-    let body = std::fs::read_to_string(request("fraud_1.json")).unwrap();
-    let asked = format!(
-        "POST /pipelines/fraud HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
     std::thread::scope(|scope| {
-        for address in addresses {
-            let (heard, is_over, asked) = (&heard, &is_over, &asked);
+        for (edge, body) in edges {
+            let (heard, is_over) = (&heard, &is_over);
+            let (name, address) = (&edge.name, &edge.engine.address);
             scope.spawn(move || {
+                let asked = format!(
+                    "POST /pipelines/fraud HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n\
+                     Content-Length: {}\r\n\r\n{body}",
+                    body.len()
+                );
                 let (mut connection, mut asked_on_it) = (None, 0);
                 while !is_over.load(SeqCst) {
                     let mut open = connection.take().unwrap_or_else(|| Client::connect(address));
-                    open.send(asked);
+                    open.send(&asked);
                     match open.next() {
                         Some((200, body)) => {
                             let body: Value = serde_json::from_str(&body).unwrap();
                             let model = body[0]["model_name"].as_str().unwrap().to_owned();
-                            *heard.answers.lock().unwrap().entry(model).or_default() += 1;
+                            let heard = &mut heard.answers.lock().unwrap();
+                            *heard.entry((name.clone(), model)).or_default() += 1;
                         }
-                        other => heard.failures.lock().unwrap().push(format!("{other:?}")),
+                        other => {
+                            let failure = format!("{name}: {other:?}");
+                            heard.failures.lock().unwrap().push(failure);
+                        }
                     }
                     // A connection is for so many requests.
                     asked_on_it = (asked_on_it + 1) % (REQUESTS_PER_CONNECTION_MAX - 1);
@@ -211,8 +216,14 @@ fn asked_all_the_time(addresses: &[String], meanwhile: impl FnOnce(&Heard)) -> H
     heard
 }
 
-/// The first edge is quiet, so the bad publish settles there; the next ones find out. One more than may
-/// fail does, and all are back on the old publish. Then a good one goes through, wave by wave.
+/// A row of the fraud model, as an ordinary client asks.
+fn row() -> String {
+    std::fs::read_to_string(request("fraud_1.json")).unwrap()
+}
+
+/// The clients of the first edge ask for what the bad publish answers with numbers, too, so it settles
+/// there; the next ones find out. One more than may fail does, and all are back on the old publish. Then a
+/// good one goes through, wave by wave. Every edge is asked all the time, and no request fails.
 #[test]
 #[expect(clippy::print_stdout, reason = "how much was asked is to be read")]
 fn a_bad_publish_is_halted_and_taken_back_everywhere_and_a_good_one_goes_through() {
@@ -223,8 +234,10 @@ fn a_bad_publish_is_halted_and_taken_back_everywhere_and_a_good_one_goes_through
     let all = |publish: &Value| {
         vec![publish["pipeline_version_name"].as_str().unwrap().to_owned(); edges]
     };
-    let loud: Vec<String> = fleet.edges[1..].iter().map(|it| it.engine.address.clone()).collect();
-    let heard = asked_all_the_time(&loud, |_| {
+    let large = json!([{ "features": vec![2e6; 29] }]).to_string();
+    let rows = std::iter::once(large).chain(std::iter::repeat_with(row));
+    let asked: Vec<(&Edge, String)> = fleet.edges.iter().zip(rows).collect();
+    let heard = asked_all_the_time(&asked, |_| {
         let id = fleet.start(&json!({
             "publish_id": bad["id"], "from_publish_id": fleet.old["id"], "waves": [1, "50%"],
             "failures_max": 1, "watch": { "requests": 20, "seconds_max": 3 },
@@ -248,9 +261,18 @@ fn a_bad_publish_is_halted_and_taken_back_everywhere_and_a_good_one_goes_through
     });
     let (answers, failures) =
         (heard.answers.into_inner().unwrap(), heard.failures.into_inner().unwrap());
-    println!("{answers:?} answers on {edges} edges, {} failures", failures.len());
+    let of = |model: &str| {
+        let counts = answers.iter().filter(|((_, found), _)| found == model);
+        counts.map(|(_, count)| *count).collect::<Vec<usize>>()
+    };
+    let (of_fraud, of_nan) = (of("fraud"), of("nan"));
+    let [frauds, nans] = [&of_fraud, &of_nan].map(|counts| counts.iter().sum::<usize>());
+    let failed = failures.len();
+    println!("{frauds} answers of fraud and {nans} of nan on {edges} edges, {failed} failures");
     assert!(failures.is_empty(), "{failures:?}");
-    assert_eq!(answers.keys().collect::<Vec<_>>(), ["fraud", "nan"]);
+    assert_eq!(of_fraud.len(), edges, "each edge was asked: {answers:?}");
+    assert!(answers.contains_key(&("e01".to_owned(), "nan".to_owned())), "{answers:?}");
+    assert!(1 < of_nan.len(), "{answers:?}");
     // Who did what is kept.
     let actions = fleet.center.get("/v1/api/audit").text();
     for action in ["rollout.start", "rollout.halt", "rollout.done"] {
@@ -263,8 +285,7 @@ fn an_edge_whose_answers_are_no_numbers_goes_back_by_itself_and_does_not_try_aga
     let mut fleet = Fleet::of(1);
     let bad = fleet.publish("nan.onnx");
     let old = fleet.edges[0].version();
-    let address = [fleet.edges[0].engine.address.clone()];
-    asked_all_the_time(&address, |_| {
+    asked_all_the_time(&[(&fleet.edges[0], row())], |_| {
         fleet.assign("e01", &bad, &json!({ "requests": 50, "seconds_max": 60 }));
         let ended = fleet.ended("e01");
         assert_eq!(ended["state"], "reverted", "{ended}");

@@ -6,6 +6,7 @@ use crate::support::founded::{self, Center};
 use crate::support::process::PATIENCE;
 use crate::support::proxy::{Manner, Proxy};
 use crate::support::publishing::{Author, until};
+use crate::support::python::request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::path::Path;
@@ -53,6 +54,14 @@ impl Secured {
     }
 }
 
+fn faketime() -> String {
+    ["x86_64", "aarch64"]
+        .map(|arch| format!("/usr/lib/{arch}-linux-gnu/faketime/libfaketime.so.1"))
+        .into_iter()
+        .find(|path| Path::new(path).exists())
+        .expect("tests/setup.sh brings faketime")
+}
+
 /// Joined, reported, and all of one inference sent.
 fn does_all(mut engine: Engine) {
     let line = "Node attestation was successful";
@@ -74,11 +83,7 @@ fn does_all(mut engine: Engine) {
 
 #[test]
 fn by_tls_an_engine_in_1970_or_a_day_ahead_joins_pulls_reports_and_sends() {
-    let faketime = ["x86_64", "aarch64"]
-        .map(|arch| format!("/usr/lib/{arch}-linux-gnu/faketime/libfaketime.so.1"))
-        .into_iter()
-        .find(|path| Path::new(path).exists())
-        .expect("tests/setup.sh brings faketime");
+    let faketime = faketime();
     let authority = Authority::new();
     // In 1970 a certificate holds that was made after the engine was, too.
     for (clock, years) in [("@1970-01-02 00:00:00", [2027, 2090]), ("+86400", GOOD)] {
@@ -93,6 +98,33 @@ fn by_tls_an_engine_in_1970_or_a_day_ahead_joins_pulls_reports_and_sends() {
         ];
         does_all(secured.engine(home.path(), &secured.center.address, &more));
     }
+}
+
+/// A clock behind is helped; one that is decades ahead cannot be told from a certificate that is over.
+#[test]
+fn an_engine_decades_ahead_says_that_the_certificate_does_not_hold_by_its_clock_and_answers_on() {
+    let authority = Authority::new();
+    let secured = Secured::start(&authority, &LOOPBACK, GOOD);
+    let home = tempfile::tempdir().unwrap();
+    let (ca, preload) = (authority.file(), faketime());
+    let ca = ("POTOROO_CA_FILE", ca.as_str());
+    let host = &secured.center.address;
+    does_all(secured.engine(home.path(), host, &[ca]));
+    let years = format!("+{}", 200_u64 * 365 * 24 * 3600);
+    let more = [
+        ca,
+        ("LD_PRELOAD", preload.as_str()),
+        ("FAKETIME", years.as_str()),
+        ("DONT_FAKE_MONOTONIC", "1"),
+    ];
+    let mut engine = secured.engine(home.path(), host, &more);
+    let part = "since its certificate does not hold by this device's clock";
+    let line = until(|| engine.process.seen().iter().find(|it| it.contains(part)).cloned());
+    assert!(line.contains("set this device's clock if it is wrong"), "{line}");
+    let metrics = engine.curl("/metrics", &[]).body;
+    assert!(metrics.contains("potoroo_link_state{state=\"clock\"} 1"), "{metrics}");
+    let answer = engine.infer_file("fraud", &request("fraud_1.json"));
+    assert_eq!(answer.status, 200, "{}", answer.body);
 }
 
 #[test]

@@ -71,7 +71,8 @@ pub struct Loss {
     pub journal: Id,
     /// The number of the first of them.
     pub first: u64,
-    /// How many; 0 when that is not known, as after a crash, and then they have no numbers.
+    /// How many; 0 when that is not known, as after a crash, and then they have no numbers, and when
+    /// this marks nothing but a beginning.
     pub count: u64,
     /// Why.
     pub reason: LossReason,
@@ -97,10 +98,12 @@ pub enum LossReason {
     Queue,
     /// One alone was larger than a frame may be.
     Size,
+    /// Nothing is lost: the mark, of no inference, of a name that begins with a start after a clean stop.
+    Start,
 }
 
 impl LossReason {
-    /// All of them, in the order of the enum.
+    /// All that inferences are lost for, in the order of the enum.
     pub const ALL: [LossReason; 5] =
         [LossReason::Cap, LossReason::Disk, LossReason::Crash, LossReason::Queue, LossReason::Size];
 
@@ -112,6 +115,7 @@ impl LossReason {
             LossReason::Crash => "crash",
             LossReason::Queue => "queue",
             LossReason::Size => "size",
+            LossReason::Start => "start",
         }
     }
 }
@@ -188,6 +192,9 @@ impl Header {
                 Ok(())
             }
             Header::Loss(_) if payload_bytes != 0 => wrong("a loss with a payload"),
+            Header::Loss(loss) if loss.reason == LossReason::Start && loss.count != 0 => {
+                wrong("a start that lost something")
+            }
             Header::Loss(_) => Ok(()),
         }
     }

@@ -132,7 +132,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// The name of what is written since the last crash.
+    /// The name of what is written since the start.
     pub(in crate::engine) fn id(&self) -> Id {
         self.id
     }
@@ -174,10 +174,10 @@ impl Journal {
     /// when it has all that is on the disk. Where the oldest went, a loss comes first.
     pub(in crate::engine) fn next_batch(&self, bytes_max: usize) -> Option<Batch> {
         let mut kept = lock(&self.kept);
-        if let Some(LostBefore { journal, first, count, begins_era }) = kept.lost_before() {
+        if let Some(LostBefore { journal, first, count, mark }) = kept.lost_before() {
             let mut bytes = Vec::new();
-            if begins_era {
-                bytes = encode(&self.loss(journal, LossReason::Crash, first, 0), &[]).ok()?;
+            if let Some((reason, number)) = mark {
+                bytes = encode(&self.loss(journal, reason, number, 0), &[]).ok()?;
             }
             bytes.extend(encode(&self.loss(journal, LossReason::Cap, first, count), &[]).ok()?);
             return Some(Batch { bytes, journal, first });
@@ -191,6 +191,11 @@ impl Journal {
     pub(in crate::engine) fn acknowledge(&self, journal: Id, next: u64) {
         lock(&self.kept).acknowledge(journal, next);
         self.changed.notify_all();
+    }
+
+    /// The ops center has less of that name than goes before the batch that it was sent.
+    pub(in crate::engine) fn lacks(&self, journal: Id, next: u64) {
+        lock(&self.kept).lacks(journal, next);
     }
 
     /// Waits until there is something to send, or the time is over; tells whether there is.

@@ -36,9 +36,12 @@ pub(super) struct LostBefore {
     pub(super) journal: Id,
     pub(super) first: u64,
     pub(super) count: u64,
-    /// Whether the first was the first of its name.
-    pub(super) begins_era: bool,
+    /// The mark that the ops center has to be told before, and its number.
+    pub(super) mark: Option<(LossReason, u64)>,
 }
+
+/// The bytes of a loss of so many inferences, from a number of a name on, for that reason.
+type LossBytes<'l> = dyn FnMut(Id, LossReason, u64, u64) -> Option<Vec<u8>> + 'l;
 
 /// The segments of a journal.
 #[derive(Debug)]
@@ -56,6 +59,8 @@ pub(super) struct Segments {
     /// Where it is once it has what was given out last.
     given: Option<Place>,
     crashed: bool,
+    /// Whether the ops center has not even the beginning of what is sent.
+    is_unknown: bool,
     /// When the oldest that waits was, and for which place that was looked up.
     oldest: Option<(u64, Option<u64>)>,
     /// Inferences that went for want of room since the start.
@@ -67,13 +72,12 @@ impl Segments {
     pub(super) fn open(directory: &Path, cap_bytes: u64) -> Result<Segments, JournalError> {
         let broken = |source| JournalError::Disk { path: directory.to_owned(), source };
         disk::make_directory(directory).map_err(broken)?;
-        let (id, directory) = match newest(directory) {
-            Some(found) => found,
-            None => {
-                let id = fresh_id();
-                (id, directory.join(id.to_string()))
-            }
-        };
+        let found = newest(directory);
+        let is_new = found.is_none();
+        let (id, directory) = found.unwrap_or_else(|| {
+            let id = fresh_id();
+            (id, directory.join(id.to_string()))
+        });
         disk::make_directory(&directory).map_err(broken)?;
         disk::sweep(&directory).map_err(broken)?;
         let mut all = Reading::look(&directory).map_err(broken)?.segments;
@@ -86,8 +90,8 @@ impl Segments {
         let crashed = mark.exists() || cut;
         disk::write_durably(&mark, b"").map_err(broken)?;
         let mut eras = Eras::open(&directory, id).map_err(broken)?;
-        if crashed {
-            eras.begin(next, oldest.min(acknowledged.next()))?;
+        if !is_new {
+            eras.begin(next, oldest.min(acknowledged.next()), !crashed);
         }
         let (place, given, oldest) = (None, None, None);
         Ok(Segments {
@@ -100,6 +104,7 @@ impl Segments {
             place,
             given,
             crashed,
+            is_unknown: false,
             oldest,
             dropped: 0,
         })
@@ -146,6 +151,11 @@ impl Segments {
     /// Numbers were given to what is lost, and no frame says so yet.
     pub(super) fn lost_up_to(&mut self, next: u64) {
         self.next = self.next.max(next);
+    }
+
+    /// Sees to it that a start knows the name of what is written next.
+    pub(super) fn name(&mut self) -> Result<(), disk::Error> {
+        self.eras.write()
     }
 
     /// Makes room for so many bytes more: the oldest segments go.
@@ -210,8 +220,21 @@ impl Segments {
             Some(_) | None if next < self.acknowledged.next() => self.place = None,
             Some(_) | None => {}
         }
+        self.is_unknown = false;
         self.acknowledged.set(next);
         self.remove_acknowledged();
+    }
+
+    /// The ops center has less under a name than goes before what it was sent. Where it has nothing, it
+    /// does not know either where the name begins, as after the restoring of a backup, and is told.
+    pub(super) fn lacks(&mut self, name: Id, next: u64) {
+        self.is_unknown = next < self.eras.first_of(name);
+    }
+
+    /// What the ops center is told before this number of a name: where the name begins.
+    fn mark(&self, journal: Id, first: u64) -> Option<(LossReason, u64)> {
+        let number = if self.is_unknown { self.eras.first_of(journal) } else { first };
+        self.eras.mark_of(number).map(|reason| (reason, number))
     }
 
     /// Writes down what else a start would not know, and that nothing is open.
@@ -229,9 +252,9 @@ impl Segments {
         let oldest = self.all.front().map_or(self.next, |oldest| oldest.first);
         let first = self.acknowledged.next();
         let (journal, end) = self.eras.of(first)?;
-        let begins_era = self.eras.begins_at(first);
+        let mark = self.mark(journal, first);
         let count = oldest.min(end).saturating_sub(first);
-        (0 < count).then_some(LostBefore { journal, first, count, begins_era })
+        (0 < count).then_some(LostBefore { journal, first, count, mark })
     }
 
     /// Whether there is something that the ops center does not have. A crash alone is not worth a
@@ -253,11 +276,11 @@ impl Segments {
     }
 
     /// Frames of one name from the first on that the ops center does not have. A number that is in
-    /// none of them makes a loss, whose bytes `loss` gives, and so does a crash before the first.
+    /// none of them makes a loss, whose bytes `loss` gives, and so does a beginning before the first.
     pub(super) fn next_batch(
         &mut self,
         bytes_max: usize,
-        loss: &mut dyn FnMut(Id, LossReason, u64, u64) -> Option<Vec<u8>>,
+        loss: &mut LossBytes<'_>,
     ) -> Option<super::Batch> {
         let (mut index, mut offset) = self.start()?;
         let first = self.acknowledged.next();
@@ -265,6 +288,10 @@ impl Segments {
         let mut expected = first;
         let mut out = Vec::new();
         let mut given = None;
+        let mark = |journal, loss: &mut LossBytes<'_>| match self.mark(journal, first) {
+            Some((reason, number)) => loss(journal, reason, number, 0),
+            None => Some(Vec::new()),
+        };
         'segments: while let Some(segment) = self.all.get(index) {
             let bytes = match part(segment, offset) {
                 Ok(bytes) => bytes,
@@ -281,6 +308,9 @@ impl Segments {
                 let is_known = header.next() <= expected && !is_mark;
                 if !is_known && !is_stale {
                     if expected < header.first() {
+                        if out.is_empty() {
+                            out.extend(mark(journal, loss)?);
+                        }
                         let count = header.first() - expected;
                         out.extend(loss(journal, LossReason::Disk, expected, count)?);
                         expected = header.first();
@@ -294,8 +324,8 @@ impl Segments {
                         out.clear();
                         journal = name;
                     }
-                    if out.is_empty() && !is_mark && self.eras.begins_at(first) {
-                        out.extend(loss(journal, LossReason::Crash, first, 0)?);
+                    if out.is_empty() && !is_mark {
+                        out.extend(mark(journal, loss)?);
                     }
                     out.extend_from_slice(found.frame.bytes);
                     expected = expected.max(header.next());
@@ -308,6 +338,9 @@ impl Segments {
         }
         let last = self.next.min(end);
         if index == self.all.len() && expected < last {
+            if out.is_empty() {
+                out.extend(mark(journal, loss)?);
+            }
             out.extend(loss(journal, LossReason::Disk, expected, last - expected)?);
             expected = last;
         }

@@ -76,7 +76,10 @@ impl Counts {
     }
 
     pub(super) fn lost(&self, reason: LossReason, count: u64) {
-        self.lost[reason as usize].fetch_add(count, Relaxed);
+        // A start is no reason to lose anything, and has no count.
+        if let Some(lost) = self.lost.get(reason as usize) {
+            lost.fetch_add(count, Relaxed);
+        }
     }
 
     pub(super) fn passed_over(&self) {

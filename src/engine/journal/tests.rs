@@ -94,8 +94,8 @@ impl Received {
         self.next = frame.header.next();
         match &frame.header {
             Header::Loss(loss) if loss.count == 0 => {
-                assert_eq!(loss.reason, LossReason::Crash);
-                self.crashes += 1;
+                assert!(matches!(loss.reason, LossReason::Crash | LossReason::Start));
+                self.crashes += usize::from(loss.reason == LossReason::Crash);
             }
             Header::Loss(loss) => {
                 self.lost.extend((loss.first..self.next).map(|number| (number, loss.reason)));

@@ -320,7 +320,10 @@ impl<'j> Writer<'j> {
         let bytes = frame.len() as u64;
         let keep = self.active.as_ref().map(|active| active.first);
         let unsynced = self.active.as_ref().map_or(0, |active| active.written - active.safe);
-        let dropped = lock(&self.journal.kept).make_room(bytes + unsynced, keep);
+        let mut kept = lock(&self.journal.kept);
+        kept.name()?;
+        let dropped = kept.make_room(bytes + unsynced, keep);
+        drop(kept);
         self.journal.counts.lost(LossReason::Cap, dropped);
         let mut active = match self.active.take() {
             Some(active) => active,

@@ -39,10 +39,9 @@ pub(super) enum LineError {
     /// It is not reached.
     #[error("the ops center is not reached")]
     Unreached(#[source] crate::http::client::Error),
-    /// The device's clock is so wrong that no certificate holds.
+    /// Its certificate does not hold now, or the device's clock is wrong.
     #[error(
-        "the ops center is not reached, since this device's clock is wrong and no certificate holds by \
-         it: set the clock"
+        "the ops center is not reached, since its certificate does not hold by this device's clock"
     )]
     Clock(#[source] crate::http::client::Error),
     /// What it says is not what an ops center says.
@@ -151,7 +150,7 @@ impl Line {
 fn unreached(error: crate::http::client::Error) -> LineError {
     use crate::http::client::Error;
     match &error {
-        Error::Untrusted { distrust, .. } if distrust.clock_is_wrong() => LineError::Clock(error),
+        Error::Untrusted { distrust, .. } if distrust.is_of_time() => LineError::Clock(error),
         Error::Untrusted { .. }
         | Error::UnknownHost { .. }
         | Error::Refused { .. }

@@ -60,6 +60,7 @@ pub(super) fn run(shared: &Shared, journal: &Journal, bytes_per_second: Option<u
                 shared.pause(due.unwrap_or_default().saturating_sub(begun.elapsed()));
             }
             Ok(answer) => {
+                journal.lacks(answer.journal, answer.next);
                 failures = failures.saturating_add(1);
                 let sentence = format!(
                     "the ops center has the journal up to {} and was sent it from {} on: look at its log",

@@ -15,7 +15,7 @@ pub(in crate::engine) enum Phase {
     Joined,
     /// It has a session, or a token, and does not reach the ops center.
     Unreached,
-    /// The device's clock is so wrong that no certificate holds.
+    /// The certificate of the ops center does not hold by the device's clock.
     Clock,
     /// The ops center refuses it, and a person has to do something.
     Refused(Code),

@@ -42,11 +42,11 @@ pub enum Distrust {
 }
 
 impl Distrust {
-    /// Whether the device's clock must be wrong: it is before this program was made.
+    /// Whether it would be trusted at another time: the device's clock may well be wrong.
     #[must_use]
-    pub fn clock_is_wrong(&self) -> bool {
+    pub const fn is_of_time(&self) -> bool {
         match self {
-            Self::Expired { now, .. } | Self::NotYet { now, .. } => *now < RELEASED,
+            Self::Expired { .. } | Self::NotYet { .. } => true,
             Self::UnknownIssuer | Self::Name { .. } | Self::Other(_) => false,
         }
     }
@@ -208,13 +208,13 @@ mod tests {
     fn a_clock_before_the_release_is_told_from_a_certificate_that_is_over() {
         let seconds = Duration::from_secs;
         let wrong = Distrust::NotYet { begins: seconds(1_767_225_600), now: seconds(60) };
-        assert!(wrong.clock_is_wrong() && wrong.hint().contains("before this program was made"));
+        assert!(wrong.is_of_time() && wrong.hint().contains("before this program was made"));
         assert_eq!(
             wrong.to_string(),
             "begins at 2026-01-01T00:00:00Z, and this device's clock says 1970-01-01T00:01:00Z"
         );
         let over = Distrust::Expired { ended: seconds(1_700_000_000), now: seconds(1_900_000_000) };
-        assert!(!over.clock_is_wrong() && over.hint().contains("renewed"));
+        assert!(over.is_of_time() && over.hint().contains("renewed"));
     }
 
     #[test]

@@ -51,14 +51,15 @@ pub(super) fn fate(place: &mut JournalPlace, header: &Header) -> Fate {
     Fate::Counts { from }
 }
 
-/// Where a journal begins of which nothing is here: at the crash that it begins with, since the numbers
-/// before it went under another name.
+/// Where a journal begins of which nothing is here: at the start or the crash that it begins with, since
+/// the numbers before it went under another name.
 pub(super) fn begin(place: &mut JournalPlace, header: &Header) {
-    if let Header::Loss(loss) = header
-        && loss.reason == LossReason::Crash
+    if place.next == 1
+        && let Header::Loss(loss) = header
         && loss.count == 0
+        && matches!(loss.reason, LossReason::Crash | LossReason::Start)
     {
-        place.next = loss.first;
+        (place.next, place.told) = (loss.first, None);
     }
 }
 
@@ -102,6 +103,23 @@ mod tests {
         begin(&mut place, &crash);
         assert_eq!(fate(&mut place, &crash), Fate::Counts { from: 600 });
         assert_eq!(fate(&mut place, &loss(600, 3)), Fate::Counts { from: 600 });
+    }
+
+    #[test]
+    fn a_journal_that_begins_with_a_start_is_told_of_it_before_or_after_it_was_asked_for_more() {
+        let Header::Loss(told) = loss(600, 0) else { panic!("a loss") };
+        let start = Header::Loss(Loss { reason: LossReason::Start, ..told });
+        for asked in [None, Some(1)] {
+            let mut place = JournalPlace { id: 1, next: 1, told: asked };
+            begin(&mut place, &start);
+            assert_eq!(place, JournalPlace { id: 1, next: 600, told: None });
+            assert_eq!(fate(&mut place, &start), Fate::Counts { from: 600 });
+            assert_eq!(fate(&mut place, &loss(604, 3)), Fate::Gap);
+            assert_eq!(fate(&mut place, &loss(604, 3)), Fate::AfterGap { lost: 600, count: 4 });
+        }
+        let mut known = JournalPlace { id: 1, next: 7, told: None };
+        begin(&mut known, &start);
+        assert_eq!(known.next, 7, "something is here already");
     }
 
     #[test]

@@ -221,6 +221,28 @@ fn what_comes_twice_counts_once_and_edges_do_not_mix() {
 }
 
 #[test]
+fn a_name_that_begins_with_a_start_lacks_nothing_and_shows_no_loss() {
+    let stage = Stage::new();
+    let [one, two, three] = [1, 2, 3].map(journal);
+    let start = |journal: &Id, first| {
+        let (journal, boot, reason) = (*journal, BOOT.parse().ok(), LossReason::Start);
+        let loss = Loss { journal, first, count: 0, reason, boot, ms: 1, mono_ms: 1_000_000 };
+        encode(&Header::Loss(loss), &[]).unwrap()
+    };
+    assert_eq!(stage.send("till-1", &[frame(&one, 1, 5)]).unwrap(), 6);
+    // The same numbers under another name: an old image was put back.
+    let body = [start(&two, 4), frame(&two, 4, 2)];
+    assert_eq!(stage.send("till-1", &body).unwrap(), 6);
+    assert_eq!(stage.send("till-1", &body).unwrap(), 6, "and again");
+    // One whose beginning did not come: it comes when that is asked for.
+    assert_eq!(stage.send("till-1", &[frame(&three, 7, 1)]).unwrap(), 1);
+    assert_eq!(stage.send("till-1", &[start(&three, 7), frame(&three, 7, 1)]).unwrap(), 8);
+    assert_eq!(stage.values(&stage.asked()), [1, 2, 3, 4, 4, 5, 5, 7]);
+    let losses: Result<_, StoreError> = stage.store.read(|tx| tx.log_losses(&stage.asked(), 10));
+    assert_eq!(losses.unwrap(), []);
+}
+
+#[test]
 fn a_gap_is_asked_for_once_and_then_kept_as_a_loss() {
     let (stage, one) = (Stage::new(), journal(1));
     assert_eq!(stage.send("till-1", &[frame(&one, 1, 2), frame(&one, 6, 2)]).unwrap(), 3);

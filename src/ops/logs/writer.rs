@@ -5,7 +5,7 @@ use super::segments::{AppendError, Segments};
 use super::taking::{Delivery, Intake, Order, TakeError, Taken};
 use super::times::{DeviceTime, Times};
 use crate::clock::{DeviceClock, rfc3339, unix_ms};
-use crate::codec::journal::Header;
+use crate::codec::journal::{Header, LossReason};
 use crate::exit;
 use crate::fleet::Id;
 use crate::logging::AT_LOGS;
@@ -184,11 +184,8 @@ impl Writer {
         let day = day.get(..10).unwrap_or_default();
         let name = journal.to_string();
         let at = self.journal(group, &delivery.edge, &name)?;
-        if let (_, _, place, true) = &mut group.journals[at]
-            && *place == JournalPlace::NOWHERE
-            && let Some((header, _)) = frames.first()
-        {
-            begin(place, header);
+        if let Some((header, _)) = frames.first() {
+            begin(&mut group.journals[at].2, header);
         }
         for (header, range) in frames {
             let fate = fate(&mut group.journals[at].2, header);
@@ -237,6 +234,8 @@ impl Writer {
                     };
                     group.frames.push((at, frame));
                 }
+                // That was all that it was for.
+                Header::Loss(told) if told.reason == LossReason::Start => {}
                 Header::Loss(told) => {
                     let base = self.base(delivery, told.boot)?;
                     let time = DeviceTime { wall_ms: told.ms, mono_ms: told.mono_ms };
