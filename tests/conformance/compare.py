@@ -252,6 +252,34 @@ for name, (graph, names, made, dynamic, stored) in bodies.items():
         else:
             continue
         case(f"Loop_{name}_{'known' if known else 'given'}", [n("Loop", names, made, body=graph)], inputs, [*stored, *more], T.FLOAT, 17)
+# Branches by a value of a long input, so that no plan can have it built in: results that differ in
+# an extent and in the number of axes, what follows from them, an `If` in an `If`, and a branch that
+# makes no sense of the sizes and is not taken.
+def branch(nodes, made, stored=(), kind=T.FLOAT):
+    ends = [h.make_tensor_value_info(m, kind, None) for m in made]
+    return h.make_graph(nodes, "branch", [], ends, [nh.from_array(v, m) for m, v in stored])
+
+
+I64 = lambda *v: np.array(v, np.int64)
+ways = {
+    "values": (branch([n("Add", ["a", "a"], ["p"])], ["p"]), branch([n("Neg", ["a"], ["q"])], ["q"]), []),
+    "extents": (branch([n("Slice", ["a", "zero", "three"], ["p"])], ["p"]), branch([n("Concat", ["a", "a"], ["q"], axis=0)], ["q"]), []),
+    "axes": (branch([n("Unsqueeze", ["a", "zero"], ["p"])], ["p"]), branch([n("Identity", ["a"], ["q"])], ["q"]), [n("Unsqueeze", ["r", "last"], ["u"]), n("ReduceSum", ["u"], ["v"], keepdims=0), n("Shape", ["u"], ["s"]), n("Expand", ["v", "s"], ["w"])]),
+    "unfit": (branch([n("Reshape", ["a", "wrong"], ["p"])], ["p"]), branch([n("Identity", ["a"], ["q"])], ["q"]), []),
+    "shapes": (branch([n("Shape", ["a"], ["p"])], ["p"], kind=T.INT64), branch([n("Identity", ["wrong"], ["q"])], ["q"], kind=T.INT64), [n("Cast", ["r"], ["w"], to=T.FLOAT)]),
+}
+known = [("zero", I64(0)), ("three", I64(3)), ("last", I64(-1)), ("wrong", I64(3, 7)), ("half", np.float32(0.5))]
+for name, (first, second, after) in ways.items():
+    for holds in ([True, False] if name != "unfit" else [False]):
+        a = (np.arange(100) + (1 if holds else -200)).astype(np.float32)
+        nodes = [n("ReduceMean", ["a"], ["mean"], keepdims=0), n("Greater", ["mean", "half"], ["c"]), n("If", ["c"], ["r"], then_branch=first, else_branch=second), *after]
+        last = "w" if after else "r"
+        case(f"If_{name}_{holds}", [*nodes, n("Mul", [last, "half"], ["y"])], [("a", a)], known, T.FLOAT, 17)
+        # The same inside of a branch of another one.
+        outer = branch([*nodes, n("Mul", [last, "half"], ["o"])], ["o"])
+        other = branch([n("Identity", ["a"], ["i"])], ["i"])
+        again = [n("ReduceMax", ["a"], ["most"], keepdims=0), n("Less", ["most", "far"], ["d"]), n("If", ["d"], ["y"], then_branch=outer, else_branch=other)]
+        case(f"If_{name}_{holds}_inside", again, [("a", a)], [*known, ("far", np.float32(1e4))], T.FLOAT, 17)
 # Bounds that are computed of a long input, so that no plan can have them built in.
 long = np.arange(100, dtype=np.float32) - 7
 bounds = [n("ReduceMin", ["a"], ["least"], keepdims=1), n("Cast", ["least"], ["minus_7"], to=T.INT64), n("Neg", ["minus_7"], ["plus_7"])]

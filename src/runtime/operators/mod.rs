@@ -9,7 +9,7 @@ mod wide_sigmoid;
 
 pub(super) use self::core::{
     ASIDE, Counting, QUANTIZED_MEAN, QUANTIZED_SUM, REQUANTIZE, Words, counting, mean_step,
-    prepare, sum_ratios, switch,
+    prepare, stepwise, sum_ratios, switch,
 };
 use integer_product::IntegerProduct;
 use integer_sum::IntegerSum;
@@ -33,7 +33,8 @@ pub(super) fn onnx() -> Onnx {
 /// Whether what a row comes to depends on those that are computed along with it.
 pub(super) fn mixes_rows(model: &TypedModel) -> bool {
     model.nodes().iter().any(|node| {
-        node.op_is::<core::DynamicQuantize>()
+        node.op_is::<core::Choice>() // by a condition that may be about all of them
+            || node.op_is::<core::DynamicQuantize>()
             || node.op_as::<core::Recurrent>().is_some_and(core::Recurrent::mixes_rows)
     })
 }

@@ -18,6 +18,8 @@ mod whole;
 mod within;
 mod words;
 
+pub(super) use branch::Choice;
+pub(in crate::runtime) use branch::stepwise;
 pub(super) use dynamic::DynamicQuantize;
 pub(super) use recurrent::Layer as Recurrent;
 pub(in crate::runtime) use recurrent::{prepare, switch};
