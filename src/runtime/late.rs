@@ -38,45 +38,66 @@ pub(super) struct Late {
     graph: InferenceModel,
     /// Whether values are built in, or shapes alone are enough.
     values: AtomicBool,
+    /// Whether not even that is enough: results of branches differ in their axes, or a shape is
+    /// computed from the data.
+    steps: AtomicBool,
     made: Mutex<VecDeque<(Key, Arc<Plan>)>>,
 }
 
 impl Late {
-    /// The graph as one that is typed late, with what it gives, if some sizes and values show that
-    /// it can be.
+    /// The graph as one that is typed late, with the types and shapes of what it gives, if some
+    /// sizes and values show that it can be.
     pub(super) fn probe(
         graph: &InferenceModel,
         extents: &[Vec<Extent>],
-    ) -> Option<(Late, TypedModel)> {
+    ) -> Option<(Late, Vec<TypedFact>)> {
         let open = extents.iter().flatten().any(|one| matches!(one, Extent::Free(_)));
         let small = extents.iter().any(|one| elements(one, 1) <= VALUES_MAX);
         let late = Late {
             graph: graph.clone(),
             values: AtomicBool::new(false),
+            steps: AtomicBool::new(false),
             made: Mutex::new(VecDeque::new()),
         };
-        for values in [None].into_iter().chain(VALUES_TRIED.map(Some)) {
-            if values.is_some() && !small {
-                continue;
+        let trials = [None].into_iter().chain(VALUES_TRIED.map(Some));
+        let trials = trials.filter(|values| values.is_none() || small).flat_map(|values| {
+            let extents = EXTENTS_TRIED.into_iter().take_while(|extent| *extent == 1 || open);
+            extents.map(move |extent| (values, extent))
+        });
+        let trials: Vec<(Option<i64>, usize)> = trials.collect();
+        for (values, extent) in trials.iter().copied() {
+            let typed = contained(|| {
+                let tried = late.tried(extents, extent, values.unwrap_or(0))?;
+                let typed = late.typed(&tried, values.is_some())?;
+                let outlets = typed.outputs.iter();
+                outlets.map(|outlet| typed.outlet_fact(*outlet).cloned()).collect()
+            });
+            match typed {
+                Ok(facts) => {
+                    late.values.store(values.is_some(), Relaxed);
+                    return Some((late, facts));
+                }
+                Err(trouble) => log::debug!(
+                    "with open dimensions of {extent} and values of {values:?}: {}",
+                    RunError::from(trouble)
+                ),
             }
-            for extent in EXTENTS_TRIED {
-                if extent > 1 && !open {
-                    break;
+        }
+        for (values, extent) in trials {
+            let ran = contained(|| {
+                let tried = late.tried(extents, extent, values.unwrap_or(0))?;
+                operators::stepwise(graph, tried.into())
+            });
+            match ran {
+                Ok(made) => {
+                    late.steps.store(true, Relaxed);
+                    let fact = |value: TValue| value.datum_type().fact(value.shape());
+                    return Some((late, made.into_iter().map(fact).collect()));
                 }
-                let typed = contained(|| {
-                    let tried = late.tried(extents, extent, values.unwrap_or(0))?;
-                    late.typed(&tried, values.is_some())
-                });
-                match typed {
-                    Ok(typed) => {
-                        late.values.store(values.is_some(), Relaxed);
-                        return Some((late, typed));
-                    }
-                    Err(trouble) => log::debug!(
-                        "with open dimensions of {extent} and values of {values:?}: {}",
-                        RunError::from(trouble)
-                    ),
-                }
+                Err(trouble) => log::debug!(
+                    "node by node, with open dimensions of {extent} and values of {values:?}: {}",
+                    RunError::from(trouble)
+                ),
             }
         }
         None
@@ -112,18 +133,38 @@ impl Late {
         inputs: TVec<TValue>,
         deadline: Deadline,
     ) -> Result<TVec<TValue>, RunError> {
+        if self.steps.load(Relaxed) {
+            return self.step(inputs, deadline);
+        }
         let plan = match self.plan(pool, &inputs, self.values.load(Relaxed)) {
             Err(_) if !self.values.load(Relaxed) => {
                 // The sizes were enough for the trial, and are not for these.
-                let plan = self.plan(pool, &inputs, true)?;
-                self.values.store(true, Relaxed);
+                let plan = self.plan(pool, &inputs, true);
+                self.values.store(plan.is_ok(), Relaxed);
                 plan
             }
-            plan => plan?,
+            plan => plan,
+        };
+        let plan = match plan {
+            Err(_) => {
+                let outputs = self.step(inputs, deadline)?;
+                self.steps.store(true, Relaxed);
+                return Ok(outputs);
+            }
+            Ok(plan) => plan,
         };
         let values = self.values.load(Relaxed);
         let rest = inputs.into_iter().filter(|input| !(values && built_in(input))).collect();
         plan.run(rest, deadline)
+    }
+
+    /// Runs once without a plan.
+    fn step(&self, inputs: TVec<TValue>, deadline: Deadline) -> Result<TVec<TValue>, RunError> {
+        let ran = deadline.during(|| contained(|| operators::stepwise(&self.graph, inputs)));
+        ran.map_err(|trouble| match deadline.has_passed() {
+            true => RunError::Late,
+            false => RunError::from(trouble),
+        })
     }
 
     fn plan(

@@ -185,7 +185,8 @@ impl Model {
             Ok(both) => both,
             Err(trouble) => {
                 let (late, sample) = Late::probe(&unsized_graph, &extents).ok_or(trouble)?;
-                let mut outputs = outputs(&sample)?;
+                let labels = unsized_graph.outputs.iter().map(|it| unsized_graph.outlet_label(*it));
+                let mut outputs = ports(labels.zip(sample))?;
                 outputs.iter_mut().flat_map(|port| &mut port.dimensions).for_each(|dimension| {
                     *dimension = Dimension::Free("open".into()); // the sample's are one case
                 });
@@ -344,11 +345,18 @@ fn free_inputs(graph: &mut InferenceModel) -> Result<(Vec<Port>, Vec<Vec<Extent>
 }
 
 fn outputs(typed: &TypedModel) -> Result<Vec<Port>, LoadError> {
+    let facts = typed.outputs.iter().map(|outlet| typed.outlet_fact(*outlet).cloned());
+    let facts: Vec<TypedFact> =
+        facts.collect::<TractResult<_>>().map_err(|error| LoadError::Refused(error.into()))?;
+    ports(typed.outputs.iter().map(|outlet| typed.outlet_label(*outlet)).zip(facts))
+}
+
+fn ports<'a>(
+    outputs: impl Iterator<Item = (Option<&'a str>, TypedFact)>,
+) -> Result<Vec<Port>, LoadError> {
     let mut ports = Vec::new();
-    for (index, outlet) in typed.outputs.iter().enumerate() {
-        let fallback = || format!("output_{index}");
-        let name = typed.outlet_label(*outlet).map_or_else(fallback, str::to_owned);
-        let fact = typed.outlet_fact(*outlet).map_err(|error| LoadError::Refused(error.into()))?;
+    for (index, (label, fact)) in outputs.enumerate() {
+        let name = label.map_or_else(|| format!("output_{index}"), str::to_owned);
         let Some(element) = values::element(fact.datum_type) else {
             let found = format!("of type {:?}", fact.datum_type);
             return Err(LoadError::UnsupportedType { port: format!("output `{name}`"), found });

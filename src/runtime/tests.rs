@@ -70,6 +70,35 @@ fn a_loop_without_an_end_is_given_up_at_the_deadline() {
     assert!(matches!(late, RunError::Late), "{late}");
 }
 
+/// What `either.onnx` makes of these rows.
+fn either(flow: &Flow, pool: &Pool, rows: Vec<f32>) -> Vec<f32> {
+    let column = Column {
+        name: "x".into(),
+        row_shape: RowShape::Flat(1),
+        data: Data::F32(Cow::Owned(rows.clone())),
+    };
+    let table = Table::new(rows.len(), vec![column]).unwrap();
+    let outputs = flow.run(pool, &table, Deadline::NONE).unwrap().outputs;
+    assert_eq!(outputs[0].tensor.shape(), [rows.len(), 1]);
+    let Data::F32(values) = outputs[0].tensor.data() else { panic!("not floats") };
+    values.to_vec()
+}
+
+#[test]
+fn rows_take_the_branch_that_all_of_them_decide_on_whatever_shapes_it_has_inside() {
+    let (flow, pool) = (flow("either.onnx"), pool());
+    assert_eq!(either(&flow, &pool, vec![1.0, -2.0]), [2.0, -4.0]);
+    assert_eq!(either(&flow, &pool, vec![1.0, 20.0]), [101.0, 120.0]);
+    assert_eq!(either(&flow, &pool, vec![-1.0, 20.0, 3.0]), [99.0, 120.0, 103.0]);
+    // So many that they would run in parts if a row were its own matter.
+    let mut many: Vec<f32> = (0..1_367).map(|row| (row % 9) as f32).collect();
+    let doubled: Vec<f32> = many.iter().map(|value| value * 2.0).collect();
+    assert_eq!(either(&flow, &pool, many.clone()), doubled);
+    *many.last_mut().unwrap() = 50.0;
+    let marked: Vec<f32> = many.iter().map(|value| value + 100.0).collect();
+    assert_eq!(either(&flow, &pool, many), marked);
+}
+
 #[test]
 fn a_told_shape_must_be_the_models_up_to_extents_of_one() {
     let (flow, pool) = (flow("vision_fixed.onnx"), pool());

@@ -119,7 +119,7 @@ def regressors():
         "ada_boost_regressor": ensemble.AdaBoostRegressor(n_estimators=5, random_state=0),
         "neighbours_regressor": neighbors.KNeighborsRegressor(3),
         "mlp_regressor": neural_network.MLPRegressor(hidden_layer_sizes=(8,), max_iter=100, random_state=0),
-        # Terms that cancel: in single precision onnxruntime and we are each up to 6e-4 from the exact answer.
+        # Terms of 6e4 that cancel to an answer of 1: onnxruntime itself is 2e-3 from the exact one.
         "gaussian_process_regressor": gaussian_process.GaussianProcessRegressor(alpha=0.1),
     }
     for name, model in kinds.items():
@@ -163,7 +163,7 @@ def others():
         ("simple_imputer_mean", impute.SimpleImputer(), holes),
         ("simple_imputer_median", impute.SimpleImputer(strategy="median"), holes),
         ("simple_imputer_text", impute.SimpleImputer(strategy="most_frequent"), words),
-        # Branches by values of a request, whose results differ in shape: not to be typed before it comes.
+        # Branches by values of a request, whose results differ in the number of axes.
         ("knn_imputer", impute.KNNImputer(n_neighbors=2), holes),
         ("variance_threshold", feature_selection.VarianceThreshold(0.5), x),
         ("random_trees_embedding", ensemble.RandomTreesEmbedding(5, random_state=0), x),

@@ -23,7 +23,13 @@ fn main() -> ExitCode {
     for case in &cases {
         match case.difference(&pool) {
             Ok(apart) if case.step.is_some() => println!("{:<40} {apart:.2} steps", case.name),
-            Ok(apart) => println!("{:<40} {apart:.1e}", case.name),
+            Ok(apart) => match case.inexact() {
+                None => println!("{:<40} {apart:.1e}", case.name),
+                Some(theirs) => println!(
+                    "{:<40} {apart:.1e} from the answer in double precision, onnxruntime {theirs:.1e}",
+                    case.name
+                ),
+            },
             Err(reason) => {
                 differ += 1;
                 println!("{:<40} {}", case.name, reason.chars().take(300).collect::<String>());

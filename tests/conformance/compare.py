@@ -252,6 +252,60 @@ for name, (graph, names, made, dynamic, stored) in bodies.items():
         else:
             continue
         case(f"Loop_{name}_{'known' if known else 'given'}", [n("Loop", names, made, body=graph)], inputs, [*stored, *more], T.FLOAT, 17)
+# Branches by a value of a long input, so that no plan can have it built in: results that differ in
+# an extent and in the number of axes, what follows from them, an `If` in an `If`, and a branch that
+# makes no sense of the sizes and is not taken.
+def branch(nodes, made, stored=(), kind=T.FLOAT):
+    ends = [h.make_tensor_value_info(m, kind, None) for m in made]
+    return h.make_graph(nodes, "branch", [], ends, [nh.from_array(v, m) for m, v in stored])
+
+
+I64 = lambda *v: np.array(v, np.int64)
+ways = {
+    "values": (branch([n("Add", ["a", "a"], ["p"])], ["p"]), branch([n("Neg", ["a"], ["q"])], ["q"]), []),
+    "extents": (branch([n("Slice", ["a", "zero", "three"], ["p"])], ["p"]), branch([n("Concat", ["a", "a"], ["q"], axis=0)], ["q"]), []),
+    "axes": (branch([n("Unsqueeze", ["a", "zero"], ["p"])], ["p"]), branch([n("Identity", ["a"], ["q"])], ["q"]), [n("Unsqueeze", ["r", "last"], ["u"]), n("ReduceSum", ["u"], ["v"], keepdims=0), n("Shape", ["u"], ["s"]), n("Expand", ["v", "s"], ["w"])]),
+    "unfit": (branch([n("Reshape", ["a", "wrong"], ["p"])], ["p"]), branch([n("Identity", ["a"], ["q"])], ["q"]), []),
+    "shapes": (branch([n("Shape", ["a"], ["p"])], ["p"], kind=T.INT64), branch([n("Identity", ["wrong"], ["q"])], ["q"], kind=T.INT64), [n("Cast", ["r"], ["w"], to=T.FLOAT)]),
+}
+known = [("zero", I64(0)), ("three", I64(3)), ("last", I64(-1)), ("wrong", I64(3, 7)), ("half", np.float32(0.5))]
+for name, (first, second, after) in ways.items():
+    for holds in ([True, False] if name != "unfit" else [False]):
+        a = (np.arange(100) + (1 if holds else -200)).astype(np.float32)
+        nodes = [n("ReduceMean", ["a"], ["mean"], keepdims=0), n("Greater", ["mean", "half"], ["c"]), n("If", ["c"], ["r"], then_branch=first, else_branch=second), *after]
+        last = "w" if after else "r"
+        case(f"If_{name}_{holds}", [*nodes, n("Mul", [last, "half"], ["y"])], [("a", a)], known, T.FLOAT, 17)
+        # The same inside of a branch of another one.
+        outer = branch([*nodes, n("Mul", [last, "half"], ["o"])], ["o"])
+        other = branch([n("Identity", ["a"], ["i"])], ["i"])
+        again = [n("ReduceMax", ["a"], ["most"], keepdims=0), n("Less", ["most", "far"], ["d"]), n("If", ["d"], ["y"], then_branch=outer, else_branch=other)]
+        case(f"If_{name}_{holds}_inside", again, [("a", a)], [*known, ("far", np.float32(1e4))], T.FLOAT, 17)
+# Words and numbers in sequence, texts in one case, regions of images, sequences turned about.
+words = np.array([["a", "b", "c", "a"], ["b", "c", "a", "b"], ["x", "a", "b", "x"]])
+grams = dict(ngram_counts=[0, 3], ngram_indexes=[4, 0, 2, 1, 3], pool_strings=["a", "b", "c", "a", "b", "b", "c"], weights=[0.5, 2.0, 3.0, 5.0, 7.0])
+for mode in ("TF", "IDF", "TFIDF"):
+    for least, most, gap in ((1, 1, 0), (1, 2, 0), (2, 2, 2), (1, 2, 1)):
+        node = n("TfIdfVectorizer", ["a"], ["y"], mode=mode, min_gram_length=least, max_gram_length=most, max_skip_count=gap, **grams)
+        case(f"TfIdfVectorizer_{mode}_{least}_{most}_{gap}", [node], [("a", words)], [], T.FLOAT)
+texts = np.array(["Stop", "the", "straße", "THE", "Ärger", "other"])
+for action in ("LOWER", "UPPER", "NONE"):
+    for strict in (0, 1):
+        node = n("StringNormalizer", ["a"], ["y"], case_change_action=action, is_case_sensitive=strict, stopwords=["the", "other"], locale="C.UTF-8")
+        case(f"StringNormalizer_{action}_{strict}", [node], [("a", texts)], [], T.STRING)
+image = np.arange(2 * 3 * 7 * 9, dtype=np.float32).reshape(2, 3, 7, 9) % 17
+rois = F32([0, 0, 4, 4], [1.5, 2, 8, 6.5], [-3, -3, 20, 20], [5, 5, 5.2, 5.1], [40, 40, 50, 50])
+at = np.array([0, 1, 1, 0, 1], np.int64)
+for mode in ("avg",): # its largest is another one than the specification has, it says itself
+    for way in ("half_pixel", "output_half_pixel"):
+        for ratio, scale in ((0, 1.0), (2, 0.5)):
+            node = n("RoiAlign", ["a", "r", "i"], ["y"], mode=mode, coordinate_transformation_mode=way, sampling_ratio=ratio, spatial_scale=scale, output_height=2, output_width=3)
+            case(f"RoiAlign_{mode}_{way}_{ratio}", [node], [("a", image), ("r", rois), ("i", at)], [], T.FLOAT)
+case("RoiAlign_10", [n("RoiAlign", ["a", "r", "i"], ["y"], output_height=2, output_width=3)], [("a", image), ("r", rois), ("i", at)], [], T.FLOAT, 10)
+for kind in (np.float32, np.int64, bool):
+    for first in (0, 1):
+        node = n("ReverseSequence", ["a", "l"], ["y"], time_axis=first, batch_axis=1 - first)
+        lengths = np.array([2, 0, 1] if first else [2, 1, 0, 2], np.int64)
+        case(f"ReverseSequence_{kind.__name__}_{first}", [node], [("a", (np.arange(24) % 5).reshape(3, 4, 2).astype(kind)), ("l", lengths)], [], nh.from_array(np.zeros(1, kind)).data_type)
 # Bounds that are computed of a long input, so that no plan can have them built in.
 long = np.arange(100, dtype=np.float32) - 7
 bounds = [n("ReduceMin", ["a"], ["least"], keepdims=1), n("Cast", ["least"], ["minus_7"], to=T.INT64), n("Neg", ["minus_7"], ["plus_7"])]

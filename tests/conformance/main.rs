@@ -1,7 +1,7 @@
 //! The `onnx` package's own backend tests against our runtime: what passed once must go on passing.
 //!
 //! ```sh
-//! cargo test --test conformance               # counts, for ours and for tract alone
+//! cargo test --test conformance               # counts, for ours, tract alone and rten
 //! cargo test --test conformance -- --update   # and takes what passes now into passed.txt
 //! cargo test --test conformance -- test_gemm  # the cases of this name, with the reason for each
 //! cargo test --test conformance -- --load FILE  # what a model takes and gives, or why it does not load
@@ -29,7 +29,7 @@ use std::time::Duration;
 const SILENCE_MAX: Duration = Duration::from_secs(120);
 
 /// Who is asked, as the children are told and as the table calls them.
-const ASKED: [&str; 2] = ["ours", "tract alone"];
+const ASKED: [&str; 3] = ["ours", "tract alone", "rten"];
 
 type Outcomes = BTreeMap<String, (Verdict, String)>;
 
@@ -82,8 +82,11 @@ fn serve(cases: &[Case], asked: &str) -> ExitCode {
     for line in std::io::stdin().lines() {
         let Ok(name) = line else { break };
         let Some(case) = cases.iter().find(|case| case.name == name) else { break };
-        let (verdict, detail) =
-            if asked == ASKED[0] { runners::ours(case) } else { runners::tract_alone(case) };
+        let (verdict, detail) = match ASKED.iter().position(|one| *one == asked) {
+            Some(1) => runners::tract_alone(case),
+            Some(2) => runners::rten_alone(case),
+            Some(_) | None => runners::ours(case),
+        };
         println!("{verdict:?}\t{detail}");
         let _ = std::io::stdout().flush();
     }
@@ -144,13 +147,13 @@ fn parse(line: &str) -> (Verdict, String) {
 }
 
 fn count(outcomes: &[Outcomes]) {
-    println!("{:12} {:>12} {:>12}", "", ASKED[0], ASKED[1]);
+    println!("{:12} {:>12} {:>12} {:>12}", "", ASKED[0], ASKED[1], ASKED[2]);
     for (verdict, name) in Verdict::ALL {
         let counts: Vec<usize> = outcomes
             .iter()
             .map(|one| one.values().filter(|(found, _)| *found == verdict).count())
             .collect();
-        println!("{name:12} {:>12} {:>12}", counts[0], counts[1]);
+        println!("{name:12} {:>12} {:>12} {:>12}", counts[0], counts[1], counts[2]);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The two that are asked: our runtime, and tract as it is, without our operators and checks.
+//! The three that are asked: our runtime, tract as it is, without our operators and checks, and rten.
 
 use super::cases::{Case, Set};
 use super::judge;
@@ -90,6 +90,78 @@ pub(crate) fn tract_alone(case: &Case) -> (Verdict, String) {
         }
     }
     (Verdict::Passed, String::new())
+}
+
+/// Runs a case through rten. It has integers of 32 bits for those of 64 and for truth values, which
+/// is not held against it; doubles, half floats and texts it has none.
+pub(crate) fn rten_alone(case: &Case) -> (Verdict, String) {
+    let sets = match case.sets() {
+        Ok(sets) => sets,
+        Err(reason) => return (Verdict::Unasked, reason),
+    };
+    for set in &sets {
+        match catch_unwind(AssertUnwindSafe(|| rten_outputs(case, set))) {
+            Ok(Ok(outputs)) => {
+                if let Some(difference) = judge::difference(&outputs, &set.outputs, case.measure())
+                {
+                    return (Verdict::Wrong, difference);
+                }
+            }
+            Ok(Err(reason)) => return (Verdict::Refused, reason.replace(['\n', '\t'], " ")),
+            Err(_) => return (Verdict::Broke, "a panic".into()),
+        }
+    }
+    (Verdict::Passed, String::new())
+}
+
+fn rten_outputs(case: &Case, set: &Set) -> Result<Vec<Tensor<'static>>, String> {
+    let options = rten::ModelOptions::with_all_ops();
+    let model = options.load_file(case.folder.join("model.onnx"));
+    let model = model.map_err(|error| error.to_string())?;
+    let mut inputs = Vec::new();
+    for (id, input) in model.input_ids().iter().zip(&set.inputs) {
+        let value = match input.data() {
+            Data::F32(values) => rten::Value::from_shape(input.shape(), values.to_vec()).ok(),
+            Data::I8(values) => rten::Value::from_shape(input.shape(), values.to_vec()).ok(),
+            Data::U8(values) => rten::Value::from_shape(input.shape(), values.to_vec()).ok(),
+            Data::I32(values) => rten::Value::from_shape(input.shape(), values.to_vec()).ok(),
+            Data::Bool(values) => {
+                let values: Vec<i32> = values.iter().map(|value| i32::from(*value)).collect();
+                rten::Value::from_shape(input.shape(), values).ok()
+            }
+            Data::I64(values) => {
+                let large = |value: &i64| *value.clamp(&i64::from(i32::MIN), &i64::from(i32::MAX));
+                let values: Vec<i32> = values.iter().map(|value| large(value) as i32).collect();
+                rten::Value::from_shape(input.shape(), values).ok()
+            }
+            _ => None,
+        };
+        let value = value.ok_or_else(|| format!("no form for {}", input.element()))?;
+        inputs.push((*id, value.into()));
+    }
+    let outputs = model.run(inputs, model.output_ids(), None).map_err(|error| error.to_string())?;
+    let outputs = outputs.into_iter().zip(&set.outputs);
+    outputs.map(|(output, expected)| from_rten(output, expected)).collect()
+}
+
+fn from_rten(output: rten::Value, expected: &Tensor<'_>) -> Result<Tensor<'static>, String> {
+    use rten_tensor::prelude::*;
+    let (shape, data) = match output {
+        rten::Value::FloatTensor(it) => (it.shape().to_vec(), Data::F32(it.to_vec().into())),
+        rten::Value::Int8Tensor(it) => (it.shape().to_vec(), Data::I8(it.to_vec().into())),
+        rten::Value::UInt8Tensor(it) => (it.shape().to_vec(), Data::U8(it.to_vec().into())),
+        rten::Value::Int32Tensor(it) => {
+            let values = it.to_vec();
+            let data = match expected.data() {
+                Data::I64(_) => Data::I64(values.into_iter().map(i64::from).collect()),
+                Data::Bool(_) => Data::Bool(values.into_iter().map(|value| value != 0).collect()),
+                _ => Data::I32(values.into()),
+            };
+            (it.shape().to_vec(), data)
+        }
+        rten::Value::Sequence(_) | _ => return Err("a sequence".into()),
+    };
+    Tensor::new(shape, data).map_err(|error| error.to_string())
 }
 
 fn tract_outputs(case: &Case, set: &Set) -> TractResult<Vec<Tensor<'static>>> {

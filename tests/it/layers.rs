@@ -49,7 +49,7 @@ const DOORS: [(&str, &[&str]); 23] = [
     ("rustix", &["src/disk", "src/clock"]),
     ("socket2", &["src/http/server"]),
     ("tiny_http", &["benches/http_peers"]),
-    ("rten", &["benches/runtime"]),
+    ("rten", &["benches/runtime", "tests/conformance"]),
     ("rayon", &["src/runtime", "src/engine"]),
     ("clap", &["src/bin/ops.rs", "src/ops/cli"]),
     ("argon2", &["src/ops/access"]),

@@ -1,11 +1,14 @@
 //! Pipelines of more than one model through the real engine: challengers, validations, routes.
 
 use crate::support::engine::{Answer, Engine};
+use crate::support::layout::by_hand;
 use crate::support::ops::ops;
 use crate::support::process::run;
 use crate::support::python::{RECORDS, python};
 use crate::support::{fixture, golden};
+use potoroo::oci::Digest;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Rows of the fraud model whose values all are `value`, each with the further members of `more`.
@@ -171,4 +174,73 @@ fn a_column_that_splits_comes_in_every_form_and_the_model_that_a_row_went_to_is_
         assert_eq!([chosen(0), chosen(1)], [json!("gold"), json!("standard")], "{form}");
     }
     assert_eq!(got["all"].as_object().unwrap().keys().collect::<Vec<_>>(), ["fraud_probability"]);
+}
+
+/// An engine that serves these steps of the original's, in which `MODEL a` is the key of a model `a`.
+fn of_the_original(steps: &Value) -> Engine {
+    let model = std::fs::read(fixture("models/fraud.onnx")).unwrap();
+    let key = |name: &str| json!({"name": name, "version": "v", "sha": Digest::of(&model).hex()});
+    let mut text = steps.to_string();
+    for name in ["a", "b", "c"] {
+        text = text.replace(&format!("\"MODEL {name}\""), &key(name).to_string());
+    }
+    let steps: Value = serde_json::from_str(&text).unwrap();
+    let keys = ["a", "b", "c"].map(key);
+    let config = json!({"id": "p", "steps": steps, "models": keys}).to_string();
+    let layout = by_hand(config.as_bytes(), &[(&model, None)]);
+    Engine::start(&[("PIPELINE_URL", &layout.url)])
+}
+
+#[test]
+fn every_kind_of_the_originals_steps_does_on_an_edge_what_its_name_says() {
+    let ask = |steps: &Value| {
+        let answer = post(&of_the_original(steps), "/pipelines/p", &rows(&[0.25], &[]));
+        assert_eq!(answer.status, 200, "{steps}: {}", answer.body);
+        answer.json()[0].clone()
+    };
+    let group = json!({"ModelInference": {"models": ["MODEL a", "MODEL b", "MODEL c"]}});
+    let audit = json!({"AuditResults": {"from": 1, "to": null}});
+    let record = ask(&json!([group, audit, {"MultiOut": {}}]));
+    assert_eq!(record["model_name"], "a");
+    let shadows: Vec<&String> = record["shadow_data"].as_object().unwrap().keys().collect();
+    assert_eq!(shadows, ["b", "c"]);
+    let audited = ask(&json!([group, {"AuditResults": {"from": 2, "to": null}}, {"MultiOut": {}}]));
+    assert_eq!(audited["shadow_data"].as_object().unwrap().keys().collect::<Vec<_>>(), ["c"]);
+    assert_eq!(ask(&json!([group, {"Nth": {"index": 1}}]))["model_name"], "b");
+    let one = json!({"ModelInference": {"models": ["MODEL a"]}});
+    let selected = ask(&json!([one, {"ColumnsSelect": {"columns": ["fraud_probability"]}}]));
+    assert_eq!(selected["outputs"], record["outputs"]);
+    // Trees of both generations, and the text that people write.
+    let early = json!({"values": {"early": {"root": {"node": "binop", "op": "<",
+        "left": {"node": "variable", "variant_id": {"name": "a"}, "position": "output", "key": [0, 0]},
+        "right": {"node": "literal", "float": -1.0}}, "required_data": [{"name": "a"}]}},
+        "gauges": [], "validations": ["early"]});
+    let late = json!({"Alias": [{"BinaryExpr": {"left": {"Column": "out.fraud_probability"},
+        "op": "Gt", "right": {"Literal": {"Float64": -1.0}}}}, "late"]});
+    let text = json!([{"name": "text", "expression": "out.fraud_probability[0] < -1"}]);
+    for check in [
+        json!({"tree": [early.to_string()]}),
+        json!({"tree": [late.to_string()]}),
+        json!({"tree": [], "validations": text}),
+    ] {
+        let checked = ask(&json!([one, {"Check": check}]));
+        assert_eq!(checked["check_failures"].as_array().unwrap().len(), 1, "{check}");
+    }
+}
+
+#[test]
+fn a_random_split_on_an_edge_sends_the_same_key_to_the_same_model_and_keys_to_both() {
+    let weights = json!([{"model": "MODEL a", "weight": 1}, {"model": "MODEL b", "weight": 1}]);
+    let split = json!([{"RandomSplit": {"hash_key": "session", "weights": weights}}]);
+    let engine = of_the_original(&split);
+    let answered = |session: usize| {
+        let more = [json!({"session": format!("s{session}")})];
+        let answer = post(&engine, "/pipelines/p", &rows(&[0.25], &more));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()[0]["model_name"].as_str().unwrap().to_owned()
+    };
+    // All of them to one model is as likely as one in half a million.
+    let names: Vec<String> = (0..20).map(answered).collect();
+    assert_eq!(names, (0..20).map(answered).collect::<Vec<String>>());
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), 2, "{names:?}");
 }

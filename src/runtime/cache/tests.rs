@@ -103,6 +103,15 @@ fn nets_in_whole_numbers_and_those_that_resize_images_are_kept_bit_by_bit() {
 }
 
 #[test]
+fn a_net_that_is_typed_while_it_runs_is_loaded_from_its_file_each_time() {
+    for fixture in ["either.onnx", "endless.onnx"] {
+        let kept = Kept::of(fixture);
+        assert!(kept.found().is_none(), "{fixture}");
+        assert!(!kept.path().exists(), "{fixture}");
+    }
+}
+
+#[test]
 fn weights_stay_in_the_models_file() {
     let kept = Kept::of("vision.onnx");
     let (graph, model) = (kept.path().metadata().unwrap().len(), kept.file.bytes().unwrap());

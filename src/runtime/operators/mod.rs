@@ -9,16 +9,17 @@ mod wide_sigmoid;
 
 pub(super) use self::core::{
     ASIDE, Counting, QUANTIZED_MEAN, QUANTIZED_SUM, REQUANTIZE, Words, counting, mean_step,
-    prepare, sum_ratios, switch,
+    prepare, stepwise, sum_ratios, switch,
 };
 use integer_product::IntegerProduct;
 use integer_sum::IntegerSum;
 use top::Top;
 use tract_onnx::Onnx;
-use tract_onnx::prelude::{DatumType, TypedModel};
-use tract_onnx::tract_core::internal::TractResult;
+use tract_onnx::prelude::{DatumType, SpecialOps, TypedModel};
+use tract_onnx::tract_core::internal::{InletId, OutletId, TractResult, tensor0};
 use tract_onnx::tract_core::ops::array::Topk;
 use tract_onnx::tract_core::ops::einsum::EinSum;
+use tract_onnx::tract_core::ops::logic::Iff;
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
 use wide_sigmoid::WideSigmoid;
 
@@ -33,9 +34,28 @@ pub(super) fn onnx() -> Onnx {
 /// Whether what a row comes to depends on those that are computed along with it.
 pub(super) fn mixes_rows(model: &TypedModel) -> bool {
     model.nodes().iter().any(|node| {
-        node.op_is::<core::DynamicQuantize>()
+        node.op_is::<core::Choice>() // by a condition that may be about all of them
+            || node.op_is::<core::DynamicQuantize>()
             || node.op_as::<core::Recurrent>().is_some_and(core::Recurrent::mixes_rows)
     })
+}
+
+fn is_of_bools(model: &TypedModel, outlet: OutletId) -> bool {
+    model.outlet_fact(outlet).is_ok_and(|fact| fact.datum_type == DatumType::Bool)
+}
+
+/// A mask of what an attention looks at, as what is added to its scores: tract's fused attention
+/// takes no other.
+fn added_mask(model: &mut TypedModel, node: usize, mask: OutletId) -> TractResult<OutletId> {
+    let element = model.node_input_facts(node)?[0].datum_type;
+    let rank = model.outlet_fact(mask)?.rank();
+    let name = model.node(node).name.clone();
+    let mut constant = |part: &str, value: f32| -> TractResult<OutletId> {
+        let value = tensor0(value).cast_to_dt(element)?.into_owned().broadcast_into_rank(rank)?;
+        model.add_const(format!("{name}.{part}"), value)
+    };
+    let (seen, hidden) = (constant("seen", 0.0)?, constant("hidden", f32::NEG_INFINITY)?);
+    Ok(model.wire_node(format!("{name}.mask"), Iff, &[mask, seen, hidden])?[0])
 }
 
 /// Puts our operators in the place of tract's that are wrong.
@@ -48,6 +68,14 @@ pub(super) fn correct(model: &mut TypedModel) -> TractResult<()> {
             && model.node_input_facts(id)?[0].datum_type == DatumType::F64
         {
             model.node_mut(id).op = Box::new(WideSigmoid);
+            continue;
+        }
+        if node.op.name() == "SDPA" {
+            let mask = node.inputs.get(3).copied(); // behind the queries, the keys and the values
+            if let Some(mask) = mask.filter(|mask| is_of_bools(model, *mask)) {
+                let added = added_mask(model, id, mask)?;
+                model.add_edge(added, InletId::new(id, 3))?;
+            }
             continue;
         }
         if let Some(top) = node.op_as::<Topk>() {

@@ -8,16 +8,23 @@ mod cast;
 mod compress;
 mod dynamic;
 mod gemm;
+mod grams;
 mod pool;
+mod prelu;
 mod recurrent;
+mod regions;
 mod repeat;
 mod scaling;
 mod slice;
 mod steps;
+mod texts;
 mod whole;
 mod within;
 mod words;
 
+use super::ml;
+pub(super) use branch::Choice;
+pub(in crate::runtime) use branch::stepwise;
 pub(super) use dynamic::DynamicQuantize;
 pub(super) use recurrent::Layer as Recurrent;
 pub(in crate::runtime) use recurrent::{prepare, switch};
@@ -38,6 +45,7 @@ pub(in super::super) const ASIDE: &str = " of tract";
 const TRACTS_CAST: &str = "Cast of tract";
 const TRACTS_GRU: &str = "GRU of tract";
 const TRACTS_LSTM: &str = "LSTM of tract";
+const TRACTS_PRELU: &str = "PRelu of tract";
 const TRACTS_RNN: &str = "RNN of tract";
 const TRACTS_SLICE: &str = "Slice of tract";
 
@@ -53,6 +61,7 @@ pub(super) fn register(onnx: &mut Onnx) {
         ("Cast", TRACTS_CAST),
         ("GRU", TRACTS_GRU),
         ("LSTM", TRACTS_LSTM),
+        ("PRelu", TRACTS_PRELU),
         ("RNN", TRACTS_RNN),
         ("Slice", TRACTS_SLICE),
     ];
@@ -73,9 +82,20 @@ pub(super) fn register(onnx: &mut Onnx) {
     register.insert("If", branch::branch);
     register.insert("Loop", repeat::repeat);
     register.insert("LSTM", recurrent::lstm);
+    register.insert("PRelu", prelu::prelu);
     register.insert("QuantizeLinear", scaling::quantize_linear);
+    register.insert("ReverseSequence", |context, node| {
+        ml::kernel(context, node, regions::reverse_sequence)
+    });
     register.insert("RNN", recurrent::rnn);
+    register.insert("RoiAlign", |context, node| ml::kernel(context, node, regions::roi_align));
     register.insert("Slice", slice::slice);
+    register.insert("StringNormalizer", |context, node| {
+        ml::kernel(context, node, texts::string_normalizer)
+    });
+    register.insert("TfIdfVectorizer", |context, node| {
+        ml::kernel(context, node, grams::tf_idf_vectorizer)
+    });
     register.insert("Upsample", upsample);
     register.insert(REQUANTIZE, whole::requantize);
     register.insert(QUANTIZED_SUM, whole::sum);

@@ -10,18 +10,18 @@ use tract_onnx::tract_hir::internal::{
 
 /// Type and shape of one input or output.
 #[derive(Debug, Clone)]
-pub(super) struct Wire {
-    pub(super) element: DatumType,
-    pub(super) shape: TVec<TDim>,
+pub(in super::super) struct Wire {
+    pub(in super::super) element: DatumType,
+    pub(in super::super) shape: TVec<TDim>,
 }
 
 impl Wire {
-    pub(super) fn new(element: DatumType, shape: impl IntoIterator<Item = TDim>) -> Wire {
+    pub(in super::super) fn new(element: DatumType, shape: impl IntoIterator<Item = TDim>) -> Wire {
         Wire { element, shape: shape.into_iter().collect() }
     }
 
     /// Rows and columns: the domain takes a single dimension as one row.
-    pub(super) fn rows_and_columns(&self) -> TractResult<(TDim, TDim)> {
+    pub(in super::super) fn rows_and_columns(&self) -> TractResult<(TDim, TDim)> {
         match &*self.shape {
             [columns] => Ok((1.to_dim(), columns.clone())),
             [rows, columns] => Ok((rows.clone(), columns.clone())),
@@ -30,7 +30,7 @@ impl Wire {
     }
 
     /// The rows, when these columns are as many as `wanted`, as far as it is known.
-    pub(super) fn rows_of(&self, wanted: usize) -> TractResult<TDim> {
+    pub(in super::super) fn rows_of(&self, wanted: usize) -> TractResult<TDim> {
         let (rows, columns) = self.rows_and_columns()?;
         if let Ok(columns) = columns.to_usize() {
             ensure!(columns == wanted, "a row has {columns} values, and the model wants {wanted}");
@@ -40,7 +40,7 @@ impl Wire {
 }
 
 /// An operator whose attributes were read and found sound.
-pub(super) trait Kernel: Debug + Send + Sync + 'static {
+pub(in super::super) trait Kernel: Debug + Send + Sync + 'static {
     /// The operator's name in the specification.
     fn name(&self) -> &'static str;
 
@@ -52,6 +52,11 @@ pub(super) trait Kernel: Debug + Send + Sync + 'static {
     /// Computes all outputs.
     fn run(&self, inputs: &[Arc<Tensor>]) -> TractResult<TVec<Tensor>>;
 
+    /// Whether how many values come out is only known when they are there.
+    fn mints_symbols(&self) -> bool {
+        false
+    }
+
     /// Another kernel for these types of inputs, where one is better than this.
     fn settled(&self, _inputs: &[DatumType]) -> TractResult<Option<Arc<dyn Kernel>>> {
         Ok(None)
@@ -60,9 +65,9 @@ pub(super) trait Kernel: Debug + Send + Sync + 'static {
 
 /// A kernel as tract's graph holds it, with the outputs that the node names: others may be left out.
 #[derive(Debug, Clone)]
-pub(super) struct MlOp {
-    pub(super) kernel: Arc<dyn Kernel>,
-    pub(super) kept: TVec<usize>,
+pub(in super::super) struct MlOp {
+    pub(in super::super) kernel: Arc<dyn Kernel>,
+    pub(in super::super) kept: TVec<usize>,
 }
 
 impl PartialEq for MlOp {
@@ -101,6 +106,10 @@ fn plain(element: DatumType) -> DatumType {
 impl Op for MlOp {
     fn name(&self) -> StaticName {
         self.kernel.name().into()
+    }
+
+    fn mints_runtime_symbols(&self) -> bool {
+        self.kernel.mints_symbols()
     }
 
     op_as_typed_op!();
@@ -188,7 +197,7 @@ impl Expansion for MlOp {
 }
 
 /// Rows and columns of a tensor at hand, as [`Wire::rows_and_columns`].
-pub(super) fn rows_and_columns(tensor: &Tensor) -> TractResult<(usize, usize)> {
+pub(in super::super) fn rows_and_columns(tensor: &Tensor) -> TractResult<(usize, usize)> {
     match tensor.shape() {
         [columns] => Ok((1, *columns)),
         [rows, columns] => Ok((*rows, *columns)),
@@ -197,17 +206,17 @@ pub(super) fn rows_and_columns(tensor: &Tensor) -> TractResult<(usize, usize)> {
 }
 
 /// The elements of a tensor of this type.
-pub(super) fn elements<T: Datum>(tensor: &Tensor) -> TractResult<&[T]> {
+pub(in super::super) fn elements<T: Datum>(tensor: &Tensor) -> TractResult<&[T]> {
     tensor.try_as_plain_ram()?.as_slice::<T>()
 }
 
 /// These elements as a tensor.
-pub(super) fn tensor<T: Datum>(shape: &[usize], elements: Vec<T>) -> TractResult<Tensor> {
+pub(in super::super) fn tensor<T: Datum>(shape: &[usize], elements: Vec<T>) -> TractResult<Tensor> {
     Ok(ArrayD::from_shape_vec(shape, elements)?.into_tensor())
 }
 
 /// `ensure!` for the number types that most operators of the domain take.
-pub(super) fn number(element: DatumType) -> TractResult<()> {
+pub(in super::super) fn number(element: DatumType) -> TractResult<()> {
     let known = [DatumType::F32, DatumType::F64, DatumType::I64, DatumType::I32];
     ensure!(known.contains(&element), "expected float, double, int64 or int32, found {element:?}");
     Ok(())

@@ -16,8 +16,9 @@ mod scaling;
 mod support_vectors;
 mod trees;
 
-use attributes::Attributes;
-use kernel::{Kernel, MlOp};
+pub(super) use attributes::Attributes;
+use kernel::MlOp;
+pub(super) use kernel::{Kernel, Wire, elements, tensor};
 use std::sync::Arc;
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
@@ -53,7 +54,7 @@ pub(super) fn register(onnx: &mut Onnx) {
     }
 }
 
-type Read = fn(Attributes<'_>) -> TractResult<Arc<dyn Kernel>>;
+pub(super) type Read = fn(Attributes<'_>) -> TractResult<Arc<dyn Kernel>>;
 
 fn operator(
     context: &ParsingContext<'_>,
@@ -61,6 +62,15 @@ fn operator(
     read: Read,
 ) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
     ensure!(node.domain == "ai.onnx.ml", "the domain `{}` is not one that we have", node.domain);
+    kernel(context, node, read)
+}
+
+/// The operator that a kernel is, with the outputs that its node names.
+pub(super) fn kernel(
+    context: &ParsingContext<'_>,
+    node: &NodeProto,
+    read: Read,
+) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
     let kernel = read(Attributes { node, context })?;
     let kept = (0..node.output.len()).filter(|index| !node.output[*index].is_empty()).collect();
     Ok((expand(MlOp { kernel, kept }), Vec::new()))
