@@ -20,7 +20,7 @@ mod words;
 
 pub(super) use dynamic::DynamicQuantize;
 pub(super) use recurrent::Layer as Recurrent;
-pub(in crate::runtime) use recurrent::{prepare, switch};
+pub(in crate::runtime) use recurrent::prepare;
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::attribute_proto::AttributeType;
