@@ -129,22 +129,19 @@ impl Attention {
             size if number.is_multiple_of(size) || 4 * size <= number => 1,
             size => size,
         };
-        let mut made = vec![0.0; self.made];
-        Output::new(&mut made).in_parts(crew, number * splits, |part, output| {
-            let mut aside = ASIDE.take();
-            self.part(
-                part / splits,
-                (part % splits, splits),
-                [query, key, value],
-                mask,
-                output,
-                &mut aside,
-            );
-            if aside.len() <= KEPT_FLOATS_MAX {
-                ASIDE.set(aside);
-            }
-        });
-        made
+        let given = [query, key, value];
+        let fill = |output: &Output<'_>| {
+            output.in_parts(crew, number * splits, |part, output| {
+                let (head, split) = (part / splits, (part % splits, splits));
+                let mut aside = ASIDE.take();
+                self.part(head, split, given, mask, output, &mut aside);
+                if aside.len() <= KEPT_FLOATS_MAX {
+                    ASIDE.set(aside);
+                }
+            });
+        };
+        // SAFETY: all rows of all heads are made, which are as many values and share none (`new`).
+        unsafe { Output::filled(self.made, fill) }
     }
 
     /// One head, for one of so many parts of its queries, which no other call computes.

@@ -192,7 +192,6 @@ impl Product {
         );
         let high = self.kind.rows();
         let tiles = rows.div_ceil(high);
-        let tiles_in_all = tiles;
         let groups = self.columns.div_ceil(VECTORS * self.kind.lanes());
         let stretch = (STRETCH_FLOATS_MAX / (self.terms * high)).clamp(1, tiles.max(1));
         let size = if self.work(made) < SHARED_MIN { 1 } else { crew.size() };
@@ -204,23 +203,20 @@ impl Product {
         let stretches = tiles.div_ceil(stretch);
         let splits = (PARTS_EACH * size).div_ceil(stretches.max(1)).clamp(1, groups);
         let splits = if size == 1 { 1 } else { splits };
-        new(made, |output| {
-            let part = |part: usize, output: &Output<'_>| {
-                let (rows_part, split) = (part / splits, part % splits);
-                let tiles = rows_part * stretch..tiles.min((rows_part + 1) * stretch);
-                for group in groups * split / splits..groups * (split + 1) / splits {
-                    for tile in tiles.clone() {
-                        let rows = tile_rows(tile, tiles_in_all, rows);
-                        self.tile(group, rows, input, residual, output);
-                    }
+        let part = |part: usize, output: &Output<'_>| {
+            let (at, split) = (part / splits, part % splits);
+            for group in groups * split / splits..groups * (split + 1) / splits {
+                for tile in at * stretch..tiles.min((at + 1) * stretch) {
+                    self.tile(group, tile_rows(tile, tiles, rows), input, residual, output);
                 }
-            };
-            if size == 1 {
-                (0..stretches).for_each(|number| part(number, output));
-            } else {
-                output.in_parts(crew, stretches * splits, part);
             }
-        })
+        };
+        let fill = |output: &Output<'_>| match size {
+            1 => (0..stretches).for_each(|number| part(number, output)),
+            _ => output.in_parts(crew, stretches * splits, part),
+        };
+        // SAFETY: the tiles have all rows, the groups all columns, and each part all of its own.
+        unsafe { Output::filled(made, fill) }
     }
 
     /// Some rows of one group of columns, which no other call writes.
@@ -289,11 +285,4 @@ impl Product {
 pub(super) fn tile_rows(tile: usize, tiles: usize, rows: usize) -> (usize, usize) {
     let first = tile * rows / tiles;
     (first, (tile + 1) * rows / tiles - first)
-}
-
-/// So many floats, each of which is written once by `write`.
-fn new(floats: usize, write: impl FnOnce(&Output<'_>)) -> Vec<f32> {
-    let mut made = vec![0.0; floats];
-    write(&Output::new(&mut made));
-    made
 }

@@ -81,7 +81,7 @@ impl Normal {
             true => std::ptr::null(),
             false => values.as_ptr(),
         };
-        in_parts(input, self.values, crew, |from, to| {
+        let part = |from: &[f32], to: *mut f32| {
             for row in 0..from.len() / self.values {
                 // SAFETY: both have whole rows, and the scale and the shift whole vectors for one.
                 unsafe {
@@ -95,7 +95,9 @@ impl Normal {
                     });
                 }
             }
-        })
+        };
+        // SAFETY: a norm is as long as its row.
+        unsafe { in_parts(input, self.values, crew, part) }
     }
 }
 
@@ -107,30 +109,37 @@ pub(in crate::runtime) fn each(
     crew: &dyn Crew,
 ) -> Vec<f32> {
     let compute = kind.each();
-    in_parts(input, 1, crew, |from, to| {
+    let part = |from: &[f32], to: *mut f32| {
         // SAFETY: there are as many values at both.
         unsafe {
             compute(&EachJob { from: from.as_ptr(), to, values: from.len(), activation });
         }
-    })
+    };
+    // SAFETY: so it writes all of them.
+    unsafe { in_parts(input, 1, crew, part) }
 }
 
-/// As many values as the input has, of which `part` writes as many as it is given, from its pointer on.
-fn in_parts(
+/// As many values as the input has.
+///
+/// # Safety
+/// `part` writes as many as it is given, from its pointer on.
+unsafe fn in_parts(
     input: &[f32],
     row: usize,
     crew: &dyn Crew,
     part: impl Fn(&[f32], *mut f32) + Sync,
 ) -> Vec<f32> {
-    let mut made = vec![0.0; input.len()];
     let rows = (PART_FLOATS / row).max(1) * row;
     let parts = input.len().div_ceil(rows);
-    Output::new(&mut made).in_parts(crew, parts, |number, output| {
-        let from = &input[number * rows..input.len().min((number + 1) * rows)];
-        // SAFETY: the output is as long as the input, and no other part has these values.
-        part(from, unsafe { output.at(number * rows, from.len()) });
-    });
-    made
+    let fill = |output: &Output<'_>| {
+        output.in_parts(crew, parts, |number, output| {
+            let from = &input[number * rows..input.len().min((number + 1) * rows)];
+            // SAFETY: the output is as long as the input, and no other part has these values.
+            part(from, unsafe { output.at(number * rows, from.len()) });
+        });
+    };
+    // SAFETY: the parts are all of the input, of which the caller promises the rest.
+    unsafe { Output::filled(input.len(), fill) }
 }
 
 /// # Safety
