@@ -145,7 +145,7 @@ impl Late {
             let inputs: Vec<TValue> = inputs.iter().map(|it| it.clone().into_tvalue()).collect();
             contained(|| {
                 let mut typed = self.typed(&inputs, values)?;
-                products::take_over(&mut typed);
+                products::take_over(&mut typed, false);
                 Plan::of(typed)
             })
         };

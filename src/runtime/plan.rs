@@ -94,7 +94,7 @@ impl Plans {
                 operators::correct(&mut concrete)?;
             }
             concrete.declutter()?;
-            products::take_over(&mut concrete);
+            products::take_over(&mut concrete, is_first);
             blocked::take_over(&mut concrete);
             operators::prepare(&mut concrete)?;
             if !is_first {

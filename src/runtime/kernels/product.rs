@@ -4,12 +4,16 @@ use super::activation::Activation;
 use super::crew::{Crew, Output};
 use super::kind::Kind;
 use super::lanes::Lanes;
+use rayon::prelude::*;
 
 /// Rows of a tile at most, on any processor.
 pub(super) const ROWS_MAX: usize = 14;
 
 /// Vectors of columns that a tile has at most.
 pub(super) const VECTORS: usize = 2;
+
+/// Floats of a vector at most, on any processor.
+pub(super) const LANES_MAX: usize = 16;
 
 /// Floats of rows that go through all columns before the next rows do: a quarter of a megabyte, which
 /// a second-level cache holds beside weights.
@@ -132,14 +136,15 @@ pub(in crate::runtime) struct Product {
 
 impl Product {
     /// Packs the weights, of which `weight` tells each by its term and its column; none when the
-    /// bias is not one value for each column.
+    /// bias is not one value for each column. All threads of the pool that this is called on may help.
     pub(in crate::runtime) fn new(
         kind: Kind,
         terms: usize,
         columns: usize,
-        weight: impl Fn(usize, usize) -> f32,
+        weight: impl Fn(usize, usize) -> f32 + Sync,
         bias: &[f32],
         activation: Activation,
+        on_all_threads: bool,
     ) -> Option<Product> {
         if terms == 0 || columns == 0 || !(bias.is_empty() || bias.len() == columns) {
             return None;
@@ -147,14 +152,18 @@ impl Product {
         let lanes = kind.lanes();
         let padded = columns.next_multiple_of(lanes);
         let mut weights = vec![0.0; padded * terms];
-        for start in (0..padded).step_by(VECTORS * lanes) {
-            let wide = (VECTORS * lanes).min(padded - start);
-            let group = &mut weights[start * terms..][..wide * terms];
-            for (term, row) in group.chunks_exact_mut(wide).enumerate() {
+        let group = VECTORS * lanes;
+        let pack = |(number, weights): (usize, &mut [f32])| {
+            let (start, wide) = (number * group, weights.len() / terms);
+            for (term, row) in weights.chunks_exact_mut(wide).enumerate() {
                 for (column, to) in (start..columns).zip(row) {
                     *to = weight(term, column);
                 }
             }
+        };
+        match on_all_threads {
+            true => weights.par_chunks_mut(group * terms).enumerate().for_each(pack),
+            false => weights.chunks_mut(group * terms).enumerate().for_each(pack),
         }
         let mut bias = bias.to_vec();
         if !bias.is_empty() {
@@ -234,12 +243,10 @@ impl Product {
         let wide = columns.div_ceil(lanes);
         let at = first * self.columns + column;
         let is_aside = columns < wide * lanes;
-        let mut aside = [0.0_f32; ROWS_MAX * VECTORS * 16];
-        let mut beside = [0.0_f32; ROWS_MAX * VECTORS * 16];
         // SAFETY: `run` found the input to be whole rows, and the residual as long as the output: of
-        // these, the tile has rows below their number, and columns below theirs. Where it has fewer
-        // columns than its vectors, it writes and adds what has room for any tile. Weights and biases
-        // are whole groups, packed so by `new`. No other call has these rows of this group.
+        // these, the tile has rows below their number, and columns below theirs. Weights and biases are
+        // whole groups, packed so by `new`. No other call has these rows of this group. Where the group
+        // has fewer columns than its vectors, `aside` writes and adds elsewhere.
         unsafe {
             let mut job = Job {
                 input: input.as_ptr().add(first * self.terms),
@@ -251,32 +258,44 @@ impl Product {
                     true => std::ptr::null(),
                     false => self.bias.as_ptr().add(column),
                 },
-                output: std::ptr::null_mut(),
+                output: output.at(at, (rows - 1) * self.columns + columns),
                 output_row: self.columns,
                 residual: residual.map_or(std::ptr::null(), |residual| residual.as_ptr().add(at)),
                 residual_row: self.columns,
                 activation: self.activation,
             };
             let compute = self.kind.products(wide)[rows];
-            if !is_aside {
-                job.output = output.at(at, (rows - 1) * self.columns + columns);
-                compute(&job);
-                return;
+            if is_aside {
+                aside(&mut job, compute, rows, columns, wide * lanes)
+            } else {
+                compute(&job)
             }
-            if let Some(residual) = residual {
-                for row in 0..rows {
-                    let from = &residual[at + row * self.columns..][..columns];
-                    beside[row * wide * lanes..][..columns].copy_from_slice(from);
-                }
-                (job.residual, job.residual_row) = (beside.as_ptr(), wide * lanes);
-            }
-            (job.output, job.output_row) = (aside.as_mut_ptr(), wide * lanes);
-            compute(&job);
+        }
+    }
+}
+
+/// Computes a tile that has fewer columns than its vectors have lanes.
+///
+/// # Safety
+/// As [`tile`], but that there are so many columns of each row of the output and of the residual.
+unsafe fn aside(job: &mut Job, compute: Compute, rows: usize, columns: usize, wide: usize) {
+    let mut made = [0.0_f32; ROWS_MAX * VECTORS * LANES_MAX];
+    let mut added = [0.0_f32; ROWS_MAX * VECTORS * LANES_MAX];
+    let (output, output_row) = (job.output, job.output_row);
+    // SAFETY: the caller's promise, and both arrays have room for any tile.
+    unsafe {
+        if !job.residual.is_null() {
             for row in 0..rows {
-                let to = output.at(at + row * self.columns, columns);
-                let from = aside.as_ptr().add(row * wide * lanes);
-                std::ptr::copy_nonoverlapping(from, to, columns);
+                let from = job.residual.add(row * job.residual_row);
+                std::ptr::copy_nonoverlapping(from, added.as_mut_ptr().add(row * wide), columns);
             }
+            (job.residual, job.residual_row) = (added.as_ptr(), wide);
+        }
+        (job.output, job.output_row) = (made.as_mut_ptr(), wide);
+        compute(job);
+        for row in 0..rows {
+            let to = output.add(row * output_row);
+            std::ptr::copy_nonoverlapping(made.as_ptr().add(row * wide), to, columns);
         }
     }
 }

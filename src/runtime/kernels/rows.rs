@@ -4,13 +4,11 @@ use super::activation::{Activation, exp};
 use super::crew::{Crew, Output};
 use super::kind::Kind;
 use super::lanes::Lanes;
+use super::product::LANES_MAX;
 
 /// Floats that a thread takes at a time, and fewer than twice as many are not shared: some ten
 /// microseconds of work.
 const PART_FLOATS: usize = 16 << 10;
-
-/// Floats of a vector at most, on any processor.
-const LANES_MAX: usize = 16;
 
 /// A row that becomes one with a mean of zero and a variance of one, times a scale and with a shift.
 pub(super) struct NormalJob {

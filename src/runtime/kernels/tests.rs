@@ -1,5 +1,7 @@
 //! Kernels held against loops that anybody can read, on random shapes, for all vectors of this processor.
 
+mod products;
+
 use super::*;
 use std::sync::Arc;
 

@@ -1,9 +1,10 @@
 //! Attention in a graph: a product of queries and keys, its softmax, and a product of that with values.
 
+use super::Means;
 use super::chain;
 use super::operator::{Kernel, Ours};
 use super::view::View;
-use crate::runtime::kernels::{Attention, Heads, Kind, Layout};
+use crate::runtime::kernels::{Attention, Heads, Layout};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::OutletId;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
@@ -27,10 +28,10 @@ enum Axis {
 type Places = ([Option<usize>; 2], Option<usize>);
 
 /// Puts ours in the place of attention that ends in the product `id`.
-pub(super) fn replace(kind: Kind, model: &mut TypedModel, id: usize) -> TractResult<bool> {
+pub(super) fn replace(means: Means, model: &mut TypedModel, id: usize) -> TractResult<bool> {
     let found = [0, 1].into_iter().find_map(|side| found(model, id, side));
     let Some((heads, sources)) = found else { return Ok(false) };
-    let Some(kernel) = Attention::new(kind, heads) else { return Ok(false) };
+    let Some(kernel) = Attention::new(means.kind, heads) else { return Ok(false) };
     // Each source is an input once, the mask's last.
     let mut inputs = tvec!();
     let [query, key, value] = [0, 1, 2].map(|at| {

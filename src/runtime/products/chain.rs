@@ -1,7 +1,8 @@
 //! What follows a value and is used by nobody else: terms, factors and functions that a kernel can compute along with it.
 
+use super::Means;
 use super::operator::{Kernel, Ours};
-use crate::runtime::kernels::{Activation, Kind};
+use crate::runtime::kernels::Activation;
 use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::OutletId;
@@ -11,7 +12,7 @@ use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::nn::{GeluApproximate, GeluExact, LeakyRelu, Sigmoid, Silu};
 
 /// Puts ours in the place of a GELU that stands by itself.
-pub(super) fn replace(kind: Kind, model: &mut TypedModel, id: usize) -> TractResult<bool> {
+pub(super) fn replace(means: Means, model: &mut TypedModel, id: usize) -> TractResult<bool> {
     let node = model.node(id);
     let outlet = OutletId::new(id, 0);
     let (Some(_), Some(activation)) = (shape(model, outlet), activation(node)) else {
@@ -21,7 +22,7 @@ pub(super) fn replace(kind: Kind, model: &mut TypedModel, id: usize) -> TractRes
         return Ok(false);
     }
     let inputs = [node.inputs[0]];
-    Ours::put(Kernel::Each(kind, activation), model, &inputs, outlet)?;
+    Ours::put(Kernel::Each(means.kind, activation), model, &inputs, outlet)?;
     Ok(true)
 }
 

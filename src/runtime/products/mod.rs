@@ -18,14 +18,22 @@ use tract_onnx::prelude::*;
 /// Multiplications of an operator that is worth waking a thread for: some 200 microseconds of one.
 const SHARED_MIN: usize = 8 << 20;
 
+/// What operators are made with.
+#[derive(Debug, Clone, Copy)]
+struct Means {
+    kind: Kind,
+    on_all_threads: bool,
+}
+
 /// Puts our operators in the place of those of this graph, which is decluttered and whose shapes are
-/// known. Where that fails, the graph stays as it is: all of it can be computed without.
-pub(super) fn take_over(model: &mut TypedModel) {
+/// known; all threads of the pool that this is called on may pack weights. Where it fails, the graph
+/// stays as it is: all of it can be computed without.
+pub(super) fn take_over(model: &mut TypedModel, on_all_threads: bool) {
     if !kernels::are_on() || !Kind::best().is_quick() {
         return;
     }
     let mut tried = model.clone();
-    match contained(|| take(Kind::best(), &mut tried)) {
+    match contained(|| take(Means { kind: Kind::best(), on_all_threads }, &mut tried)) {
         Ok(0) => {}
         Ok(_) => *model = tried,
         Err(trouble) => log::warn!(
@@ -42,12 +50,12 @@ pub(super) fn are_shared(model: &TypedModel) -> bool {
 }
 
 /// How many operators were put in the place of others.
-fn take(kind: Kind, model: &mut TypedModel) -> TractResult<usize> {
+fn take(means: Means, model: &mut TypedModel) -> TractResult<usize> {
     let mut taken = 0;
     for replace in [attention::replace, norm::replace, product::replace, chain::replace] {
         let before = taken;
         for id in 0..model.nodes().len() {
-            taken += usize::from(replace(kind, model, id)?);
+            taken += usize::from(replace(means, model, id)?);
         }
         if before < taken {
             model.compact()?; // what nobody uses now would look like a use

@@ -1,8 +1,9 @@
 //! Layer norms, as tract leaves them: less the mean, a norm by the root of the mean square, a scale and a shift.
 
+use super::Means;
 use super::chain;
 use super::operator::{Kernel, Ours};
-use crate::runtime::kernels::{Kind, Normal};
+use crate::runtime::kernels::Normal;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::OutletId;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
@@ -12,7 +13,7 @@ use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm};
 const MEAN_DIFFERENCE_MAX: f32 = 1e-6;
 
 /// Puts ours in the place of a norm along the last axis, and of the scale and the shift that follow.
-pub(super) fn replace(kind: Kind, model: &mut TypedModel, id: usize) -> TractResult<bool> {
+pub(super) fn replace(means: Means, model: &mut TypedModel, id: usize) -> TractResult<bool> {
     let Some((input, values, epsilon)) = found(model, id) else { return Ok(false) };
     let mut made = OutletId::new(id, 0);
     let (mut scale, mut shift) = (None, None);
@@ -26,7 +27,7 @@ pub(super) fn replace(kind: Kind, model: &mut TypedModel, id: usize) -> TractRes
     {
         (made, shift) = (sum, Some(values));
     }
-    let Some(kernel) = Normal::new(kind, values, scale.as_deref(), shift.as_deref(), epsilon)
+    let Some(kernel) = Normal::new(means.kind, values, scale.as_deref(), shift.as_deref(), epsilon)
     else {
         return Ok(false);
     };

@@ -1,8 +1,9 @@
 //! Products with what a model's author wrote down: weights are packed once, and what follows is computed along.
 
+use super::Means;
 use super::chain;
 use super::operator::{Kernel, Ours};
-use crate::runtime::kernels::{Activation, Kind, Product};
+use crate::runtime::kernels::{Activation, Product};
 use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::OutletId;
@@ -24,7 +25,7 @@ struct Found {
 }
 
 /// Puts ours in the place of a product with constant weights, and of what follows it.
-pub(super) fn replace(kind: Kind, model: &mut TypedModel, id: usize) -> TractResult<bool> {
+pub(super) fn replace(means: Means, model: &mut TypedModel, id: usize) -> TractResult<bool> {
     let Some(Found { input, weights, terms, columns }) = found(model, id) else { return Ok(false) };
     let mut made = OutletId::new(id, 0);
     let mut bias = Vec::new();
@@ -58,7 +59,15 @@ pub(super) fn replace(kind: Kind, model: &mut TypedModel, id: usize) -> TractRes
         let plain = weights.try_as_plain_ram()?;
         let values = plain.as_slice::<f32>()?;
         let weight = |term: usize, column: usize| values[terms[term] + columns[column]];
-        Product::new(kind, terms.len(), columns.len(), weight, &bias, activation)
+        Product::new(
+            means.kind,
+            terms.len(),
+            columns.len(),
+            weight,
+            &bias,
+            activation,
+            means.on_all_threads,
+        )
     };
     let Some(kernel) = kernel else { return Ok(false) };
     Ours::put(Kernel::Product(kernel), model, &inputs, made)?;

@@ -102,7 +102,7 @@ impl Net {
         let theirs = run(&self.model);
         for kind in Kind::all() {
             let mut model = self.model.clone();
-            take(kind, &mut model).unwrap();
+            take(Means { kind, on_all_threads: false }, &mut model).unwrap();
             let ours = model.nodes().iter().filter_map(|node| node.op_as::<Ours>());
             let mut names: Vec<&str> = ours
                 .map(|op| match &*op.kernel {
