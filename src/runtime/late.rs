@@ -6,7 +6,7 @@ use super::load::Extent;
 use super::operators;
 use super::plan::Plan;
 use super::pool::Pool;
-use super::{blocked, check};
+use super::{blocked, check, products};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -184,7 +184,11 @@ impl Late {
             inputs.iter().map(|input| input.clone().into_arc_tensor()).collect();
         let make = || {
             let inputs: Vec<TValue> = inputs.iter().map(|it| it.clone().into_tvalue()).collect();
-            contained(|| Plan::of(self.typed(&inputs, values)?))
+            contained(|| {
+                let mut typed = self.typed(&inputs, values)?;
+                products::take_over(&mut typed, false);
+                Plan::of(typed)
+            })
         };
         let plan = match pool {
             // tract's passes over a graph call each other deeply.

@@ -24,6 +24,7 @@ mod operators;
 mod packing;
 mod plan;
 mod pool;
+mod products;
 mod run;
 mod values;
 mod whole;

@@ -2,7 +2,7 @@
 
 use super::Deadline;
 use super::error::{RunError, contained};
-use super::{blocked, operators, packing};
+use super::{blocked, operators, packing, products};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +31,8 @@ pub(super) struct Plans {
 #[derive(Debug)]
 pub(super) struct Plan {
     plan: Arc<TypedSimplePlan>,
+    /// Whether helpers are of use, where they are to be had.
+    is_shared: bool,
     idle: Mutex<Vec<TypedState>>,
 }
 
@@ -91,14 +93,13 @@ impl Plans {
                 concrete.declutter()?;
                 operators::correct(&mut concrete)?;
             }
-            if !is_first {
-                blocked::take_over(&mut concrete);
-                operators::prepare(&mut concrete)?;
-                return Plan::of(concrete);
-            }
             concrete.declutter()?;
+            products::take_over(&mut concrete, is_first);
             blocked::take_over(&mut concrete);
             operators::prepare(&mut concrete)?;
+            if !is_first {
+                return Plan::of(concrete);
+            }
             packing::optimise(&mut concrete)?;
             Plan::optimised(concrete)
         })?;
@@ -124,7 +125,13 @@ impl Plan {
     }
 
     fn optimised(model: TypedModel) -> TractResult<Plan> {
-        Ok(Plan { plan: TypedSimplePlan::new(model)?, idle: Mutex::new(Vec::new()) })
+        let is_shared = products::are_shared(&model);
+        Ok(Plan { plan: TypedSimplePlan::new(model)?, is_shared, idle: Mutex::new(Vec::new()) })
+    }
+
+    /// Whether a run's operators take so long that threads may share them.
+    pub(super) fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// Runs once. A state that failed is thrown away: tract leaves its symbols half resolved.

@@ -46,16 +46,21 @@ impl Model {
             1 if is_large(&binding, &parts[0]) && turns.are_wanted() => {
                 vec![pool.on_warm_memory(|| part(0))?]
             }
-            // A plan that is still to be made needs the pool's threads for itself.
-            1 if is_large(&binding, &parts[0])
-                && self.plans.are_of_images()
-                && self.plans.made(&self.extents_of(&binding, parts[0].len())).is_some() =>
-            {
+            1 if self.is_shared(&binding, &parts[0]) => {
                 vec![pool.with_gang(turns, || part(0))?]
             }
             _ => pool.each(turns, parts.len(), part)?,
         };
         self.join(runs)
+    }
+
+    /// Whether helpers may share the kernels of a run of these rows.
+    fn is_shared(&self, binding: &Binding<'_>, rows: &Range<usize>) -> bool {
+        // A plan that is still to be made needs the pool's threads for itself.
+        let Some(plan) = self.plans.made(&self.extents_of(binding, rows.len())) else {
+            return false;
+        };
+        plan.is_shared() || self.plans.are_of_images() && is_large(binding, rows)
     }
 
     fn part(

@@ -72,14 +72,15 @@ fn processor() -> Finding {
     let images = match (runtime::kernels_in_use(), runtime::integer_kernels_in_use()) {
         (Some(vectors), Some(integers)) => {
             format!(
-                "nets of images and recurrent layers run on kernels for {vectors}, quantised ones for {integers}"
+                "nets of images and of words and recurrent layers run on kernels for {vectors}, quantised ones for {integers}"
             )
         }
         (Some(vectors), None) => {
-            format!("nets of images and recurrent layers run on kernels for {vectors}")
+            format!("nets of images and of words and recurrent layers run on kernels for {vectors}")
         }
         (None, _) => {
-            "nets of images and recurrent layers run without kernels of their own".to_owned()
+            "nets of images and of words and recurrent layers run without kernels of their own"
+                .to_owned()
         }
     };
     Finding::new(

@@ -20,15 +20,10 @@ mod stretch;
 
 use crate::runtime::error::{LoadError, contained};
 use crate::runtime::kernels::{self, Kind};
-use crate::runtime::operators;
 use across::SoftmaxAcross;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::cnn::Conv;
-
-/// Whether stretches are taken at all.
-static IS_ON: AtomicBool = AtomicBool::new(true);
 
 /// Whether this graph has something to take, as far as can be seen before its shapes are known.
 pub(super) fn is_of_images(model: &TypedModel) -> bool {
@@ -44,7 +39,7 @@ pub(super) fn is_of_images(model: &TypedModel) -> bool {
 /// Puts our operators in the place of stretches of this graph, whose shapes are known and which was
 /// not decluttered. Where that fails, the graph stays as it is: all of it can be computed without.
 pub(super) fn rewrite(model: &mut TypedModel) {
-    if !IS_ON.load(Relaxed) {
+    if !kernels::are_on() {
         return;
     }
     let mut tried = model.clone();
@@ -66,7 +61,7 @@ pub(super) fn rewrite(model: &mut TypedModel) {
 
 /// Puts our operators in the place of those of any graph that tract computes slowly, shapes known.
 pub(super) fn take_over(model: &mut TypedModel) {
-    if IS_ON.load(Relaxed) {
+    if kernels::are_on() {
         SoftmaxAcross::take(Kind::best(), model);
     }
 }
@@ -91,22 +86,21 @@ fn settle_resizes(model: &mut TypedModel) -> TractResult<()> {
 /// Lets nets that are made ready from now on go without these kernels, or with them again: for who
 /// wants to know whether an answer, or a time, is theirs.
 pub fn use_kernels(on: bool) {
-    IS_ON.store(on, Relaxed);
-    operators::switch(on);
+    kernels::switch(on);
 }
 
 /// The vectors that nets of images are computed with; none when they are computed the slower way.
 #[must_use]
 pub fn kernels_in_use() -> Option<&'static str> {
     let kind = Kind::best();
-    (kind.is_quick() && IS_ON.load(Relaxed)).then(|| kind.name())
+    (kind.is_quick() && kernels::are_on()).then(|| kind.name())
 }
 
 /// The vectors that quantised nets of images are counted with; none when tract does that.
 #[must_use]
 pub fn integer_kernels_in_use() -> Option<&'static str> {
     let kind = kernels::integers::Kind::best();
-    (kind.is_quick() && IS_ON.load(Relaxed)).then(|| kind.name())
+    (kind.is_quick() && kernels::are_on()).then(|| kind.name())
 }
 
 fn rewrite_for(kind: Kind, model: &mut TypedModel) -> TractResult<usize> {

@@ -41,6 +41,18 @@ impl<'b, T: Send> Output<'b, T> {
         Output { first: buffer.as_mut_ptr(), values: buffer.len(), buffer: PhantomData }
     }
 
+    /// So many values, all of which `fill` writes.
+    ///
+    /// # Safety
+    /// It does: they are whatever was in the memory before.
+    pub(super) unsafe fn filled(values: usize, fill: impl FnOnce(&Output<'_, T>)) -> Vec<T> {
+        let mut made = Vec::with_capacity(values);
+        fill(&Output { first: made.as_mut_ptr(), values, buffer: PhantomData });
+        // SAFETY: there is room for so many, and the caller promises that all were written.
+        unsafe { made.set_len(values) };
+        made
+    }
+
     /// Where so many values are, from `first` on.
     ///
     /// # Safety

@@ -7,9 +7,25 @@ use super::lanes::{Lanes, Plain};
 use super::maps;
 #[cfg(target_arch = "aarch64")]
 use super::neon::Neon;
+use super::product;
+use super::rows;
 use super::softmax;
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2, Avx512};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Whether kernels are used at all.
+static ARE_ON: AtomicBool = AtomicBool::new(true);
+
+/// Lets models that are made ready from now on go without kernels, or with them again.
+pub(in crate::runtime) fn switch(on: bool) {
+    ARE_ON.store(on, Relaxed);
+}
+
+/// Whether models that are made ready now are to have kernels.
+pub(in crate::runtime) fn are_on() -> bool {
+    ARE_ON.load(Relaxed)
+}
 
 /// Vectors that the processor at hand was found to have: [`best`](Kind::best) and
 /// [`all`](Kind::all) make no other.
@@ -142,6 +158,60 @@ macro_rules! kernels {
                 }
                 tiles
             }
+
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn product<const R: usize, const W: usize>(job: &product::Job) {
+                // SAFETY: the caller's promise.
+                unsafe { product::tile::<$vectors, R, W>(job) }
+            }
+
+            /// Numbers of rows beyond what the registers hold have no kernel of their own.
+            const fn products<const W: usize>() -> product::Tiles {
+                let most = <$vectors as Lanes>::PIXELS;
+                let mut tiles: product::Tiles = [product::<1, W>; product::ROWS_MAX + 1];
+                tiles[2] = product::<2, W>;
+                tiles[3] = product::<3, W>;
+                if most > 3 {
+                    tiles[4] = product::<4, W>;
+                    tiles[5] = product::<5, W>;
+                    tiles[6] = product::<6, W>;
+                }
+                if most > 6 {
+                    tiles[7] = product::<7, W>;
+                    tiles[8] = product::<8, W>;
+                }
+                if most > 8 {
+                    tiles[9] = product::<9, W>;
+                    tiles[10] = product::<10, W>;
+                    tiles[11] = product::<11, W>;
+                    tiles[12] = product::<12, W>;
+                    tiles[13] = product::<13, W>;
+                    tiles[14] = product::<14, W>;
+                }
+                tiles
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn normal(job: &rows::NormalJob) {
+                // SAFETY: the caller's promise.
+                unsafe { rows::normal::<$vectors>(job) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn each(job: &rows::EachJob) {
+                // SAFETY: the caller's promise.
+                unsafe { rows::each_of::<$vectors>(job) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn softmax_row(job: &rows::SoftmaxJob) {
+                // SAFETY: the caller's promise.
+                unsafe { rows::softmax::<$vectors>(job) }
+            }
+
+            /// By vectors of columns.
+            pub(super) static PRODUCTS: [product::Tiles; product::VECTORS] =
+                [products::<1>(), products::<2>()];
 
             pub(super) const ROWS: usize = cells::rows_max::<$vectors>();
 
@@ -299,6 +369,31 @@ impl Kind {
         with_kind!(self, kernels kernels, {
             (&kernels::RECURRENCES[usize::from(end)], kernels::ROWS)
         })
+    }
+
+    /// The tiles of products with so many vectors of columns, by their rows.
+    pub(super) fn products(self, vectors: usize) -> &'static product::Tiles {
+        with_kind!(self, kernels kernels, &kernels::PRODUCTS[vectors - 1])
+    }
+
+    /// Rows of a product's tile at most.
+    pub(super) fn rows(self) -> usize {
+        self.pixels()
+    }
+
+    /// The norm of a row.
+    pub(super) fn normal(self) -> unsafe fn(&rows::NormalJob) {
+        with_kind!(self, kernels kernels, kernels::normal)
+    }
+
+    /// A function of each value.
+    pub(super) fn each(self) -> unsafe fn(&rows::EachJob) {
+        with_kind!(self, kernels kernels, kernels::each)
+    }
+
+    /// A softmax along a row.
+    pub(super) fn softmax_row(self) -> unsafe fn(&rows::SoftmaxJob) {
+        with_kind!(self, kernels kernels, kernels::softmax_row)
     }
 
     /// A row of a pool.

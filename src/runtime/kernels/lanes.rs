@@ -36,6 +36,10 @@ pub(super) trait Lanes: Copy {
     unsafe fn rounded(self) -> Self;
     /// Two to the power of whole numbers from -126 to 127.
     unsafe fn power_of_two(self) -> Self;
+    /// All lanes added up.
+    unsafe fn sum(self) -> f32;
+    /// The largest lane, of those that are numbers.
+    unsafe fn most(self) -> f32;
 }
 
 /// What any processor has, in a form that compilers make vectors of.
@@ -119,5 +123,15 @@ impl Lanes for Plain {
     unsafe fn power_of_two(self) -> Plain {
         // The exponent of a float stands from bit 23 on, 127 above what it is.
         Plain(self.0.map(|power| f32::from_bits(((power as i32 + 127) as u32) << 23)))
+    }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        self.0.iter().sum()
+    }
+
+    #[inline(always)]
+    unsafe fn most(self) -> f32 {
+        self.0.into_iter().fold(f32::NEG_INFINITY, f32::max)
     }
 }

@@ -6,6 +6,7 @@
 )]
 
 mod activation;
+mod attention;
 mod cells;
 mod convolution;
 mod crew;
@@ -18,21 +19,26 @@ mod map;
 mod maps;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod product;
 mod recurrent;
+mod rows;
 mod softmax;
 mod window;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 pub(super) use activation::Activation;
+pub(super) use attention::{Attention, Heads, Layout};
 pub(super) use convolution::{Convolution, Parts};
 pub(super) use crew::{Alone, Crew};
 pub(super) use depthwise::Depthwise;
 pub(super) use gang::Gang;
-pub(super) use kind::Kind;
+pub(super) use kind::{Kind, are_on, switch};
 pub(super) use map::{Frame, Map};
 pub(super) use maps::{Pooling, With, blend, enlarge, pool, spread};
+pub(super) use product::Product;
 pub(super) use recurrent::{Cell, Layer as RecurrentLayer, Recurrence, Sequences};
+pub(super) use rows::{Normal, each};
 pub(super) use softmax::softmax_across;
 pub(super) use window::Window;
 

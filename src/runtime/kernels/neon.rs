@@ -80,4 +80,14 @@ impl Lanes for Neon {
         let power = unsafe { vaddq_s32(vcvtnq_s32_f32(self.0), vdupq_n_s32(127)) };
         Neon(unsafe { vreinterpretq_f32_s32(vshlq_n_s32::<23>(power)) })
     }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        unsafe { vaddvq_f32(self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn most(self) -> f32 {
+        unsafe { vmaxvq_f32(self.0) }
+    }
 }

@@ -1,5 +1,7 @@
 //! Kernels held against loops that anybody can read, on random shapes, for all vectors of this processor.
 
+mod products;
+
 use super::*;
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ const DIFFERENCE_MAX: f32 = 1e-4;
 /// Shapes that each test tries.
 const TRIES: usize = if cfg!(miri) { 4 } else { 60 };
 
-const ACTIVATIONS: [Activation; 8] = [
+const ACTIVATIONS: [Activation; 10] = [
     Activation::NONE,
     Activation::Clip(0.0, 6.0),
     Activation::Clip(0.0, f32::INFINITY),
@@ -19,6 +21,8 @@ const ACTIVATIONS: [Activation; 8] = [
     Activation::HardSwish(1.0, 0.0),
     Activation::HardSwish(-0.7, 0.2),
     Activation::LeakyRelu(0.1),
+    Activation::Gelu,
+    Activation::GeluTanh,
 ];
 
 /// Numbers that are the same each time.
@@ -88,8 +92,29 @@ fn of(activation: Activation, value: f32) -> f32 {
         Activation::HardSwish(factor, term) => {
             value * (value / 6.0 + 0.5).clamp(0.0, 1.0) * factor + term
         }
+        Activation::Gelu => {
+            let value = f64::from(value);
+            (value * (1.0 + erf(value / 2.0_f64.sqrt())) / 2.0) as f32
+        }
+        Activation::GeluTanh => {
+            let value = f64::from(value);
+            let line = (2.0 / std::f64::consts::PI).sqrt() * (value + 0.044715 * value.powi(3));
+            (value * (1.0 + line.tanh()) / 2.0) as f32
+        }
         Activation::LeakyRelu(alpha) => value.max(0.0) + alpha * value.min(0.0),
     }
+}
+
+/// By its series, which converges for any value; beyond 5 it is 1 here too.
+fn erf(value: f64) -> f64 {
+    let value = value.clamp(-5.0, 5.0);
+    let mut power = value;
+    let mut sum = value;
+    for term in 1..200 {
+        power *= -value * value / f64::from(term);
+        sum += power / f64::from(2 * term + 1);
+    }
+    sum * 2.0 / std::f64::consts::PI.sqrt()
 }
 
 /// The image in a buffer that holds what must not be read elsewhere.

@@ -85,6 +85,16 @@ impl Lanes for Avx512 {
     unsafe fn power_of_two(self) -> Avx512 {
         Avx512(unsafe { _mm512_scalef_ps(_mm512_set1_ps(1.0), self.0) })
     }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        unsafe { _mm512_reduce_add_ps(self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn most(self) -> f32 {
+        unsafe { _mm512_reduce_max_ps(self.0) }
+    }
 }
 
 // SAFETY of every block below: as above.
@@ -158,5 +168,23 @@ impl Lanes for Avx2 {
     unsafe fn power_of_two(self) -> Avx2 {
         let power = unsafe { _mm256_add_epi32(_mm256_cvtps_epi32(self.0), _mm256_set1_epi32(127)) };
         Avx2(unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(power)) })
+    }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        let (low, high) =
+            unsafe { (_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0)) };
+        let four = unsafe { _mm_add_ps(low, high) };
+        let two = unsafe { _mm_add_ps(four, _mm_movehl_ps(four, four)) };
+        unsafe { _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two))) }
+    }
+
+    #[inline(always)]
+    unsafe fn most(self) -> f32 {
+        let (low, high) =
+            unsafe { (_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0)) };
+        let four = unsafe { _mm_max_ps(low, high) };
+        let two = unsafe { _mm_max_ps(four, _mm_movehl_ps(four, four)) };
+        unsafe { _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two))) }
     }
 }

@@ -9,7 +9,7 @@ mod wide_sigmoid;
 
 pub(super) use self::core::{
     ASIDE, Counting, QUANTIZED_MEAN, QUANTIZED_SUM, REQUANTIZE, Words, counting, mean_step,
-    prepare, stepwise, sum_ratios, switch,
+    prepare, stepwise, sum_ratios,
 };
 use integer_product::IntegerProduct;
 use integer_sum::IntegerSum;

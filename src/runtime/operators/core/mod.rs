@@ -27,7 +27,7 @@ pub(super) use branch::Choice;
 pub(in crate::runtime) use branch::stepwise;
 pub(super) use dynamic::DynamicQuantize;
 pub(super) use recurrent::Layer as Recurrent;
-pub(in crate::runtime) use recurrent::{prepare, switch};
+pub(in crate::runtime) use recurrent::prepare;
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::attribute_proto::AttributeType;

@@ -16,7 +16,7 @@ use super::{TRACTS_GRU, TRACTS_LSTM, TRACTS_RNN, float, integer, tracts};
 use function::{Function, functions};
 pub(in super::super) use layer::Layer;
 use prepared::is_on;
-pub(in crate::runtime) use prepared::{prepare, switch};
+pub(in crate::runtime) use prepared::prepare;
 use tract_onnx::model::{ParsingContext, optional_inputs, optional_outputs};
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::internal::*;

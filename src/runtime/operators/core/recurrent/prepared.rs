@@ -6,20 +6,11 @@ use crate::runtime::Deadline;
 use crate::runtime::kernels::{self, Cell, Recurrence, RecurrentLayer, Sequences};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tract_onnx::tract_core::internal::*;
-
-/// Whether kernels are used at all.
-static IS_ON: AtomicBool = AtomicBool::new(true);
-
-/// Lets models that are loaded from now on go without these kernels, or with them again.
-pub(in crate::runtime) fn switch(on: bool) {
-    IS_ON.store(on, Relaxed);
-}
 
 /// Whether layers are computed by kernels.
 pub(in crate::runtime) fn is_on() -> bool {
-    IS_ON.load(Relaxed) && kernels::Kind::best().is_quick()
+    kernels::are_on() && kernels::Kind::best().is_quick()
 }
 
 /// A layer whose weights, the inputs from the second on but the lengths and the first states, are packed.

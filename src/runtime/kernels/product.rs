@@ -1,0 +1,307 @@
+//! Products of matrices: a tile of rows by two vectors of columns stays in registers, and what follows is done before its values leave the cache.
+
+use super::activation::Activation;
+use super::crew::{Crew, Output};
+use super::kind::Kind;
+use super::lanes::Lanes;
+use rayon::prelude::*;
+
+/// Rows of a tile at most, on any processor.
+pub(super) const ROWS_MAX: usize = 14;
+
+/// Vectors of columns that a tile has at most.
+pub(super) const VECTORS: usize = 2;
+
+/// Floats of a vector at most, on any processor.
+pub(super) const LANES_MAX: usize = 16;
+
+/// Floats of rows that go through all columns before the next rows do: a quarter of a megabyte, which
+/// a second-level cache holds beside weights.
+const STRETCH_FLOATS_MAX: usize = 64 << 10;
+
+/// Parts for each thread: so many that those who are done earlier find something to do.
+const PARTS_EACH: usize = 4;
+
+/// Products that are shared among threads have at least so many multiplications: some 20 microseconds
+/// of one thread, which is what waking another takes.
+const SHARED_MIN: usize = 1 << 20;
+
+/// What one tile is computed from and into.
+pub(super) struct Job {
+    pub(super) input: *const f32,
+    /// Floats from one row's values to the next row's.
+    pub(super) input_row: usize,
+    pub(super) terms: usize,
+    /// As many vectors for each term as the tile has.
+    pub(super) weights: *const f32,
+    /// Floats from one term's weights to the next one's.
+    pub(super) weights_row: usize,
+    /// Null where sums begin with nothing.
+    pub(super) bias: *const f32,
+    pub(super) output: *mut f32,
+    pub(super) output_row: usize,
+    /// Null where nothing is added, or else laid out as the output.
+    pub(super) residual: *const f32,
+    pub(super) residual_row: usize,
+    pub(super) activation: Activation,
+}
+
+/// Computes one tile.
+pub(super) type Compute = unsafe fn(&Job);
+
+/// By rows of a tile.
+pub(super) type Tiles = [Compute; ROWS_MAX + 1];
+
+/// One tile: `ROWS` rows of `WIDE` vectors.
+///
+/// # Safety
+/// The processor has these vectors, and all that the job points to is there: `terms` values of each
+/// row, as many rows of `WIDE` vectors of weights, so many vectors of the bias, and of each row of the
+/// output and the residual.
+#[inline(always)]
+pub(super) unsafe fn tile<V: Lanes, const ROWS: usize, const WIDE: usize>(job: &Job) {
+    // SAFETY: the caller's promise, of which the loops keep to the extents.
+    unsafe {
+        let mut sums = [[V::splat(0.0); WIDE]; ROWS];
+        if !job.bias.is_null() {
+            for vector in 0..WIDE {
+                let bias = V::load(job.bias.add(vector * V::LANES));
+                for sums in &mut sums {
+                    sums[vector] = bias;
+                }
+            }
+        }
+        let step = job.input_row;
+        let mut input = job.input;
+        let mut weights = job.weights;
+        for _ in 0..job.terms {
+            let mut at = [V::splat(0.0); WIDE];
+            for (vector, at) in at.iter_mut().enumerate() {
+                *at = V::load(weights.add(vector * V::LANES));
+            }
+            weights = weights.wrapping_add(job.weights_row);
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let value = V::splat(*input.wrapping_add(row * step));
+                for (sum, weight) in sums.iter_mut().zip(at) {
+                    *sum = sum.plus_product(value, weight);
+                }
+            }
+            input = input.wrapping_add(1);
+        }
+        if let Activation::Clip(low, high) = job.activation {
+            let (low, high) = (V::splat(low), V::splat(high));
+            for (row, sums) in sums.iter().enumerate() {
+                for (vector, sum) in sums.iter().enumerate() {
+                    let mut value = sum.at_least(low).at_most(high);
+                    if !job.residual.is_null() {
+                        let residual = row * job.residual_row + vector * V::LANES;
+                        value = value.plus(V::load(job.residual.add(residual)));
+                    }
+                    value.store(job.output.add(row * job.output_row + vector * V::LANES));
+                }
+            }
+            return;
+        }
+        // Code for each function at each place of the tile would be long: values go by memory.
+        for (row, sums) in sums.iter().enumerate() {
+            for (vector, sum) in sums.iter().enumerate() {
+                sum.store(job.output.add(row * job.output_row + vector * V::LANES));
+            }
+        }
+        for row in 0..ROWS {
+            for vector in 0..WIDE {
+                let at = job.output.add(row * job.output_row + vector * V::LANES);
+                let mut value = job.activation.of(V::load(at));
+                if !job.residual.is_null() {
+                    let residual = row * job.residual_row + vector * V::LANES;
+                    value = value.plus(V::load(job.residual.add(residual)));
+                }
+                value.store(at);
+            }
+        }
+    }
+}
+
+/// A product of rows with weights that are packed for this processor.
+#[derive(Debug)]
+pub(in crate::runtime) struct Product {
+    kind: Kind,
+    terms: usize,
+    columns: usize,
+    /// Group by group of two vectors of columns; in each, term by term.
+    weights: Vec<f32>,
+    bias: Vec<f32>,
+    activation: Activation,
+}
+
+impl Product {
+    /// Packs the weights, of which `weight` tells each by its term and its column; none when the
+    /// bias is not one value for each column. All threads of the pool that this is called on may help.
+    pub(in crate::runtime) fn new(
+        kind: Kind,
+        terms: usize,
+        columns: usize,
+        weight: impl Fn(usize, usize) -> f32 + Sync,
+        bias: &[f32],
+        activation: Activation,
+        on_all_threads: bool,
+    ) -> Option<Product> {
+        if terms == 0 || columns == 0 || !(bias.is_empty() || bias.len() == columns) {
+            return None;
+        }
+        let lanes = kind.lanes();
+        let padded = columns.next_multiple_of(lanes);
+        let mut weights = vec![0.0; padded * terms];
+        let group = VECTORS * lanes;
+        let pack = |(number, weights): (usize, &mut [f32])| {
+            let (start, wide) = (number * group, weights.len() / terms);
+            for (term, row) in weights.chunks_exact_mut(wide).enumerate() {
+                for (column, to) in (start..columns).zip(row) {
+                    *to = weight(term, column);
+                }
+            }
+        };
+        match on_all_threads {
+            true => weights.par_chunks_mut(group * terms).enumerate().for_each(pack),
+            false => weights.chunks_mut(group * terms).enumerate().for_each(pack),
+        }
+        let mut bias = bias.to_vec();
+        if !bias.is_empty() {
+            bias.resize(padded, 0.0);
+        }
+        Some(Product { kind, terms, columns, weights, bias, activation })
+    }
+
+    /// Floats that are kept.
+    pub(in crate::runtime) fn floats(&self) -> usize {
+        self.weights.len() + self.bias.len()
+    }
+
+    /// Multiplications for so many values that are made.
+    pub(in crate::runtime) fn work(&self, made: usize) -> usize {
+        made.saturating_mul(self.terms)
+    }
+
+    /// The rows of the input, one after the other, times the weights, and the residual added last.
+    ///
+    /// # Panics
+    /// When the input is not whole rows, or the residual not as long as what is made.
+    pub(in crate::runtime) fn run(
+        &self,
+        input: &[f32],
+        residual: Option<&[f32]>,
+        crew: &dyn Crew,
+    ) -> Vec<f32> {
+        assert!(input.len().is_multiple_of(self.terms), "values of a row are missing");
+        let rows = input.len() / self.terms;
+        let made = rows * self.columns;
+        assert!(
+            residual.is_none_or(|residual| residual.len() == made),
+            "a residual of another length"
+        );
+        let high = self.kind.rows();
+        let tiles = rows.div_ceil(high);
+        let groups = self.columns.div_ceil(VECTORS * self.kind.lanes());
+        let stretch = (STRETCH_FLOATS_MAX / (self.terms * high)).clamp(1, tiles.max(1));
+        let size = if self.work(made) < SHARED_MIN { 1 } else { crew.size() };
+        // Threads share rows before columns: each row is read by one of them alone.
+        let stretch = match size {
+            1 => stretch,
+            size => stretch.min(tiles.div_ceil(PARTS_EACH * size)).max(1),
+        };
+        let stretches = tiles.div_ceil(stretch);
+        let splits = (PARTS_EACH * size).div_ceil(stretches.max(1)).clamp(1, groups);
+        let splits = if size == 1 { 1 } else { splits };
+        let part = |part: usize, output: &Output<'_>| {
+            let (at, split) = (part / splits, part % splits);
+            for group in groups * split / splits..groups * (split + 1) / splits {
+                for tile in at * stretch..tiles.min((at + 1) * stretch) {
+                    self.tile(group, tile_rows(tile, tiles, rows), input, residual, output);
+                }
+            }
+        };
+        let fill = |output: &Output<'_>| match size {
+            1 => (0..stretches).for_each(|number| part(number, output)),
+            _ => output.in_parts(crew, stretches * splits, part),
+        };
+        // SAFETY: the tiles have all rows, the groups all columns, and each part all of its own.
+        unsafe { Output::filled(made, fill) }
+    }
+
+    /// Some rows of one group of columns, which no other call writes.
+    fn tile(
+        &self,
+        group: usize,
+        (first, rows): (usize, usize),
+        input: &[f32],
+        residual: Option<&[f32]>,
+        output: &Output<'_>,
+    ) {
+        let lanes = self.kind.lanes();
+        let column = group * VECTORS * lanes;
+        let columns = (VECTORS * lanes).min(self.columns - column);
+        let wide = columns.div_ceil(lanes);
+        let at = first * self.columns + column;
+        let is_aside = columns < wide * lanes;
+        // SAFETY: `run` found the input to be whole rows, and the residual as long as the output: of
+        // these, the tile has rows below their number, and columns below theirs. Weights and biases are
+        // whole groups, packed so by `new`. No other call has these rows of this group. Where the group
+        // has fewer columns than its vectors, `aside` writes and adds elsewhere.
+        unsafe {
+            let mut job = Job {
+                input: input.as_ptr().add(first * self.terms),
+                input_row: self.terms,
+                terms: self.terms,
+                weights: self.weights.as_ptr().add(column * self.terms),
+                weights_row: wide * lanes,
+                bias: match self.bias.is_empty() {
+                    true => std::ptr::null(),
+                    false => self.bias.as_ptr().add(column),
+                },
+                output: output.at(at, (rows - 1) * self.columns + columns),
+                output_row: self.columns,
+                residual: residual.map_or(std::ptr::null(), |residual| residual.as_ptr().add(at)),
+                residual_row: self.columns,
+                activation: self.activation,
+            };
+            let compute = self.kind.products(wide)[rows];
+            if is_aside {
+                aside(&mut job, compute, rows, columns, wide * lanes)
+            } else {
+                compute(&job)
+            }
+        }
+    }
+}
+
+/// Computes a tile that has fewer columns than its vectors have lanes.
+///
+/// # Safety
+/// As [`tile`], but that there are so many columns of each row of the output and of the residual.
+unsafe fn aside(job: &mut Job, compute: Compute, rows: usize, columns: usize, wide: usize) {
+    let mut made = [0.0_f32; ROWS_MAX * VECTORS * LANES_MAX];
+    let mut added = [0.0_f32; ROWS_MAX * VECTORS * LANES_MAX];
+    let (output, output_row) = (job.output, job.output_row);
+    // SAFETY: the caller's promise, and both arrays have room for any tile.
+    unsafe {
+        if !job.residual.is_null() {
+            for row in 0..rows {
+                let from = job.residual.add(row * job.residual_row);
+                std::ptr::copy_nonoverlapping(from, added.as_mut_ptr().add(row * wide), columns);
+            }
+            (job.residual, job.residual_row) = (added.as_ptr(), wide);
+        }
+        (job.output, job.output_row) = (made.as_mut_ptr(), wide);
+        compute(job);
+        for row in 0..rows {
+            let to = output.add(row * output_row);
+            std::ptr::copy_nonoverlapping(made.as_ptr().add(row * wide), to, columns);
+        }
+    }
+}
+
+/// The first row of a tile, and how many it has: all about as many.
+pub(super) fn tile_rows(tile: usize, tiles: usize, rows: usize) -> (usize, usize) {
+    let first = tile * rows / tiles;
+    (first, (tile + 1) * rows / tiles - first)
+}

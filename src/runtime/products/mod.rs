@@ -1,0 +1,68 @@
+//! Products of matrices, norms and attention: what nets of words and of patches are made of, as operators with kernels of our own.
+//!
+//! This comes after tract has decluttered a graph whose shapes are known: it has found the norms and
+//! the functions that exporters write as many operators, and has drawn axes into products.
+
+mod attention;
+mod chain;
+mod norm;
+mod operator;
+mod product;
+mod view;
+
+use crate::runtime::error::{LoadError, contained};
+use crate::runtime::kernels::{self, Kind};
+use operator::Ours;
+use tract_onnx::prelude::*;
+
+/// Multiplications of an operator that is worth waking a thread for: some 200 microseconds of one.
+const SHARED_MIN: usize = 8 << 20;
+
+/// What operators are made with.
+#[derive(Debug, Clone, Copy)]
+struct Means {
+    kind: Kind,
+    on_all_threads: bool,
+}
+
+/// Puts our operators in the place of those of this graph, which is decluttered and whose shapes are
+/// known; all threads of the pool that this is called on may pack weights. Where it fails, the graph
+/// stays as it is: all of it can be computed without.
+pub(super) fn take_over(model: &mut TypedModel, on_all_threads: bool) {
+    if !kernels::are_on() || !Kind::best().is_quick() {
+        return;
+    }
+    let mut tried = model.clone();
+    match contained(|| take(Means { kind: Kind::best(), on_all_threads }, &mut tried)) {
+        Ok(0) => {}
+        Ok(_) => *model = tried,
+        Err(trouble) => log::warn!(
+            "products of matrices are computed the slower way: {}",
+            crate::exit::chain(&LoadError::from(trouble))
+        ),
+    }
+}
+
+/// Whether an operator of this graph takes so long that threads may share it.
+pub(super) fn are_shared(model: &TypedModel) -> bool {
+    let ours = model.nodes().iter().filter_map(|node| node.op_as::<Ours>());
+    ours.map(Ours::work).any(|work| SHARED_MIN <= work)
+}
+
+/// How many operators were put in the place of others.
+fn take(means: Means, model: &mut TypedModel) -> TractResult<usize> {
+    let mut taken = 0;
+    for replace in [attention::replace, norm::replace, product::replace, chain::replace] {
+        let before = taken;
+        for id in 0..model.nodes().len() {
+            taken += usize::from(replace(means, model, id)?);
+        }
+        if before < taken {
+            model.compact()?; // what nobody uses now would look like a use
+        }
+    }
+    Ok(taken)
+}
+
+#[cfg(test)]
+mod tests;
