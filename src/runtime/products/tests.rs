@@ -297,3 +297,15 @@ fn scores_that_somebody_else_needs_are_made() {
     let y = net.product("hmn,hnk->hmk", shares, v);
     net.check(&[y, shares], &[], 4);
 }
+
+#[test]
+fn one_query_alone_stays_as_it_is() {
+    let mut net = Net::new(5);
+    let q = net.input(&[2, 1, 16]);
+    let [k, v] = [0; 2].map(|_| net.input(&[2, 40, 16]));
+    let scores = net.product("hmk,hnk->hmn", q, k);
+    let softmax = Softmax { axes: tvec!(2), quant_output_dt: None, kind: SoftmaxKind::Softmax };
+    let shares = net.wire(softmax, &[scores]);
+    let y = net.product("hmn,hnk->hmk", shares, v);
+    net.check(&[y], &[], 5);
+}
