@@ -1,10 +1,10 @@
 //! Functions of one value that stand behind a convolution, computed before its values are stored.
 
 use super::lanes::Lanes;
-use std::f32::consts::FRAC_1_SQRT_2;
+use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 /// Twice the root of 2 / pi, and that times 0.044715: what the approximation of GELU is defined by.
-const TWICE_LINE: f32 = 1.595_769_1;
+const TWICE_LINE: f32 = 1.595_769_2;
 const TWICE_CUBE: f32 = 0.071_354_814;
 
 /// What becomes of each value.
@@ -129,7 +129,7 @@ pub(super) unsafe fn exp<V: Lanes>(value: V) -> V {
 #[inline(always)]
 unsafe fn erf<V: Lanes>(value: V) -> V {
     const ABOVE: [f32; 5] =
-        [0.000_287_906_73, 0.003_984_998_4, 0.053_410_947, 0.195_775_84, 1.128_379];
+        [0.000_287_906_73, 0.003_984_998_4, 0.053_410_947, 0.195_775_84, FRAC_2_SQRT_PI];
     const BELOW: [f32; 5] = [0.001_212_367_8, 0.015_406_876, 0.116_286_32, 0.506_833_1, 1.0];
     // SAFETY: the caller's promise.
     unsafe {

@@ -9,6 +9,7 @@ use tract_onnx::tract_core::internal::*;
 
 /// What is computed.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "each is behind a pointer")]
 pub(super) enum Kernel {
     /// Rows times weights, and a second input that is added where there is one.
     Product(Product),

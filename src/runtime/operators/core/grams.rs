@@ -168,15 +168,11 @@ impl Kernel for Vectorizer {
 
     fn outputs(&self, inputs: &[Wire]) -> TractResult<TVec<Wire>> {
         let [input] = inputs else { bail!("expected one input, found {}", inputs.len()) };
-        match input.element {
-            DatumType::String => {
-                ensure!(self.numbers.is_empty(), "the pool holds numbers, not text")
-            }
-            DatumType::I64 | DatumType::I32 => {
-                ensure!(self.texts.is_empty(), "the pool holds text, not numbers");
-            }
-            other => bail!("expected text or integers, found {other:?}"),
-        }
+        let is_text = input.element == DatumType::String;
+        let is_number = matches!(input.element, DatumType::I64 | DatumType::I32);
+        ensure!(is_text || is_number, "expected text or integers, found {:?}", input.element);
+        ensure!(!is_text || self.numbers.is_empty(), "the pool holds numbers, not text");
+        ensure!(!is_number || self.texts.is_empty(), "the pool holds text, not numbers");
         let columns = self.columns.to_dim();
         let shape: TVec<TDim> = match &*input.shape {
             [_] => tvec!(columns),
