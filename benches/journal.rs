@@ -26,6 +26,12 @@ const CONNECTIONS: [usize; 2] = [1, 16];
 /// Connections that ask at a pace, together at half of what the engine gave them at its limit.
 const PACED_CONNECTIONS: usize = 8;
 
+/// What one sensor asks a second that waits for no answer but its own.
+const SENSOR_PER_SECOND: f64 = 1000.0;
+
+/// Bytes of a body that an engine answers at that pace.
+const SENSOR_BYTES_MAX: usize = 16 << 10;
+
 /// What a board has to bear: so many answers a second, beside programs that take all the CPU.
 const USUAL_PER_SECOND: f64 = 300.0;
 const USUAL: Duration = Duration::from_secs(20);
@@ -84,6 +90,12 @@ fn main() {
     for (title, body, content_type) in WORKLOADS {
         let body = std::fs::read(bodies.join(body)).unwrap();
         let request = request(content_type, &body);
+        let ask = |address: &str| paced::run(address, &request, 1, SENSOR_PER_SECOND, ROUND);
+        let sensor = format!("{title}, one sensor {SENSOR_PER_SECOND:.0} times a second");
+        // A thousand rows take the engine longer than that.
+        if body.len() < SENSOR_BYTES_MAX {
+            compared(&sensor, [&on, &off], rounds, &ask);
+        }
         let mut limit = 0.0;
         for connections in CONNECTIONS {
             let ask = |address: &str| Load::run(address, &request, connections, ROUND);
