@@ -83,6 +83,10 @@ pub(super) fn correct(model: &mut TypedModel) -> TractResult<()> {
             model.node_mut(id).op = Box::new(top);
             continue;
         }
+        if let Some(sound) = core::Sound::of(model, id)? {
+            model.node_mut(id).op = Box::new(sound);
+            continue;
+        }
         if let Some(sum) = node.op_as::<EinSum>() {
             let element = model.node_input_facts(id)?[0].datum_type;
             if let Some(product) = IntegerProduct::of(sum, element, node.inputs.len()) {
