@@ -50,6 +50,25 @@ fn a_batch_run_in_parts_gives_what_each_row_gives_alone() {
 }
 
 #[test]
+fn rows_that_are_computed_together_are_not_cut_into_parts() {
+    let rows = 1_367;
+    let data = Data::F32(Cow::Owned((0..rows).map(|row| row as f32).collect()));
+    let column = Column { name: "x".into(), row_shape: RowShape::Flat(1), data };
+    let table = Table::new(rows, vec![column]).unwrap();
+    let outputs = flow("centred.onnx").run(&pool(), &table, Deadline::NONE).unwrap().outputs;
+    let Data::F32(found) = outputs[0].tensor.data() else { panic!("not floats") };
+    assert!((found[0] + 683.0).abs() < 0.1, "{} is not what 0 is off 683", found[0]);
+    assert!((found[1_366] - 683.0).abs() < 0.1, "{} is not what 1366 is off 683", found[1_366]);
+    let apart = ["fraud", "double", "picked", "recurrent", "score", "two_in_two_out", "vision"];
+    for name in apart {
+        assert!(model(&format!("{name}.onnx")).divisible, "{name}");
+    }
+    for name in ["centred", "placed"] {
+        assert!(!model(&format!("{name}.onnx")).divisible, "{name}");
+    }
+}
+
+#[test]
 fn a_run_past_its_deadline_is_given_up_and_the_next_is_sound() {
     let (flow, pool) = (flow("fraud.onnx"), pool());
     let table = floats("features", 1, RowShape::Flat(29));

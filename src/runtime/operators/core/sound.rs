@@ -56,6 +56,16 @@ impl Sound {
         }
     }
 
+    /// Whether it picks or puts along this axis of this input.
+    pub(in super::super) fn looks_along(&self, slot: usize, axis: usize) -> bool {
+        match self {
+            Sound::Gather(op) => slot == 0 && op.axis == axis,
+            Sound::Scatter(op) => op.axis == axis,
+            Sound::ScatterNd(_) => true,
+            Sound::Divide(_) => false,
+        }
+    }
+
     /// The words of a division; the others stand in no graph that is kept.
     pub(super) fn words(&self) -> Option<Words> {
         match self {
