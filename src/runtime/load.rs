@@ -6,7 +6,7 @@ use super::error::{LoadError, contained};
 use super::late::Late;
 use super::onnx::{self as onnx_file, Beside};
 use super::plan::Plans;
-use super::{blocked, check, operators, values};
+use super::{apart, blocked, check, operators, values};
 use crate::disk::Stretch;
 use crate::oci::Digest;
 use crate::tensor::{Dimension, Port};
@@ -374,7 +374,8 @@ fn ports<'a>(
     Ok(ports)
 }
 
-/// Whether every input and every output has the batch, and nothing else, as its first dimension.
+/// Whether every input and every output has the batch, and nothing else, as its first dimension, and no row
+/// is computed with another.
 fn divisible(typed: &TypedModel, batches: &[&Extent]) -> TractResult<bool> {
     let is_batch = |dim: &TDim| {
         let TDim::Sym(symbol) = dim else { return false };
@@ -391,7 +392,11 @@ fn divisible(typed: &TypedModel, batches: &[&Extent]) -> TractResult<bool> {
             return Ok(false);
         }
     }
-    Ok(true)
+    let symbols = batches.iter().filter_map(|extent| match extent {
+        Extent::Free(symbol) => Some(symbol.clone()),
+        Extent::Fixed(_) => None,
+    });
+    apart::are_rows_apart(typed, &symbols.collect())
 }
 
 fn symbols(extents: &[Vec<Extent>]) -> Vec<Symbol> {

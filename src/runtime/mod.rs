@@ -8,6 +8,7 @@
 //! No tract type leaves this room, and no panic of tract does either: each call into it stands
 //! inside `error::contained`.
 
+mod apart;
 mod bind;
 mod blocked;
 mod cache;

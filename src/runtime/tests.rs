@@ -50,6 +50,25 @@ fn a_batch_run_in_parts_gives_what_each_row_gives_alone() {
 }
 
 #[test]
+fn rows_that_are_computed_together_are_not_cut_into_parts() {
+    let rows = 1_367;
+    let data = Data::F32(Cow::Owned((0..rows).map(|row| row as f32).collect()));
+    let column = Column { name: "x".into(), row_shape: RowShape::Flat(1), data };
+    let table = Table::new(rows, vec![column]).unwrap();
+    let outputs = flow("centred.onnx").run(&pool(), &table, Deadline::NONE).unwrap().outputs;
+    let Data::F32(found) = outputs[0].tensor.data() else { panic!("not floats") };
+    assert!((found[0] + 683.0).abs() < 0.1, "{} is not what 0 is off 683", found[0]);
+    assert!((found[1_366] - 683.0).abs() < 0.1, "{} is not what 1366 is off 683", found[1_366]);
+    let apart = ["fraud", "double", "picked", "recurrent", "score", "two_in_two_out", "vision"];
+    for name in apart {
+        assert!(model(&format!("{name}.onnx")).divisible, "{name}");
+    }
+    for name in ["centred", "placed"] {
+        assert!(!model(&format!("{name}.onnx")).divisible, "{name}");
+    }
+}
+
+#[test]
 fn a_run_past_its_deadline_is_given_up_and_the_next_is_sound() {
     let (flow, pool) = (flow("fraud.onnx"), pool());
     let table = floats("features", 1, RowShape::Flat(29));
@@ -202,6 +221,59 @@ fn inputs_whose_first_dimension_has_no_name_have_the_same_rows() {
     let outputs = flow.run(&pool, &table, Deadline::NONE).unwrap().outputs;
     assert_eq!(outputs[0].tensor.shape(), [2, 2]);
     assert_eq!(*outputs[0].tensor.data(), Data::F32(Cow::Owned(vec![1.0, 3.0, 2.0, 4.0])));
+}
+
+/// Each with what the sentence must say: what, where, and what was expected.
+#[test]
+fn values_that_nobody_can_compute_with_are_refused_by_a_sentence_at_the_node() {
+    type Given = (&'static str, RowShape, Data<'static>);
+    let floats = |name, row, values: &[f32]| -> Given {
+        (name, row, Data::F32(Cow::Owned(values.to_vec())))
+    };
+    let integers = |name, row, values: &[i64]| -> Given {
+        (name, row, Data::I64(Cow::Owned(values.to_vec())))
+    };
+    let told = |shape: &[usize]| RowShape::Told(shape.to_vec());
+    let pick = |places: &[i64]| {
+        let x = floats("x", told(&[3, 2]), &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        ("picked.onnx", vec![x, integers("places", told(&[2, 2]), places)])
+    };
+    let place = |place: i64, updates: &[f32]| {
+        let x = floats("x", told(&[3]), &[1.0, 2.0, 3.0]);
+        let updates = floats("updates", told(&[updates.len()]), updates);
+        ("placed.onnx", vec![x, integers("places", told(&[1]), &[place]), updates])
+    };
+    let divide = |by: &[i64]| {
+        ("divided.onnx", vec![integers("x", told(&[2]), &[7, -7]), integers("by", told(&[2]), by)])
+    };
+    let run = |(file, given): (&str, Vec<Given>)| {
+        let columns = given.into_iter().map(|(name, row_shape, data)| Column {
+            name: name.into(),
+            row_shape,
+            data,
+        });
+        let table = Table::new(1, columns.collect()).unwrap();
+        flow(file).run(&pool(), &table, Deadline::NONE).map(|ran| {
+            let outputs = ran.outputs.iter();
+            outputs.map(|output| format!("{:?}", output.tensor.data())).collect::<Vec<_>>()
+        })
+    };
+    assert!(run(pick(&[2, 0, -1, 1])).unwrap()[0].contains("[5.0, 2.0, 5.0, 4.0]"));
+    assert!(run(place(0, &[1.0, 1.0, 1.0])).unwrap()[0].contains("[2.0, 3.0, 4.0]"));
+    assert!(run(place(-1, &[1.0, 1.0, 1.0])).is_ok(), "counted from the end");
+    assert!(run(divide(&[2, 2])).unwrap()[1].contains("[1, 1]"));
+    let cases = [
+        (pick(&[0, 0, 3, 1]), "pick", "the index 3 at [0, 1, 0] is beyond the axis 1"),
+        (place(1, &[1.0, 1.0, 1.0]), "place", "the index 1 for the update at [0] is beyond"),
+        (place(-7, &[1.0, 1.0, 1.0]), "place", "the index -7 for the update at [0] is beyond"),
+        (place(0, &[1.0, 1.0]), "place", "have the shape [1, 2], and for these indices"),
+        (divide(&[2, 0]), "divide", "integers are divided by 0: the divisor has it at [0, 1]"),
+    ];
+    for (given, node, words) in cases {
+        let error = crate::exit::chain(&run(given).unwrap_err());
+        assert!(error.contains(node) && error.contains(words), "{error}");
+        assert!(error.starts_with("the model cannot compute this input"), "{error}");
+    }
 }
 
 #[test]

@@ -57,23 +57,23 @@ fn the_inference_path_without_the_name_answers_too() {
     assert_eq!(engine.curl("/infer", &[]).status, 405);
 }
 
-/// One compute thread and many clients: each waits for its turn, and nothing is left behind.
+/// One compute thread and many clients: each waits for its turn, and nothing is left behind. How long
+/// that takes is up to the machine, and no limit of time is to end it.
 #[test]
 fn more_clients_than_compute_threads_wait_for_their_turn() {
     let layout = tempfile::tempdir().unwrap();
     let published = publish_layout(&fixture("models/vision.onnx"), layout.path());
-    let engine = Engine::start(&[("PIPELINE_URL", &published.pipeline_url), ("CONFIG_CPUS", "1")]);
+    let engine = Engine::start(&[
+        ("PIPELINE_URL", &published.pipeline_url),
+        ("CONFIG_CPUS", "1"),
+        ("POTOROO_REQUEST_SECONDS", "3600"),
+    ]);
     let url = engine.url("/pipelines/vision");
     let data = format!("@{}", request("images_3.arrow").display());
     let content_type = "Content-Type: application/vnd.apache.arrow.file";
+    let asked = ["--max-time", "3600", "-H", content_type, "-H", "Expect:", "--data-binary", &data];
     let answers: Vec<_> = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..40)
-            .map(|_| {
-                scope.spawn(|| {
-                    curl(&url, &["-H", content_type, "-H", "Expect:", "--data-binary", &data])
-                })
-            })
-            .collect();
+        let clients: Vec<_> = (0..40).map(|_| scope.spawn(|| curl(&url, &asked))).collect();
         clients.into_iter().map(|client| client.join().unwrap()).collect()
     });
     for answer in answers {

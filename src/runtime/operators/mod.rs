@@ -16,7 +16,7 @@ use integer_sum::IntegerSum;
 use top::Top;
 use tract_onnx::Onnx;
 use tract_onnx::prelude::{DatumType, SpecialOps, TypedModel};
-use tract_onnx::tract_core::internal::{InletId, OutletId, TractResult, tensor0};
+use tract_onnx::tract_core::internal::{InletId, OutletId, TractResult, TypedOp, tensor0};
 use tract_onnx::tract_core::ops::array::Topk;
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::logic::Iff;
@@ -38,6 +38,17 @@ pub(super) fn mixes_rows(model: &TypedModel) -> bool {
             || node.op_is::<core::DynamicQuantize>()
             || node.op_as::<core::Recurrent>().is_some_and(core::Recurrent::mixes_rows)
     })
+}
+
+/// Whether one of ours looks along this axis of this input.
+pub(super) fn look_along(op: &dyn TypedOp, slot: usize, axis: usize) -> bool {
+    if let Some(top) = op.downcast_ref::<Top>() {
+        top.0.axis == axis
+    } else if let Some(sum) = op.downcast_ref::<IntegerSum>() {
+        sum.axes.contains(&axis)
+    } else {
+        op.downcast_ref::<core::Sound>().is_some_and(|sound| sound.looks_along(slot, axis))
+    }
 }
 
 fn is_of_bools(model: &TypedModel, outlet: OutletId) -> bool {
@@ -81,6 +92,10 @@ pub(super) fn correct(model: &mut TypedModel) -> TractResult<()> {
         if let Some(top) = node.op_as::<Topk>() {
             let top = Top(top.clone());
             model.node_mut(id).op = Box::new(top);
+            continue;
+        }
+        if let Some(sound) = core::Sound::of(model, id)? {
+            model.node_mut(id).op = Box::new(sound);
             continue;
         }
         if let Some(sum) = node.op_as::<EinSum>() {

@@ -3,6 +3,7 @@
 use super::dynamic::DynamicQuantize;
 use super::recurrent::Layer as Recurrent;
 use super::scaling::{Dequantize, Quantize};
+use super::sound::Sound;
 use super::whole::{Mean, Requantize, Sum};
 use tract_onnx::prelude::DatumType;
 use tract_onnx::tract_core::internal::{Op, TypedOp};
@@ -40,6 +41,8 @@ impl Words {
             op.say(&mut to);
         } else if let Some(op) = op.downcast_ref::<Recurrent>() {
             op.say(&mut to);
+        } else if let Some(op) = op.downcast_ref::<Sound>() {
+            return op.words();
         } else {
             op.downcast_ref::<DynamicQuantize>()?; // whose name is all of it
         }
@@ -62,7 +65,7 @@ impl Words {
             "QuantizedMean" => Box::new(Mean::said(&mut from)?),
             "Recurrent" => Box::new(Recurrent::said(&mut from)?),
             "DynamicQuantize" => Box::new(DynamicQuantize),
-            _ => return None,
+            name => Box::new(Sound::said(name)?),
         };
         let is_all = from.integers.len() + from.floats.len() + from.types.len() == 0;
         is_all.then_some(op)
