@@ -71,7 +71,8 @@ fn more_clients_than_compute_threads_wait_for_their_turn() {
     let url = engine.url("/pipelines/vision");
     let data = format!("@{}", request("images_3.arrow").display());
     let content_type = "Content-Type: application/vnd.apache.arrow.file";
-    let asked = ["--max-time", "3600", "-H", content_type, "-H", "Expect:", "--data-binary", &data];
+    let asked =
+        ["--max-time", "3600", "-H", content_type, "-H", "Expect:", "--data-binary", data.as_str()];
     let answers: Vec<_> = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..40).map(|_| scope.spawn(|| curl(&url, &asked))).collect();
         clients.into_iter().map(|client| client.join().unwrap()).collect()
