@@ -46,6 +46,7 @@ mod inference;
 
 // Models of scikit-learn and its kin beside onnxruntime, and nets in integers of 8 bits.
 mod ml;
+mod original;
 mod quantised;
 
 // An engine of another processor beside this machine's: cross/test says which.
@@ -76,6 +77,7 @@ mod service;
 // What is refused, and how.
 mod bad_input;
 mod malformed;
+mod memory;
 mod start_faults;
 
 // A start without a registry, another pipeline while one answers, a power cut at any moment.
