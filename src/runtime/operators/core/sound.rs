@@ -199,6 +199,7 @@ fn zero(divisors: &Tensor) -> TractResult<Option<usize>> {
         let plain = divisors.try_as_plain_ram()?;
         Ok(plain.as_slice::<T>()?.iter().position(|divisor| *divisor == zero))
     }
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all that are no integers")]
     match divisors.datum_type() {
         DatumType::I8 => first::<i8>(divisors),
         DatumType::I16 => first::<i16>(divisors),
@@ -208,7 +209,7 @@ fn zero(divisors: &Tensor) -> TractResult<Option<usize>> {
         DatumType::U16 => first::<u16>(divisors),
         DatumType::U32 => first::<u32>(divisors),
         DatumType::U64 => first::<u64>(divisors),
-        _ => Ok(None), // no integers
+        _ => Ok(None),
     }
 }
 
