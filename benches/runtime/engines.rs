@@ -81,7 +81,8 @@ impl Engine for Ours {
         let rows = self.values.len() / self.row.iter().product::<usize>();
         let data = Data::F32(Cow::Borrowed(&self.values));
         let name = self.flow.inputs()[0].name.clone();
-        let column = Column { name, row_shape: RowShape::Told(self.row.clone()), data };
+        let column =
+            Column { name: name.into(), row_shape: RowShape::Told(self.row.clone()), data };
         let table = Table::new(rows, vec![column]).unwrap();
         let run = || self.flow.run(&self.pool, &table, Deadline::NONE).unwrap();
         within(times, run, |outcome| {
