@@ -159,7 +159,7 @@ fn from_rten(output: rten::Value, expected: &Tensor<'_>) -> Result<Tensor<'stati
             };
             (it.shape().to_vec(), data)
         }
-        rten::Value::Sequence(_) | _ => return Err("a sequence".into()),
+        _ => return Err("a sequence".into()),
     };
     Tensor::new(shape, data).map_err(|error| error.to_string())
 }

@@ -11,7 +11,8 @@ use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::nn::{Softmax, SoftmaxKind};
 
-/// Fewer values that are compared or seen, or fewer keys, leave most of a vector empty.
+/// Fewer values that are compared or seen, or fewer keys, leave most of a vector empty; for fewer
+/// queries, keys are turned at the price of multiplying them.
 const EXTENT_MIN: usize = 8;
 
 /// What an axis of the scores is.
@@ -179,7 +180,8 @@ fn found(model: &TypedModel, id: usize, side: usize) -> Option<(Heads, Vec<Outle
         mask: mask.as_ref().map(|(_, layout)| layout.clone()),
         factor: before.factor,
     };
-    let is_worth = [heads.keys, heads.compared, heads.seen].iter().all(|it| EXTENT_MIN <= *it);
+    let extents = [heads.queries, heads.keys, heads.compared, heads.seen];
+    let is_worth = extents.iter().all(|it| EXTENT_MIN <= *it);
     let sources = [query.source, key.source, value.source].into_iter().chain(mask.map(|it| it.0));
     is_worth.then(|| (heads, sources.collect()))
 }

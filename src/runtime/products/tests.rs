@@ -28,7 +28,9 @@ impl Net {
     fn new(seed: u64) -> Net {
         let state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut net = Net { model: TypedModel::default(), state, nodes: 0 };
-        (0..8).for_each(|_| drop(net.between(0, 1)));
+        (0..8).for_each(|_| {
+            net.between(0, 1);
+        });
         net
     }
 
@@ -216,7 +218,7 @@ fn norms_give_what_the_graph_gives() {
         let part = net.number(3, 1.0 / values as f32);
         let mean = net.wire(mul(), &[sum, part]);
         let apart = net.wire(sub(), &[x, mean]);
-        let eps = tract_onnx::prelude::tensor0(1e-6_f32).into();
+        let eps = tensor0(1e-6_f32).into();
         let mut y = net.wire(RmsNorm { axis: 2, eps }, &[apart]);
         if net.one_in(2) {
             let scale = net.constant(&[1, 1, values], 1.0);
@@ -296,4 +298,16 @@ fn scores_that_somebody_else_needs_are_made() {
     let shares = net.wire(softmax, &[scores]);
     let y = net.product("hmn,hnk->hmk", shares, v);
     net.check(&[y, shares], &[], 4);
+}
+
+#[test]
+fn one_query_alone_stays_as_it_is() {
+    let mut net = Net::new(5);
+    let q = net.input(&[2, 1, 16]);
+    let [k, v] = [0; 2].map(|_| net.input(&[2, 40, 16]));
+    let scores = net.product("hmk,hnk->hmn", q, k);
+    let softmax = Softmax { axes: tvec!(2), quant_output_dt: None, kind: SoftmaxKind::Softmax };
+    let shares = net.wire(softmax, &[scores]);
+    let y = net.product("hmn,hnk->hmk", shares, v);
+    net.check(&[y], &[], 5);
 }

@@ -100,6 +100,7 @@ impl Case {
     }
 
     /// How far the other runtime is from the same net in double precision, where that is far.
+    #[allow(dead_code, reason = "the catalog alone tells it")]
     pub fn inexact(&self) -> Option<f64> {
         let pairs = self.outputs.iter().zip(&self.exact);
         pairs.map(|((_, theirs), (_, exact))| off(theirs, exact)).reduce(f64::max)

@@ -143,7 +143,7 @@ impl Branch {
     }
 
     /// Runs the branch that is taken, node by node.
-    fn run(&self, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+    fn run(&self, inputs: &[TValue]) -> TractResult<TVec<TValue>> {
         let body = if inputs[0].cast_to_scalar::<bool>()? { &self.taken } else { &self.left };
         stepwise(&body.graph, body.inputs.iter().map(|one| inputs[*one].clone()).collect())
     }
@@ -162,7 +162,6 @@ impl Branch {
 
     /// The type and shape of each value, whichever branch makes it.
     fn facts(
-        &self,
         source: &InferenceModel,
         node: &InferenceNode,
         symbols: &SymbolScope,
@@ -257,7 +256,7 @@ impl EvalOp for Branch {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        self.run(inputs)
+        self.run(&inputs)
     }
 }
 
@@ -299,7 +298,7 @@ impl InferenceOp for Branch {
             None => {
                 let (taken, left) =
                     (self.taken.way(target, &inputs), self.left.way(target, &inputs));
-                let facts = self.facts(source, node, &target.symbols, [&taken, &left])?;
+                let facts = Branch::facts(source, node, &target.symbols, [&taken, &left])?;
                 target.wire_node(&node.name, Choice { taken, left, facts }, &inputs)
             }
         }

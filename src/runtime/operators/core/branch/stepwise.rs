@@ -37,7 +37,7 @@ pub(in crate::runtime) fn stepwise(
         let made = if let Some(constant) = node.op_as::<Const>() {
             tvec!(constant.val().clone().into_tvalue())
         } else if let Some(branch) = node.op_as::<Branch>() {
-            branch.run(inputs?)?
+            branch.run(&inputs?)?
         } else {
             alone(graph, node, inputs?)?
         };
