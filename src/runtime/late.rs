@@ -222,7 +222,7 @@ impl Late {
         check::sized(&mut graph)?;
         let mut typed = graph.into_typed()?;
         if blocked::is_of_images(&typed) {
-            blocked::rewrite(&mut typed);
+            blocked::rewrite(&mut typed, &blocked::Programs::default());
         }
         typed.declutter()?;
         operators::correct(&mut typed)?;

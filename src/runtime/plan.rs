@@ -23,6 +23,8 @@ pub(super) struct Plans {
     typed: TypedModel,
     /// Whether `typed` was not decluttered, since stretches of it are ours to compute.
     is_of_images: bool,
+    /// What plans for more rows need not make again.
+    programs: blocked::Programs,
     symbols: Vec<Symbol>,
     made: Mutex<VecDeque<(TVec<usize>, Arc<Plan>)>>,
 }
@@ -33,13 +35,16 @@ pub(super) struct Plan {
     plan: Arc<TypedSimplePlan>,
     /// Whether helpers are of use, where they are to be had.
     is_shared: bool,
+    /// Whether several rows take less time in one run than in several.
+    are_together: bool,
     idle: Mutex<Vec<TypedState>>,
 }
 
 impl Plans {
     pub(super) fn new(typed: TypedModel, symbols: Vec<Symbol>) -> Plans {
         let is_of_images = blocked::is_of_images(&typed);
-        Plans { typed, is_of_images, symbols, made: Mutex::new(VecDeque::new()) }
+        let programs = blocked::Programs::default();
+        Plans { typed, is_of_images, programs, symbols, made: Mutex::new(VecDeque::new()) }
     }
 
     /// The graph that plans are made of.
@@ -89,19 +94,22 @@ impl Plans {
                 self.typed.set_symbols(&substitutions)?
             };
             if self.is_of_images {
-                blocked::rewrite(&mut concrete);
+                blocked::rewrite(&mut concrete, &self.programs);
                 concrete.declutter()?;
                 operators::correct(&mut concrete)?;
             }
             concrete.declutter()?;
             products::take_over(&mut concrete, is_first);
             blocked::take_over(&mut concrete);
+            let are_together = self.is_of_images && blocked::gain_from_each_other(&concrete);
             operators::prepare(&mut concrete)?;
-            if !is_first {
-                return Plan::of(concrete);
-            }
-            packing::optimise(&mut concrete)?;
-            Plan::optimised(concrete)
+            let plan = if is_first {
+                packing::optimise(&mut concrete)?;
+                Plan::optimised(concrete)?
+            } else {
+                Plan::of(concrete)?
+            };
+            Ok(Plan { are_together, ..plan })
         })?;
         let plan = Arc::new(plan);
         let mut made = self.lock();
@@ -126,12 +134,18 @@ impl Plan {
 
     fn optimised(model: TypedModel) -> TractResult<Plan> {
         let is_shared = products::are_shared(&model);
-        Ok(Plan { plan: TypedSimplePlan::new(model)?, is_shared, idle: Mutex::new(Vec::new()) })
+        let (plan, idle) = (TypedSimplePlan::new(model)?, Mutex::new(Vec::new()));
+        Ok(Plan { plan, is_shared, are_together: false, idle })
     }
 
     /// Whether a run's operators take so long that threads may share them.
     pub(super) fn is_shared(&self) -> bool {
         self.is_shared
+    }
+
+    /// Whether several rows take less time in one run than in several, of a plan for one row.
+    pub(super) fn are_together(&self) -> bool {
+        self.are_together
     }
 
     /// Runs once. A state that failed is thrown away: tract leaves its symbols half resolved.

@@ -16,6 +16,9 @@ use tract_onnx::tract_core::internal::Symbol;
 /// The sizes in which rows of a divisible batch run: few, so that few plans are ever made.
 const PART_ROWS: [usize; 6] = [1024, 256, 64, 16, 4, 1];
 
+/// Rows of images that are run at once where they gain from it: those who wait for a turn wait for them.
+const ROWS_TOGETHER: usize = 4;
+
 /// Values of one input that a part holds at most, beyond its first row. tract runs a batch of
 /// images slower than the images one by one (2 to 4 times, measured with conv nets); rows of few
 /// values gain from a batch. 64 Ki values lie between a table's row and an image's.
@@ -40,7 +43,8 @@ impl Model {
         deadline: Deadline,
     ) -> Result<Vec<NamedTensor<'static>>, RunError> {
         let binding = bind(self, names, table)?;
-        let parts = parts(&binding, self.divisible);
+        let together = self.rows_together(&binding, pool.threads());
+        let parts = parts(&binding, self.divisible, together);
         let part = |number: usize| self.part(pool, &binding, parts[number].clone(), deadline);
         let runs = match parts.len() {
             1 if is_large(&binding, &parts[0]) && turns.are_wanted() => {
@@ -52,6 +56,20 @@ impl Model {
             _ => pool.each(turns, parts.len(), part)?,
         };
         self.join(runs)
+    }
+
+    /// How many of the rows are run by [`ROWS_TOGETHER`], though each is large: as many as give all
+    /// threads as much of them.
+    fn rows_together(&self, binding: &Binding<'_>, threads: usize) -> usize {
+        let round = ROWS_TOGETHER * threads;
+        if binding.rows < round || !self.plans.are_of_images() {
+            return 0;
+        }
+        let one = self.plans.made(&self.extents_of(binding, 1));
+        match one.is_some_and(|plan| plan.are_together()) {
+            true => binding.rows / round * round,
+            false => 0,
+        }
     }
 
     /// Whether helpers may share the kernels of a run of these rows.
@@ -146,8 +164,8 @@ fn is_large(binding: &Binding<'_>, rows: &Range<usize>) -> bool {
     binding.inputs.iter().any(|input| PART_ELEMENTS_MAX < rows.len() * input.row_elements())
 }
 
-/// The row ranges that run, in order.
-fn parts(binding: &Binding<'_>, divisible: bool) -> Vec<Range<usize>> {
+/// The row ranges that run, in order; the first `together` rows may run by [`ROWS_TOGETHER`].
+fn parts(binding: &Binding<'_>, divisible: bool, together: usize) -> Vec<Range<usize>> {
     let rows = binding.rows;
     if rows == 1 {
         return std::iter::once(0..1).collect();
@@ -163,6 +181,11 @@ fn parts(binding: &Binding<'_>, divisible: bool) -> Vec<Range<usize>> {
     };
     let mut parts = Vec::new();
     let mut from = 0;
+    if sizes.as_slice() == [1] && binding.per_run == RowsPerRun::Any {
+        let ends = (ROWS_TOGETHER..=together).step_by(ROWS_TOGETHER);
+        parts.extend(ends.map(|end| end - ROWS_TOGETHER..end));
+        from = together;
+    }
     for size in sizes {
         while rows - from >= size {
             parts.push(from..from + size);

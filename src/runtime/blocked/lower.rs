@@ -52,7 +52,8 @@ pub(super) fn lower(kind: Kind, mut graph: Graph<'_>) -> Option<Program> {
     let (inputs, outputs) = (graph.inputs.clone(), graph.outputs.clone());
     let extents: Vec<Extents> =
         (0..inputs.len() + graph.nodes.len()).map(|name| graph.extents(name)).collect();
-    let planned = plan(graph, &uses);
+    let mut planned = plan(graph, &uses);
+    draw_gates_in(&mut planned, &uses, |name| extents[name][1] * extents[name][2]);
     let maps = maps(kind, &planned, &extents, inputs.len());
     let mut values: Vec<Value> = maps.iter().map(|map| Value { map: *map, buffer: 0 }).collect();
     let buffers = place(&planned, &mut values, inputs.len(), &outputs);
@@ -146,6 +147,34 @@ fn store<'w>(name: Name, open: &mut HashMap<Name, Open<'w>>, planned: &mut Vec<P
     let inputs = std::iter::once(one.input).chain(one.residual).collect();
     let plan = Plan::Convolution(one);
     planned.push(Planned { plan, inputs, output: name, after: Activation::NONE });
+}
+
+/// Lets a convolution multiply its weights by a gate, where they are fewer than the pixels that the
+/// gate would be multiplied with, and where nobody else takes those.
+fn draw_gates_in(planned: &mut Vec<Planned<'_>>, uses: &[usize], pixels: impl Fn(Name) -> usize) {
+    let mut drawn = Vec::new();
+    for at in 0..planned.len() {
+        let Planned { plan: Plan::Convolution(open), inputs, .. } = &planned[at] else { continue };
+        let made = open.filters.bias.len() * open.filters.window.taps();
+        let input = inputs[0];
+        if open.filters.is_depthwise || uses[input] != 1 || pixels(input) <= made {
+            continue;
+        }
+        let is_it = |it: &&Planned<'_>| {
+            it.output == input && matches!(it.plan, Plan::Gate) && it.after == Activation::NONE
+        };
+        let Some(gated) = planned.iter().find(is_it) else { continue };
+        // A map that somebody else looks at may have a frame, which a gate must not.
+        let [image, gate] = *gated.inputs.as_slice() else { continue };
+        if uses[gate] != 1 || image == gate {
+            continue;
+        }
+        let inputs = &mut planned[at].inputs;
+        inputs[0] = image;
+        inputs.push(gate);
+        drawn.push(input);
+    }
+    planned.retain(|it| !drawn.contains(&it.output));
 }
 
 impl Planned<'_> {

@@ -15,15 +15,21 @@ mod lower;
 mod operator;
 mod places;
 mod program;
+mod programs;
 mod roles;
 mod stretch;
 
 use crate::runtime::error::{LoadError, contained};
 use crate::runtime::kernels::{self, Kind};
 use across::SoftmaxAcross;
+use operator::Blocked;
+pub(super) use programs::Programs;
+use roles::constant;
 use std::collections::HashMap;
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::OutletId;
 use tract_onnx::tract_core::ops::cnn::Conv;
+use tract_onnx::tract_core::ops::einsum::EinSum;
 
 /// Whether this graph has something to take, as far as can be seen before its shapes are known.
 pub(super) fn is_of_images(model: &TypedModel) -> bool {
@@ -38,7 +44,7 @@ pub(super) fn is_of_images(model: &TypedModel) -> bool {
 
 /// Puts our operators in the place of stretches of this graph, whose shapes are known and which was
 /// not decluttered. Where that fails, the graph stays as it is: all of it can be computed without.
-pub(super) fn rewrite(model: &mut TypedModel) {
+pub(super) fn rewrite(model: &mut TypedModel, programs: &Programs) {
     if !kernels::are_on() {
         return;
     }
@@ -47,7 +53,7 @@ pub(super) fn rewrite(model: &mut TypedModel) {
         let kind = kernels::integers::Kind::best();
         let integers = if kind.is_quick() { integers::rewrite_for(kind, &mut tried)? } else { 0 };
         settle_resizes(&mut tried)?;
-        Ok(integers + rewrite_for(Kind::best(), &mut tried)?)
+        Ok(integers + rewrite_with(Kind::best(), &mut tried, programs)?)
     });
     match rewritten {
         Ok(0) => {}
@@ -103,10 +109,53 @@ pub fn integer_kernels_in_use() -> Option<&'static str> {
     (kind.is_quick() && kernels::are_on()).then(|| kind.name())
 }
 
+/// Multiplications of a row up to which rows gain from each other: what reads the weights of its last
+/// products as long as it computes a hundredth of this. Those who wait for a turn wait for a part.
+const TOGETHER_MAX: usize = 512 << 20;
+
+/// Weights of a product of one row from which on several rows gain from reading them once.
+const WEIGHTS_MIN: usize = 256 << 10;
+
+/// Values of a row at most that what is not ours may make: tract computes large ones slower in a batch.
+const BESIDE_MAX: usize = 8 << 10;
+
+/// Whether rows of images gain from a plan for several of them: of this graph, which was decluttered
+/// and is for one row, nearly all is ours, and what is left multiplies with many weights.
+pub(super) fn gain_from_each_other(model: &TypedModel) -> bool {
+    let (mut work, mut has_weights) = (0, false);
+    for node in model.nodes() {
+        if let Some(blocked) = node.op_as::<Blocked>() {
+            work += blocked.program.work();
+            continue;
+        }
+        let elements = |outlet: &OutletId| {
+            let fact = model.outlet_fact(*outlet).ok();
+            fact.and_then(|fact| fact.shape.as_concrete()).map(|shape| shape.iter().product())
+        };
+        if node.inputs.is_empty() || constant(model, OutletId::new(node.id, 0)).is_some() {
+            continue;
+        }
+        let weights = node.inputs.iter().filter(|input| constant(model, **input).is_some());
+        has_weights |= node.op_is::<EinSum>()
+            && weights.filter_map(elements).any(|weights: usize| WEIGHTS_MIN <= weights);
+        if node.outputs.len() != 1
+            || elements(&OutletId::new(node.id, 0)).is_none_or(|made| BESIDE_MAX < made)
+        {
+            return false;
+        }
+    }
+    0 < work && work <= TOGETHER_MAX && has_weights
+}
+
+#[cfg(test)]
 fn rewrite_for(kind: Kind, model: &mut TypedModel) -> TractResult<usize> {
+    rewrite_with(kind, model, &Programs::default())
+}
+
+fn rewrite_with(kind: Kind, model: &mut TypedModel, programs: &Programs) -> TractResult<usize> {
     let (mut taken, mut moved) = (0, HashMap::new());
     for stretch in stretch::stretches(kind, model)? {
-        taken += usize::from(stretch.replace(kind, model, &mut moved)?);
+        taken += usize::from(stretch.replace((kind, programs), model, &mut moved)?);
     }
     Ok(taken)
 }

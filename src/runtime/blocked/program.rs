@@ -2,7 +2,8 @@
 
 use crate::runtime::Deadline;
 use crate::runtime::kernels::{
-    self, Activation, Alone, Convolution, Crew, Depthwise, Gang, Kind, Map, Pooling, Window, With,
+    self, Activation, Aligned, Alone, Convolution, Crew, Depthwise, Gang, Kind, Map, Pooling,
+    Window, With,
 };
 use std::sync::{Mutex, PoisonError};
 
@@ -23,7 +24,7 @@ pub(super) struct Program {
     pub(super) outputs: Vec<usize>,
     /// Floats of each buffer.
     pub(super) buffers: Vec<usize>,
-    pub(super) idle: Mutex<Vec<Vec<Vec<f32>>>>,
+    pub(super) idle: Mutex<Vec<Vec<Aligned>>>,
 }
 
 /// A value, and the buffer that it is in from the step that makes it to the last that takes it.
@@ -44,7 +45,7 @@ pub(super) struct Step {
 /// What a step does.
 #[derive(Debug)]
 pub(super) enum Work {
-    /// With a second input, that is the residual.
+    /// With a second input if there is a residual, and with one more if the first one is gated.
     Convolution(Convolution),
     Depthwise(Depthwise),
     Activation(Activation),
@@ -60,10 +61,10 @@ pub(super) enum Work {
     Spread([usize; 2]),
 }
 
-impl Program {
-    /// Floats that all weights take together, and those of the buffers of one run.
-    pub(super) fn floats(&self) -> (usize, usize) {
-        let weights = self.steps.iter().map(|step| match &step.work {
+impl Step {
+    /// Floats that its weights take.
+    fn floats(&self) -> usize {
+        match &self.work {
             Work::Convolution(convolution) => convolution.floats(),
             Work::Depthwise(depthwise) => depthwise.floats(),
             Work::Scale(factors, terms, _) => factors.len() + terms.len(),
@@ -76,8 +77,23 @@ impl Program {
             | Work::Slice(_)
             | Work::Enlarge(_)
             | Work::Spread(_) => 0,
+        }
+    }
+}
+
+impl Program {
+    /// Floats that all weights take together, and those of the buffers of one run.
+    pub(super) fn floats(&self) -> (usize, usize) {
+        (self.steps.iter().map(Step::floats).sum(), self.buffers.iter().sum())
+    }
+
+    /// Multiplications of a row, by its convolutions.
+    pub(super) fn work(&self) -> usize {
+        let steps = self.steps.iter().map(|step| {
+            let map = &self.values[step.output].map;
+            map.height * map.width * step.floats()
         });
-        (weights.sum(), self.buffers.iter().sum())
+        steps.sum()
     }
 
     /// Runs once for each row of a batch; false when the deadline passed meanwhile.
@@ -92,7 +108,7 @@ impl Program {
         };
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut buffers =
-            idle.unwrap_or_else(|| self.buffers.iter().map(|floats| vec![0.0; *floats]).collect());
+            idle.unwrap_or_else(|| self.buffers.iter().copied().map(Aligned::zeros).collect());
         for row in 0..rows {
             for (value, input) in self.inputs.iter().zip(inputs) {
                 let Value { map, buffer } = self.values[*value];
@@ -120,7 +136,7 @@ impl Program {
         true
     }
 
-    fn step(&self, step: &Step, buffers: &mut [Vec<f32>], crew: &dyn Crew) {
+    fn step(&self, step: &Step, buffers: &mut [Aligned], crew: &dyn Crew) {
         // What little there is to do is done before a helper has come.
         let is_little = self.values[step.output].map.floats() < SHARED_FLOATS_MIN;
         let crew: &dyn Crew = if is_little { &Alone } else { crew };
@@ -138,8 +154,15 @@ impl Program {
         };
         match &step.work {
             Work::Convolution(convolution) => {
-                let residual = (1 < step.inputs.len()).then(|| input(1).1);
-                convolution.run(input(0).1, residual, output, crew);
+                let added = usize::from(convolution.has_residual());
+                let residual = (added == 1).then(|| input(1).1);
+                let from = input(0).1;
+                match step.inputs.len() == 2 + added {
+                    true => {
+                        convolution.run_gated(from, input(1 + added).1, residual, output, crew);
+                    }
+                    false => convolution.run(from, residual, output, crew),
+                }
             }
             Work::Depthwise(depthwise) => depthwise.run(input(0).1, output, crew),
             Work::Activation(after) => blend(With::Nothing, *after),

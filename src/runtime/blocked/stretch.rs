@@ -4,6 +4,7 @@ use super::graph::{Graph, Name, Node};
 use super::lower::lower;
 use super::operator::Blocked;
 use super::program::Program;
+use super::programs::{Key, Programs};
 use super::roles::{Draft, Role, image, role};
 use crate::runtime::kernels::Kind;
 use std::collections::{BTreeSet, HashMap};
@@ -110,11 +111,11 @@ impl Stretch {
     /// `moved` tells where values are that another stretch makes now, and is told of those of this.
     pub(super) fn replace(
         &self,
-        kind: Kind,
+        (kind, programs): (Kind, &Programs),
         model: &mut TypedModel,
         moved: &mut HashMap<OutletId, OutletId>,
     ) -> TractResult<bool> {
-        let Some((patch, program, outputs)) = self.patch(kind, model, moved)? else {
+        let Some((patch, program, outputs)) = self.patch((kind, programs), model, moved)? else {
             let first = self.members.first().map_or("", |(id, _)| model.node(*id).name.as_str());
             let nodes = self.members.len();
             log::debug!("{nodes} nodes of images from `{first}` on have no kernels of ours");
@@ -133,7 +134,7 @@ impl Stretch {
 
     fn patch(
         &self,
-        kind: Kind,
+        (kind, programs): (Kind, &Programs),
         model: &TypedModel,
         moved: &HashMap<OutletId, OutletId>,
     ) -> TractResult<Option<Patched>> {
@@ -198,9 +199,10 @@ impl Stretch {
         let rows_fit =
             inputs.iter().all(|input| image(model, *input).is_some_and(|it| it[0] == self.rows));
         let Some(graph) = graph()?.filter(|_| rows_fit) else { return Ok(None) };
-        let Some(program) = lower(kind, graph) else { return Ok(None) };
+        let nodes = self.members.iter().map(|(id, _)| model.node(*id).name.clone()).collect();
+        let program = programs.or_make(Key::new(nodes, &graph), || lower(kind, graph));
+        let Some(program) = program else { return Ok(None) };
         let facts = outputs.iter().map(|outlet| Ok(model.outlet_fact(*outlet)?.without_value()));
-        let program = Arc::new(program);
         let operator = Blocked {
             program: program.clone(),
             facts: facts.collect::<TractResult<_>>()?,

@@ -1,9 +1,12 @@
 //! Stretches held against the graph that they come from, on random nets of images.
 
 use super::operator::Blocked;
+use super::program::Work;
 use super::*;
+use std::sync::Arc;
 use tract_onnx::tract_core::internal::{Approximation, OutletId, TVec, TypedOp};
 use tract_onnx::tract_core::ops::array::{Slice, TypedConcat};
+use tract_onnx::tract_core::ops::change_axes::AxisOp;
 use tract_onnx::tract_core::ops::cnn::{
     Conv, Deconv, KernelFormat, MaxPool, PaddingSpec, PoolSpec, SumPool,
 };
@@ -346,6 +349,86 @@ fn a_row_of_blocks_becomes_one_operator_whose_values_share_few_buffers() {
     let blocked = net.model.nodes().iter().find_map(|node| node.op_as::<Blocked>()).unwrap();
     assert_eq!(blocked.program.steps.len(), 17, "one for each convolution");
     assert!(blocked.program.buffers.len() <= 4, "{:?}", blocked.program.buffers);
+}
+
+#[test]
+fn gates_are_drawn_into_the_convolutions_behind_them_and_answer_as_their_graph_does() {
+    let mut net = Net::new(21);
+    let mut x = net.model.add_source("x", f32::fact([2, 3, 40, 40])).unwrap();
+    x = net.conv(x, 16, 3, 2);
+    for (wide, made, size, stride) in [(48, 24, 3, 1), (70, 24, 5, 1), (72, 40, 5, 2)] {
+        let before = x;
+        let y = net.conv(x, wide, 1, 1);
+        let y = net.wire(hard_swish(), &[y]);
+        let y = net.depthwise(y, size, stride);
+        let y = net.wire(hard_swish(), &[y]);
+        let y = net.squeeze(y);
+        x = net.conv(y, made, 1, 1);
+        if net.shape(x) == net.shape(before) {
+            x = net.wire(add(), &[before, x]);
+        }
+    }
+    net.model.select_output_outlets(&[x]).unwrap();
+    let input = net.tensor(&[2, 3, 40, 40], 1.0);
+    let theirs = run(net.model.clone(), &input);
+    for kind in Kind::all() {
+        let mut ours = net.model.clone();
+        assert_eq!(rewrite_for(kind, &mut ours).unwrap(), 1);
+        let blocked = ours.nodes().iter().find_map(|node| node.op_as::<Blocked>()).unwrap();
+        let steps = &blocked.program.steps;
+        let gates = steps.iter().filter(|step| matches!(step.work, Work::Gate(_)));
+        assert_eq!(gates.count(), 0, "{steps:?}"); // at the smallest, 100 pixels for 40 weights
+        let ours = run(ours, &input);
+        ours[0].close_enough(&theirs[0], Approximation::Approximate).unwrap();
+    }
+}
+
+/// A convolution, something between, and a product of the channels' sums with so many columns.
+fn classifier(rows: usize, columns: usize, has_more: bool) -> TypedModel {
+    let mut net = Net::new(5);
+    let mut x = net.model.add_source("x", f32::fact([rows, 3, 16, 16])).unwrap();
+    x = net.conv(x, 64, 3, 1);
+    if has_more {
+        x = net.wire(ElementWiseOp(Box::new(math::Tanh {}), None), &[x]);
+    }
+    x = net.wire(Reduce::new([2, 3].into_iter().collect(), Reducer::Sum), &[x]);
+    for axis in [3, 2] {
+        x = net.wire(AxisOp::Rm(axis), &[x]);
+    }
+    let weights = net.constant(&[64, columns], 0.1);
+    let product = EinSum::new("mk,kn->mn".parse().unwrap(), DatumType::F32);
+    x = net.wire(product, &[x, weights]);
+    net.model.select_output_outlets(&[x]).unwrap();
+    net.model
+}
+
+#[test]
+fn rows_gain_from_each_other_where_many_weights_are_left_to_be_read_and_no_large_values() {
+    for (columns, has_more, gain) in
+        [(4_096, false, true), (100, false, false), (4_096, true, false)]
+    {
+        let mut model = classifier(1, columns, has_more);
+        assert!(!gain_from_each_other(&model), "nothing of it is ours yet");
+        rewrite_for(Kind::best(), &mut model).unwrap();
+        assert_eq!(gain_from_each_other(&model), gain, "{columns} {has_more}");
+    }
+}
+
+#[test]
+fn plans_for_one_row_and_for_four_run_one_program() {
+    let programs = Programs::default();
+    let mut models = [1, 1, 4].map(|rows| classifier(rows, 100, false));
+    let program = |model: &mut TypedModel| {
+        assert_eq!(rewrite_with(Kind::best(), model, &programs).unwrap(), 1);
+        let blocked = model.nodes().iter().find_map(|node| node.op_as::<Blocked>()).unwrap();
+        blocked.program.clone()
+    };
+    let made = models.each_mut().map(program);
+    assert!(made[1..].iter().all(|program| Arc::ptr_eq(program, &made[0])));
+    let input = Net::new(6).tensor(&[4, 3, 16, 16], 1.0);
+    let theirs = run(classifier(4, 100, false), &input);
+    let [_, _, four] = models;
+    run(four, &input)[0].close_enough(&theirs[0], Approximation::Approximate).unwrap();
 }
 
 #[test]

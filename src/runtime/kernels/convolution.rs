@@ -1,6 +1,7 @@
 //! Convolutions over all channels: a tile of pixels by two blocks of channels stays in registers.
 
 use super::activation::Activation;
+use super::aligned::Aligned;
 use super::crew::{Crew, Output};
 use super::kind::Kind;
 use super::lanes::Lanes;
@@ -31,8 +32,8 @@ pub(in crate::runtime) struct Convolution {
     window: Window,
     /// Group by group of output blocks; in each, for every block of the input, row, column and lane
     /// of it the weights of the group's channels.
-    weights: Vec<f32>,
-    bias: Vec<f32>,
+    weights: Aligned,
+    bias: Aligned,
     before: Activation,
     after: Activation,
     tiles: Vec<Tile>,
@@ -70,8 +71,9 @@ pub(super) struct Job {
     pub(super) residual_block: usize,
     pub(super) before: Activation,
     pub(super) after: Activation,
-    /// Channels in the last block.
+    /// Channels in the last block of the output, and of the input.
     pub(super) last: usize,
+    pub(super) last_input: usize,
 }
 
 /// Computes one tile.
@@ -115,7 +117,7 @@ impl Convolution {
         }
         let padded = output.blocks() * lanes;
         let inputs = input.blocks() * input.lanes;
-        let mut packed = vec![0.0; padded * inputs * taps];
+        let mut packed = Aligned::zeros(padded * inputs * taps);
         let group = GROUP * lanes;
         for (made, weights) in weights.chunks_exact(input.channels * taps).enumerate() {
             let start = made / group * group;
@@ -128,8 +130,8 @@ impl Convolution {
                 }
             }
         }
-        let mut bias = bias.to_vec();
-        bias.resize(padded, 0.0);
+        let mut biases = Aligned::zeros(padded);
+        biases[..bias.len()].copy_from_slice(bias);
         let is_flat = taps == 1
             && window.stride == [1, 1]
             && !input.is_framed()
@@ -137,7 +139,6 @@ impl Convolution {
         let tiles = tiles(kind, &window, &input, &output, is_flat);
         let per_pixel = input.blocks() * input.lanes * window.stride[0] * window.stride[1];
         let stretch = STRETCH_FLOATS_MAX / (per_pixel * kind.pixels()).max(1);
-        let weights = packed;
         let stretch = stretch.clamp(4, tiles.len().max(4));
         Some(Convolution {
             kind,
@@ -145,13 +146,18 @@ impl Convolution {
             output,
             residual,
             window,
-            weights,
-            bias,
+            weights: packed,
+            bias: biases,
             before,
             after,
             tiles,
             stretch,
         })
+    }
+
+    /// Whether something is added to what it computes.
+    pub(in crate::runtime) fn has_residual(&self) -> bool {
+        self.residual.is_some()
     }
 
     /// Floats that are kept beside the buffers.
@@ -165,6 +171,48 @@ impl Convolution {
     /// When a buffer is shorter than its map, or the residual is missing or unwanted.
     pub(in crate::runtime) fn run(
         &self,
+        input: &[f32],
+        residual: Option<&[f32]>,
+        output: &mut [f32],
+        crew: &dyn Crew,
+    ) {
+        self.run_with(&self.weights, input, residual, output, crew);
+    }
+
+    /// The same of an input whose channels are multiplied by the gate's first, one for each lane of
+    /// its blocks: weights are fewer than pixels, and multiplied in their place.
+    ///
+    /// # Panics
+    /// As [`run`](Self::run), or when the gate is shorter than the blocks.
+    pub(in crate::runtime) fn run_gated(
+        &self,
+        input: &[f32],
+        gate: &[f32],
+        residual: Option<&[f32]>,
+        output: &mut [f32],
+        crew: &dyn Crew,
+    ) {
+        let (lanes, taps) = (self.input.lanes, self.window.taps());
+        let inputs = self.input.blocks() * lanes;
+        assert!(inputs <= gate.len(), "a gate of too few channels");
+        let mut gated = Aligned::of(&self.weights);
+        for group in gated.chunks_mut(GROUP * self.kind.lanes() * inputs * taps) {
+            let wide = group.len() / (inputs * taps);
+            let blocks = group.chunks_exact_mut(taps * lanes * wide).zip(gate.chunks(lanes));
+            for (tap, gate) in blocks.flat_map(|(block, gate)| {
+                block.chunks_exact_mut(lanes * wide).map(move |tap| (tap, gate))
+            }) {
+                for (weights, factor) in tap.chunks_exact_mut(wide).zip(gate) {
+                    weights.iter_mut().for_each(|weight| *weight *= factor);
+                }
+            }
+        }
+        self.run_with(&gated, input, residual, output, crew);
+    }
+
+    fn run_with(
+        &self,
+        weights: &Aligned,
         input: &[f32],
         residual: Option<&[f32]>,
         output: &mut [f32],
@@ -186,17 +234,22 @@ impl Convolution {
         Output::new(output).in_parts(crew, groups * stretches, |part, output| {
             let from = part / groups * stretch;
             let tiles = from..tiles.min(from + stretch);
-            self.part(part % groups, tiles, input, residual, output);
+            // SAFETY: buffers are as long as their maps, weights are as many as those of `new`, and no
+            // other part has these tiles of this group.
+            unsafe { self.part(part % groups, tiles, (weights, input, residual), output) }
         });
     }
 
-    /// One group of channels for some tiles, which no other part writes.
-    fn part(
+    /// One group of channels for some tiles.
+    ///
+    /// # Safety
+    /// Input, residual and output are as long as their maps, weights as many as [`new`](Self::new)
+    /// packs, and nobody else uses these tiles of the group meanwhile.
+    unsafe fn part(
         &self,
         group: usize,
         tiles: Range<usize>,
-        input: &[f32],
-        residual: Option<&[f32]>,
+        (weights, input, residual): (&[f32], &[f32], Option<&[f32]>),
         output: &Output<'_>,
     ) {
         let lanes = self.kind.lanes();
@@ -215,15 +268,15 @@ impl Convolution {
             // A tile of a flat image goes over the ends of rows, where a framed output has more.
             let is_aside = self.output.is_framed() && self.output.width < column + pixels;
             let at = self.output.at(row, 0) + column * lanes;
-            // SAFETY: what a tile reads and writes is inside of the buffers, which `run` found as long
-            // as their maps: `tiles` makes tiles of pixels of the output alone, and under the
+            // SAFETY: what a tile reads and writes is inside of the buffers, which are as long as the caller
+            // promises: `tiles` makes tiles of pixels of the output alone, and under the
             // window of each pixel is the input with its frame (`Window::fits`). The group's weights and
-            // biases are whole blocks, packed so by `new`. `aside` has room for any tile. No
-            // other part has this group's blocks of these pixels.
+            // biases are whole blocks, packed so by `new`. `aside` has room for any tile. Nobody
+            // else has this group's blocks of these pixels, by the caller's promise.
             unsafe {
                 let job = Job {
                     input: input.as_ptr().add(tile.input as usize),
-                    weights: self.weights.as_ptr().add(channel * per_channel),
+                    weights: weights.as_ptr().add(channel * per_channel),
                     bias: self.bias.as_ptr().add(channel),
                     output: match is_aside {
                         true => aside.as_mut_ptr(),
@@ -248,21 +301,22 @@ impl Convolution {
                     before: self.before,
                     after: self.after,
                     last: left.min(lanes),
+                    last_input: self.input.channels - (self.input.blocks() - 1) * self.input.lanes,
                 };
                 computes[pixels](&job);
                 if is_aside {
-                    for pixel in 0..pixels {
-                        let (row, column) = (
-                            (column + pixel) / self.output.width,
-                            (column + pixel) % self.output.width,
-                        );
+                    let (mut row, mut column, mut pixel) = (row, column, 0);
+                    while pixel < pixels {
+                        let floats = (self.output.width - column).min(pixels - pixel) * lanes;
                         for block in 0..blocks {
                             let to =
                                 first + block * self.output.block() + self.output.at(row, column);
                             let from =
                                 aside.as_ptr().add(block * PIXELS_MAX * lanes + pixel * lanes);
-                            std::ptr::copy_nonoverlapping(from, output.at(to, lanes), lanes);
+                            std::ptr::copy_nonoverlapping(from, output.at(to, floats), floats);
                         }
+                        pixel += floats / lanes;
+                        (row, column) = (row + 1, 0);
                     }
                 }
             }
@@ -288,8 +342,8 @@ fn tiles(kind: Kind, window: &Window, input: &Map, output: &Map, is_flat: bool) 
             };
             tiles.push(Tile {
                 input: input as u32,
-                row: row as u32,
-                column: column as u32,
+                row: (row + column / output.width) as u32,
+                column: (column % output.width) as u32,
                 pixels: pixels as u8,
             });
             column += pixels;
@@ -328,10 +382,13 @@ pub(super) unsafe fn compute<
         }
         let mut weights = job.weights;
         for block in 0..job.blocks {
+            // Lanes behind the last channel have weights of zero, which need not be multiplied.
+            let there = if block + 1 == job.blocks { job.last_input } else { lanes };
+            let skipped = (lanes - there) * BLOCKS * V::LANES;
             for row in 0..job.rows {
                 let mut input = job.input.add(block * job.block + row * job.row);
                 for _ in 0..job.columns {
-                    for lane in 0..lanes {
+                    for lane in 0..there {
                         let mut at = [V::splat(0.0); BLOCKS];
                         for (block, at) in at.iter_mut().enumerate() {
                             *at = V::load(weights.add(block * V::LANES));
@@ -344,6 +401,7 @@ pub(super) unsafe fn compute<
                             }
                         }
                     }
+                    weights = weights.wrapping_add(skipped);
                     input = input.add(job.column);
                 }
             }

@@ -1,11 +1,16 @@
 //! Convolutions of each channel by itself: a vector holds one pixel's channels, and each has weights of its own.
 
 use super::activation::Activation;
+use super::aligned::Aligned;
 use super::crew::{Crew, Output};
 use super::kind::Kind;
 use super::lanes::Lanes;
 use super::map::Map;
 use super::window::Window;
+
+/// Pixels of a row that are computed together, at most: with a sum for each and a row of weights there
+/// are registers left on any processor.
+const PIXELS_MAX: usize = 14;
 
 /// Rows of one block that are a part of the work; one is too little to hand over.
 const ROWS: usize = 16;
@@ -18,8 +23,8 @@ pub(in crate::runtime) struct Depthwise {
     output: Map,
     window: Window,
     /// Block by block, and in each row by row and column by column, those of its channels.
-    weights: Vec<f32>,
-    bias: Vec<f32>,
+    weights: Aligned,
+    bias: Aligned,
     after: Activation,
 }
 
@@ -58,15 +63,15 @@ impl Depthwise {
             return None;
         }
         let padded = output.blocks() * lanes;
-        let mut packed = vec![0.0; padded * taps];
+        let mut packed = Aligned::zeros(padded * taps);
         for (channel, weights) in weights.chunks_exact(taps).enumerate() {
             for (tap, weight) in weights.iter().enumerate() {
                 packed[(channel / lanes * taps + tap) * lanes + channel % lanes] = *weight;
             }
         }
-        let mut bias = bias.to_vec();
-        bias.resize(padded, 0.0);
-        Some(Depthwise { kind, input, output, window, weights: packed, bias, after })
+        let mut biases = Aligned::zeros(padded);
+        biases[..bias.len()].copy_from_slice(bias);
+        Some(Depthwise { kind, input, output, window, weights: packed, bias: biases, after })
     }
 
     /// Floats that are kept beside the buffers.
@@ -124,23 +129,30 @@ impl Depthwise {
 #[inline(always)]
 pub(super) unsafe fn row<V: Lanes, const STRIDE: usize>(job: &Job) {
     let mut column = 0;
-    // SAFETY: the caller's promise; no pixel is computed beyond the width.
-    unsafe {
-        while 8 <= job.width - column {
-            pixels::<V, 8, STRIDE>(job, column);
-            column += 8;
+    // Parts of a row are all about as wide: sums of few pixels wait for each other.
+    while column < job.width {
+        let left = job.width - column;
+        let wide = left.div_ceil(left.div_ceil(PIXELS_MAX));
+        // SAFETY: the caller's promise; no pixel is computed beyond the width.
+        unsafe {
+            match wide {
+                1 => pixels::<V, 1, STRIDE>(job, column),
+                2 => pixels::<V, 2, STRIDE>(job, column),
+                3 => pixels::<V, 3, STRIDE>(job, column),
+                4 => pixels::<V, 4, STRIDE>(job, column),
+                5 => pixels::<V, 5, STRIDE>(job, column),
+                6 => pixels::<V, 6, STRIDE>(job, column),
+                7 => pixels::<V, 7, STRIDE>(job, column),
+                8 => pixels::<V, 8, STRIDE>(job, column),
+                9 => pixels::<V, 9, STRIDE>(job, column),
+                10 => pixels::<V, 10, STRIDE>(job, column),
+                11 => pixels::<V, 11, STRIDE>(job, column),
+                12 => pixels::<V, 12, STRIDE>(job, column),
+                13 => pixels::<V, 13, STRIDE>(job, column),
+                _ => pixels::<V, PIXELS_MAX, STRIDE>(job, column),
+            }
         }
-        if 4 <= job.width - column {
-            pixels::<V, 4, STRIDE>(job, column);
-            column += 4;
-        }
-        if 2 <= job.width - column {
-            pixels::<V, 2, STRIDE>(job, column);
-            column += 2;
-        }
-        if column < job.width {
-            pixels::<V, 1, STRIDE>(job, column);
-        }
+        column += wide;
     }
 }
 

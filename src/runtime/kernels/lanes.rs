@@ -26,6 +26,13 @@ pub(super) trait Lanes: Copy {
     unsafe fn minus(self, other: Self) -> Self;
     unsafe fn times(self, other: Self) -> Self;
     unsafe fn over(self, other: Self) -> Self;
+    /// One over each of normal numbers below 2^126, to one unit in the last place; what is no number
+    /// stays none.
+    #[inline(always)]
+    unsafe fn reciprocal(self) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { Self::splat(1.0).over(self) }
+    }
     /// The larger one; what is no number stays none, if it is `self`.
     unsafe fn at_least(self, bound: Self) -> Self;
     /// The smaller one; what is no number stays none, if it is `self`.
@@ -36,6 +43,12 @@ pub(super) trait Lanes: Copy {
     unsafe fn rounded(self) -> Self;
     /// Two to the power of whole numbers from -126 to 127.
     unsafe fn power_of_two(self) -> Self;
+    /// `self` times two to the power of whole numbers from -126 to 127.
+    #[inline(always)]
+    unsafe fn times_power_of_two(self, power: Self) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { self.times(power.power_of_two()) }
+    }
     /// All lanes added up.
     unsafe fn sum(self) -> f32;
     /// The largest lane, of those that are numbers.

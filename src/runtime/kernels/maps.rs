@@ -318,6 +318,21 @@ fn taps(window: &Window, axis: usize, place: usize, extent: usize) -> (usize, us
     (first.min(behind), behind)
 }
 
+/// What a pool makes of what it has and one value more.
+///
+/// # Safety
+/// The processor has these vectors.
+#[inline(always)]
+unsafe fn pooled<V: Lanes>(pooling: Pooling, sum: V, value: V) -> V {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match pooling {
+            Pooling::Max => value.at_least(sum),
+            Pooling::Sum | Pooling::Mean { .. } => sum.plus(value),
+        }
+    }
+}
+
 /// # Safety
 /// The processor has these vectors, and the image and the row that the job points to are there.
 #[inline(always)]
@@ -328,22 +343,34 @@ pub(super) unsafe fn pool_row<V: Lanes>(job: &PoolJob) {
     unsafe {
         for column in 0..job.width {
             let (left, right) = taps(window, 1, column, job.input_width);
-            let mut sum = match job.pooling {
-                Pooling::Max => V::splat(f32::NEG_INFINITY),
-                Pooling::Sum | Pooling::Mean { .. } => V::splat(0.0),
-            };
+            let nothing = V::splat(match job.pooling {
+                Pooling::Max => f32::NEG_INFINITY,
+                Pooling::Sum | Pooling::Mean { .. } => 0.0,
+            });
+            // Four at a time, or each sum would wait for the one before it.
+            let mut sums = [nothing; 4];
             for tap in top..bottom {
                 let row = tap * window.dilation[0] + job.first_row - window.padding[0];
-                for tap in left..right {
-                    let at =
-                        column * window.stride[1] + tap * window.dilation[1] - window.padding[1];
-                    let value = V::load(job.input.add(row * job.row_floats + at * V::LANES));
-                    sum = match job.pooling {
-                        Pooling::Max => value.at_least(sum),
-                        Pooling::Sum | Pooling::Mean { .. } => sum.plus(value),
-                    };
+                let first = (column * window.stride[1] + left * window.dilation[1])
+                    .wrapping_sub(window.padding[1]);
+                let first = first.wrapping_mul(V::LANES); // meaningless where nothing is under it
+                let mut at = job.input.wrapping_add((row * job.row_floats).wrapping_add(first));
+                let step = window.dilation[1] * V::LANES;
+                let whole = (right - left) / 4;
+                for _ in 0..whole {
+                    for sum in &mut sums {
+                        *sum = pooled(job.pooling, *sum, V::load(at));
+                        at = at.wrapping_add(step);
+                    }
+                }
+                for _ in left + 4 * whole..right {
+                    sums[0] = pooled(job.pooling, sums[0], V::load(at));
+                    at = at.wrapping_add(step);
                 }
             }
+            let [one, two, three, four] = sums;
+            let (one, three) = (pooled(job.pooling, one, two), pooled(job.pooling, three, four));
+            let mut sum = pooled(job.pooling, one, three);
             if let Pooling::Mean { counts_padding } = job.pooling {
                 let inside = (bottom - top) * (right - left);
                 let count = if counts_padding { window.taps() } else { inside.max(1) };

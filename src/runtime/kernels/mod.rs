@@ -6,6 +6,7 @@
 )]
 
 mod activation;
+mod aligned;
 mod attention;
 mod cells;
 mod convolution;
@@ -28,6 +29,7 @@ mod window;
 mod x86;
 
 pub(super) use activation::Activation;
+pub(super) use aligned::Aligned;
 pub(super) use attention::{Attention, Heads, Layout};
 pub(super) use convolution::{Convolution, Parts};
 pub(super) use crew::{Alone, Crew};

@@ -1,5 +1,6 @@
 //! Kernels held against loops that anybody can read, on random shapes, for all vectors of this processor.
 
+mod gates;
 mod products;
 
 use super::*;
