@@ -106,8 +106,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "POTOROO_KERNELS",
         default: "true",
-        meaning: "Whether nets of images and of words and recurrent layers run on the engine's own kernels; `false` is slower, and there \
-                  to find out whether an answer is theirs.",
+        meaning: "Whether nets of images and of words and recurrent layers run on the engine's own \
+                  kernels; `false` is slower, and there to find out whether an answer is theirs.",
     },
     Setting {
         name: "POTOROO_PERSIST",

@@ -69,19 +69,13 @@ fn processor() -> Finding {
     let has: Vec<&str> = features.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect();
     let lacks_vectors = features.first().is_some_and(|(_, has)| !has);
     let list = if has.is_empty() { "no vector units".to_owned() } else { has.join(", ") };
+    let nets = "nets of images and of words and recurrent layers";
     let images = match (runtime::kernels_in_use(), runtime::integer_kernels_in_use()) {
         (Some(vectors), Some(integers)) => {
-            format!(
-                "nets of images and of words and recurrent layers run on kernels for {vectors}, quantised ones for {integers}"
-            )
+            format!("{nets} run on kernels for {vectors}, quantised ones for {integers}")
         }
-        (Some(vectors), None) => {
-            format!("nets of images and of words and recurrent layers run on kernels for {vectors}")
-        }
-        (None, _) => {
-            "nets of images and of words and recurrent layers run without kernels of their own"
-                .to_owned()
-        }
+        (Some(vectors), None) => format!("{nets} run on kernels for {vectors}"),
+        (None, _) => format!("{nets} run without kernels of their own"),
     };
     Finding::new(
         "processor",
