@@ -103,9 +103,10 @@ impl Kit {
 
     /// What a run that was ended has left.
     fn clear(&self, home: &Path) {
-        for words in
-            [&["rm", "--force", "--all", "--time", "0", "--volumes"][..], &["volume", "prune", "--force"]]
-        {
+        for words in [
+            &["rm", "--force", "--all", "--time", "0", "--volumes"][..],
+            &["volume", "prune", "--force"],
+        ] {
             run(self.podman(home).args(words));
         }
     }
