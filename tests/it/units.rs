@@ -344,3 +344,38 @@ fn under_load_no_pool_is_larger_than_the_quota_and_its_time_is_kept() {
     assert!(most["http-"] <= CLIENTS + 1, "a connection has a thread, and waits: {most:?}");
     drop(engine);
 }
+
+/// A board, as its kernel tells of it: bound over this machine's own in a namespace.
+#[test]
+fn metrics_tell_how_hot_a_board_is_and_that_it_is_held_back() {
+    let board = tempfile::tempdir().unwrap();
+    let told = [
+        ("thermal/thermal_zone0/temp", "82313\n"),
+        ("thermal/thermal_zone0/type", "cpu-thermal\n"),
+        ("platform/soc/soc:firmware/get_throttled", "50005\n"),
+    ];
+    for (name, text) in told {
+        let path = board.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let bound =
+        |from: &str, to: &str| format!("mount --bind {} {to}", board.path().join(from).display());
+    let words = format!(
+        "exec unshare -rm sh -c '{} && {} && exec {}' #",
+        bound("thermal", "/sys/class/thermal"),
+        bound("platform", "/sys/devices/platform"),
+        engine::path().display()
+    );
+    let layout = tempfile::tempdir().unwrap();
+    let published = publish_layout(&fixture("models/fraud.onnx"), layout.path());
+    let engine = Engine::start_after(&words, &[("PIPELINE_URL", &published.pipeline_url)]);
+    let metrics = engine.curl("/metrics", &[]).body;
+    for line in [
+        "potoroo_board_temperature_celsius{zone=\"thermal_zone0\",type=\"cpu-thermal\"} 82.313",
+        "potoroo_board_throttled{reason=\"throttled\"} 1",
+        "potoroo_board_throttled_ever{reason=\"frequency_capped\"} 0",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "no {line} in\n{metrics}");
+    }
+}
