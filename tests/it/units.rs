@@ -312,18 +312,14 @@ fn under_load_no_pool_is_larger_than_the_quota_and_its_time_is_kept() {
     let (url, process) = (engine.url("/infer"), engine.process.id());
     let words = ["-H", "Content-Type: application/vnd.apache.arrow.file", "--data-binary", &body];
     let (began, before) = (Instant::now(), cpu_time(process));
-    let (over, most) = (AtomicBool::new(false), Mutex::new(BTreeMap::new()));
+    let (over, seen) = (AtomicBool::new(false), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..CLIENTS {
             scope.spawn(|| {
                 while !over.load(Relaxed) {
                     let answer = curl(&url, &words);
                     assert_eq!(answer.status, 200, "{}", answer.body);
-                    let mut most = most.lock().unwrap();
-                    for (kind, count) in threads(process) {
-                        let known: &mut usize = most.entry(kind).or_default();
-                        *known = count.max(*known);
-                    }
+                    seen.lock().unwrap().push(threads(process));
                     let enough = Duration::from_secs(1);
                     if cpu_time(process) - before >= enough || began.elapsed() > PATIENCE {
                         over.store(true, Relaxed);
@@ -336,12 +332,22 @@ fn under_load_no_pool_is_larger_than_the_quota_and_its_time_is_kept() {
     // The kernel counts in periods of 100 ms, and one of them may have begun before.
     let allowed = took / 2 + Duration::from_millis(100);
     assert!(used <= allowed, "{used:?} in {took:?}, of which half is the group's");
-    let most = most.into_inner().unwrap();
-    assert_eq!(most["compute-"], 1, "{most:?}");
-    let pools: Vec<_> =
-        most.iter().filter(|(kind, count)| **count > 1 && *kind != "http-").collect();
-    assert!(pools.is_empty(), "{most:?}");
-    assert!(most["http-"] <= CLIENTS + 1, "a connection has a thread, and waits: {most:?}");
+    // A pool is there all the time; a thread that has just begun has still the name of who began it.
+    for (kind, _) in threads(process) {
+        let counts: Vec<usize> = seen
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|threads| threads.get(&kind).copied().unwrap_or_default())
+            .collect();
+        let (least, most) = (*counts.iter().min().unwrap(), *counts.iter().max().unwrap());
+        match kind.as_str() {
+            "compute-" => assert_eq!((least, most), (1, 1)),
+            // A connection has a thread, and waits; one that has just closed may be counted once more.
+            "http-" => assert!(most <= 2 * CLIENTS, "{most} threads of connections"),
+            _ => assert!(least <= 1, "{least} threads {kind}"),
+        }
+    }
     drop(engine);
 }
 
