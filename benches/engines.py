@@ -37,7 +37,7 @@ def bodies(directory):
     return [
         ("fraud", "1 row, JSON", "fraud_1.json", RECORDS),
         ("fraud", "1,000 rows, Arrow", "fraud_1000.arrow", ARROW),
-        ("mobilenet_v2", "MobileNetV2, Arrow", "mobilenet_v2.arrow", ARROW),
+        ("mobilenet-v2", "MobileNetV2, Arrow", "mobilenet_v2.arrow", ARROW),
     ]
 
 
@@ -106,7 +106,7 @@ def main():
         nets = PROJECT / "benches/runtime/nets.py"
         made = PROJECT / "target/tmp/nets"
         subprocess.run([sys.executable, nets, "make", made, "mobilenet_v2"], check=True)
-        models = {"fraud": PROJECT / "tests/fixtures/models/fraud.onnx", "mobilenet_v2": made / "mobilenet_v2.onnx"}
+        models = {"fraud": PROJECT / "tests/fixtures/models/fraud.onnx", "mobilenet-v2": made / "mobilenet_v2.onnx"}
         urls = {name: published(model, home / name) for name, model in models.items()}
         for pipeline, title, body, kind in bodies(home):
             for cpus, connections in (("1", 1), ("1", 16), ("2", 16)):
