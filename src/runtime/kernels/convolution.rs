@@ -197,15 +197,12 @@ impl Convolution {
         let inputs = self.input.blocks() * lanes;
         assert!(inputs <= gate.len(), "a gate of too few channels");
         let mut gated = Aligned::of(&self.weights);
-        // Those of patches lie place by place, in each as those of one tap.
+        // Those of patches are as those of one tap, as often as a patch has places.
         let (taps, places) = self.patches.as_ref().map_or((taps, 1), |it| (1, it.places()));
-        let each = gated.len() / places;
-        let groups = gated
-            .chunks_mut(each)
-            .flat_map(|place| place.chunks_mut(GROUP * self.kind.lanes() * inputs * taps));
-        for group in groups {
-            let wide = group.len() / (inputs * taps);
-            let blocks = group.chunks_exact_mut(taps * lanes * wide).zip(gate.chunks(lanes));
+        for group in gated.chunks_mut(GROUP * self.kind.lanes() * inputs * taps * places) {
+            let wide = group.len() / (inputs * taps * places);
+            let gate = gate.chunks(lanes).take(self.input.blocks()).cycle();
+            let blocks = group.chunks_exact_mut(taps * lanes * wide).zip(gate);
             for (tap, gate) in blocks.flat_map(|(block, gate)| {
                 block.chunks_exact_mut(lanes * wide).map(move |tap| (tap, gate))
             }) {

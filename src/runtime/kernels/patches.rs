@@ -80,7 +80,8 @@ impl Patches {
         places(self.side)
     }
 
-    /// The weights transformed: place by place, in each as a convolution of one tap has them.
+    /// The weights transformed: group by group of output blocks, place by place, and in each as a
+    /// convolution of one tap has them, so that a stretch reads them from the first to the last.
     pub(super) fn packed(&self, kind: Kind, input: &Map, output: &Map, weights: &[f32]) -> Aligned {
         let lanes = kind.lanes();
         let (padded, inputs) = (output.blocks() * lanes, input.blocks() * lanes);
@@ -99,7 +100,7 @@ impl Patches {
                 }
                 let made = transformed(&taps, self.side);
                 for (place, made) in made.iter().take(places(self.side)).enumerate() {
-                    let at = (place * padded + start) * inputs + given * wide;
+                    let at = (start * places(self.side) + place * wide) * inputs + given * wide;
                     packed[at..at + wide].copy_from_slice(&made[..wide]);
                 }
             }
@@ -157,7 +158,6 @@ impl Patches {
         let inputs = blocks * lanes;
         let place = many * inputs + APART;
         let sums_place = many * GROUP * lanes + APART;
-        let padded = of.output.blocks() * lanes;
         let zeros = [0.0_f32; GROUP * LANES_MAX];
         ROOM.with_borrow_mut(|room| {
             let floats = places * (place + sums_place);
@@ -175,6 +175,7 @@ impl Patches {
                 for group in groups {
                     let wide = GROUP.min(of.output.blocks() - group * GROUP);
                     let channel = group * GROUP * lanes;
+                    let weights = weights.as_ptr().add(channel * places * inputs);
                     let computes = of.kind.convolutions(wide, 1, false);
                     for at in 0..places {
                         let (mut first, mut chunks) = (0, many.div_ceil(of.kind.pixels()));
@@ -182,7 +183,7 @@ impl Patches {
                             let pixels = (many - first).div_ceil(chunks);
                             computes[pixels](&Product {
                                 input: made.add(at * place + first * lanes),
-                                weights: weights.as_ptr().add((at * padded + channel) * inputs),
+                                weights: weights.add(at * wide * lanes * inputs),
                                 bias: zeros.as_ptr(),
                                 output: sums.add(at * sums_place + first * lanes),
                                 residual: std::ptr::null(),

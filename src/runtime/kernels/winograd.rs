@@ -60,42 +60,52 @@ pub(super) fn places(side: usize) -> usize {
     (side + TAPS - 1) * (side + TAPS - 1)
 }
 
+/// A value of each of some output channels.
+type Each = [f64; GROUP_MAX];
+
 /// Weights of one input channel for some output channels, tap by tap, taken at the points.
 pub(super) fn transformed(
-    taps: &[[f64; GROUP_MAX]; TAPS * TAPS],
+    taps: &[Each; TAPS * TAPS],
     side: usize,
 ) -> [[f32; GROUP_MAX]; PLACES_MAX] {
     let reach = side + TAPS - 1;
+    let rows = [0, 1, 2].map(|row| of_taps([0, 1, 2].map(|tap| &taps[row * TAPS + tap]), side));
     let mut made = [[0.0; GROUP_MAX]; PLACES_MAX];
-    for lane in 0..GROUP_MAX {
-        let row = |row: usize| of_taps([0, 1, 2].map(|tap| taps[row * TAPS + tap][lane]), side);
-        let rows = [row(0), row(1), row(2)];
-        for column in 0..reach {
-            let values = of_taps(rows.map(|row| row[column]), side);
-            for (row, value) in values.into_iter().take(reach).enumerate() {
-                made[row * reach + column][lane] = value as f32;
+    for column in 0..reach {
+        let values = of_taps(rows.each_ref().map(|row| &row[column]), side);
+        for (row, values) in values.iter().take(reach).enumerate() {
+            for (to, value) in made[row * reach + column].iter_mut().zip(values) {
+                *to = *value as f32;
             }
         }
     }
     made
 }
 
-/// Three taps at the points, each over what its polynomial is to be divided by.
-#[inline(always)]
-fn of_taps(taps: [f64; TAPS], side: usize) -> [f64; REACH_MAX] {
-    let at = |point: f64, by: f64| {
-        let (even, odd) = (taps[0] + taps[2] * point * point, taps[1] * point);
-        [(even + odd) / by, (even - odd) / by]
+/// Three taps at the points, each divided by what its polynomial has there.
+fn of_taps([first, second, third]: [&Each; TAPS], side: usize) -> [Each; REACH_MAX] {
+    let scaled = |values: &Each, by: f64| values.map(|value| value * by);
+    let at = |point: f64, by: f64| -> Each {
+        std::array::from_fn(|lane| {
+            (first[lane] + second[lane] * point + third[lane] * (point * point)) * by
+        })
     };
     if side == 2 {
-        let [one, two] = at(1.0, 2.0);
-        return [taps[0], one, two, taps[2], 0.0, 0.0];
+        let nothing = [0.0; GROUP_MAX];
+        return [*first, at(1.0, 0.5), at(-1.0, 0.5), *third, nothing, nothing];
     }
     let (near, far) = (f64::from(NEAR), f64::from(FAR));
     let (near_2, far_2) = (near * near, far * far);
-    let [one, two] = at(near, 2.0 * near_2 * (near_2 - far_2));
-    let [three, four] = at(far, 2.0 * far_2 * (far_2 - near_2));
-    [taps[0] / (near_2 * far_2), one, two, three, four, taps[2]]
+    let by_near = 0.5 / (near_2 * (near_2 - far_2));
+    let by_far = 0.5 / (far_2 * (far_2 - near_2));
+    [
+        scaled(first, 1.0 / (near_2 * far_2)),
+        at(near, by_near),
+        at(-near, by_near),
+        at(far, by_far),
+        at(-far, by_far),
+        *third,
+    ]
 }
 
 /// One side of a patch, taken at the points.
@@ -165,13 +175,13 @@ pub(super) unsafe fn gather<V: Lanes, const SIDE: usize>(job: &Gather) {
     unsafe {
         let reach = SIDE + TAPS - 1;
         let mut columns = [[V::splat(0.0); REACH_MAX]; REACH_MAX];
-        for column in 0..reach {
+        for (column, made) in columns.iter_mut().take(reach).enumerate() {
             let at = job.input.add(column * V::LANES);
             let mut from = [V::splat(0.0); REACH_MAX];
             for (row, from) in from.iter_mut().take(reach).enumerate() {
                 *from = V::load(at.add(row * job.row));
             }
-            columns[column] = there::<V, SIDE>(from);
+            *made = there::<V, SIDE>(from);
         }
         for row in 0..reach {
             let made = there::<V, SIDE>(columns.map(|column| column[row]));
@@ -193,25 +203,20 @@ pub(super) unsafe fn scatter<V: Lanes, const SIDE: usize>(job: &Scatter) {
     unsafe {
         let reach = SIDE + TAPS - 1;
         let mut columns = [[V::splat(0.0); SIDE_MAX]; REACH_MAX];
-        for column in 0..reach {
+        for (column, made) in columns.iter_mut().take(reach).enumerate() {
             let at = job.sums.add(column * job.place);
             let mut from = [V::splat(0.0); REACH_MAX];
             for (row, from) in from.iter_mut().take(reach).enumerate() {
                 *from = V::load(at.add(row * reach * job.place));
             }
-            columns[column] = back::<V, SIDE>(from);
+            *made = back::<V, SIDE>(from);
         }
         let bias = V::load(job.bias);
         let is_plain = job.before == Activation::NONE;
-        for row in 0..SIDE {
-            if job.rows <= row {
-                break;
-            }
+        for row in 0..SIDE.min(job.rows) {
             let made = back::<V, SIDE>(columns.map(|column| column[row]));
-            for (column, value) in made.into_iter().take(SIDE).enumerate() {
-                if job.columns <= column {
-                    break;
-                }
+            // By memory, or code for each function would be there for each of them.
+            for (column, value) in made.into_iter().take(SIDE.min(job.columns)).enumerate() {
                 let mut value = value.plus(bias);
                 if !is_plain {
                     value = job.before.of(value);
