@@ -14,8 +14,8 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 /// Floats of patches that were transformed, and of their sums, of a stretch that goes through all channels
-/// before the next one does: with the weights of a place, most of a second-level cache.
-const STRETCH_FLOATS_MAX: usize = 160 << 10;
+/// before the next one does: 320 KiB, which a second-level cache holds beside weights and the input.
+const STRETCH_FLOATS_MAX: usize = 80 << 10;
 
 /// Parts for each thread: so many that those who are done earlier find something to do.
 const PARTS_EACH: usize = 2;
