@@ -7,6 +7,7 @@ use crate::support::process::{Running, run};
 use crate::support::python::{RECORDS, request};
 use crate::support::registry::{PASSWORD, PASSWORD_HASH};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -162,7 +163,7 @@ fn a_directory_that_is_somebody_elses_is_left_alone_and_the_engine_says_what_to_
 
 /// A file of `deploy`, with these values for what stands behind the keys, and the images of the tests.
 fn deployed(yard: &Yard, place: &str, file: &str, values: &[(&str, &str)]) -> Command {
-    let project = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(project.join("deploy").join(file)).unwrap();
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     for line in &mut lines {
@@ -203,73 +204,166 @@ fn the_contracts_compose_file_serves() {
     infers(&yard, "fraud");
 }
 
-/// The ops center and its registry by their file, an edge by the contract's with observability, and the
-/// same edge again after its container is gone.
+/// The contract's file without observability, word for word.
+const COMPOSE: &str = "services:
+  engine:
+    image: {Your Engine URL}
+    ports:
+      - 8080:8080
+    environment:
+      PIPELINE_URL: {Your Pipeline URL}
+      OCI_REGISTRY: {Your Edge Registry URL}
+      OCI_USERNAME:  {Your Registry Username}
+      OCI_PASSWORD: {Your Token or Password}
+      CONFIG_CPUS: 4
+";
+
+#[test]
+fn the_compose_file_is_the_contracts_with_values_in_the_places_of_its_own() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/compose.yaml");
+    let text = std::fs::read_to_string(file).unwrap();
+    let ours = text.lines().filter(|line| !line.starts_with('#'));
+    let theirs: Vec<&str> = COMPOSE.lines().collect();
+    let filled: Vec<String> = theirs
+        .iter()
+        .zip(ours.clone())
+        .map(|(theirs, ours)| match theirs.split_once('{') {
+            Some((key, _)) if ours.starts_with(key) => ours.to_owned(),
+            Some(_) | None => (*theirs).to_owned(),
+        })
+        .collect();
+    assert_eq!(ours.collect::<Vec<_>>(), filled);
+}
+
+/// The ops center and its registry by their file, with the fraud model published.
+struct Center {
+    access: [(&'static str, String); 2],
+    _running: Running,
+}
+
+impl Center {
+    fn start(yard: &Yard) -> Center {
+        let place = yard.home().join("center");
+        yard.certificate(CENTER, &place.join("certs"));
+        let settings =
+            format!("HOST={CENTER}\nREGISTRY_USERNAME={USER}\nREGISTRY_PASSWORD={PASSWORD}\n");
+        std::fs::write(place.join(".env"), settings).unwrap();
+        std::fs::write(place.join("htpasswd"), format!("{USER}:{PASSWORD_HASH}\n")).unwrap();
+        let mut running = Running::start(&mut deployed(yard, "center", "compose.ops.yaml", &[]));
+        let link = running.line_with("/first-run?token=");
+        yard.until("center that serves", || {
+            running.seen().iter().any(|line| line.contains("msg=ready"))
+        });
+        let token = link.rsplit_once("token=").unwrap().1.trim();
+        let at = format!("https://{CENTER}:8090");
+        let order = json!({ "token": token, "email": "admin@example.com", "password": "correct horse battery staple" });
+        let resolve = format!("{CENTER}:8090:127.0.0.1");
+        let founded = yard.curl(&[
+            "--insecure",
+            "--resolve",
+            &resolve,
+            &format!("{at}/v1/api/first_run"),
+            "-d",
+            &order.to_string(),
+        ]);
+        let founded: Value =
+            serde_json::from_str(&founded.0).unwrap_or_else(|_| panic!("{founded:?}"));
+        let token = founded["token"].as_str().unwrap().to_owned();
+        let access = [("POTOROO_OPS_URL", at), ("POTOROO_OPS_TOKEN", token)];
+        let center = Center { access, _running: running };
+        let model = fixture("models/fraud.onnx");
+        center.ops(yard, &["model", "upload", model.to_str().unwrap(), "--name", "fraud-mlp"]);
+        let pipeline = fixture("pipelines/fraud.yaml");
+        center.ops(yard, &["pipeline", "create", pipeline.to_str().unwrap()]);
+        center.ops(yard, &["publish", "start", "fraud"]);
+        center
+    }
+
+    fn ops(&self, yard: &Yard, words: &[&str]) -> String {
+        let access = self.access.each_ref().map(|(name, value)| (*name, value.as_str()));
+        yard.beside(OPS_PROGRAM, words, &access).success().stdout
+    }
+
+    /// Adds an edge: where its pipeline is, and its bundle.
+    fn edge(&self, yard: &Yard, name: &str) -> [String; 2] {
+        let added = self.ops(yard, &["edge", "add", name, "--publish", "1", "--json"]);
+        let added: Value = serde_json::from_str(&added).unwrap();
+        let url = added["pipeline_url"].as_str().unwrap();
+        assert!(url.starts_with(&format!("{CENTER}:5000/pipelines/fraud:")), "{added}");
+        let bundle = added["docker_run_variables"]["EDGE_BUNDLE"].as_str().unwrap();
+        [url.to_owned(), bundle.to_owned()]
+    }
+
+    /// The edges by their names.
+    fn edges(&self, yard: &Yard) -> Vec<String> {
+        let edges: Value =
+            serde_json::from_str(&self.ops(yard, &["edge", "list", "--json"])).unwrap();
+        let edges = edges["edges"].as_array().unwrap();
+        edges.iter().map(|edge| edge["name"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// Until an edge has said so, in whichever order.
+fn has_joined(yard: &Yard, edge: &mut Running) {
+    yard.until("edge that serves and has joined", || {
+        let said = edge.seen().join("\n");
+        said.contains("Node attestation was successful") && said.contains("msg=ready")
+    });
+}
+
+/// An edge by the contract's file with observability, and the same edge again after its container is gone.
 #[test]
 fn the_contracts_compose_file_with_observability_joins_and_stays_joined() {
     let Some(yard) = yard().filter(|_| has_compose()) else { return };
-    let place = yard.home().join("center");
-    yard.certificate(CENTER, &place.join("certs"));
-    let settings =
-        format!("HOST={CENTER}\nREGISTRY_USERNAME={USER}\nREGISTRY_PASSWORD={PASSWORD}\n");
-    std::fs::write(place.join(".env"), settings).unwrap();
-    std::fs::write(place.join("htpasswd"), format!("{USER}:{PASSWORD_HASH}\n")).unwrap();
-    let mut center = Running::start(&mut deployed(&yard, "center", "compose.ops.yaml", &[]));
-    let link = center.line_with("/first-run?token=");
-    yard.until("center that serves", || {
-        center.seen().iter().any(|line| line.contains("msg=ready"))
-    });
-    let token = link.rsplit_once("token=").unwrap().1.trim();
-    let at = format!("https://{CENTER}:8090");
-    let order = json!({ "token": token, "email": "admin@example.com", "password": "correct horse battery staple" });
-    let resolve = format!("{CENTER}:8090:127.0.0.1");
-    let founded = yard.curl(&[
-        "--insecure",
-        "--resolve",
-        &resolve,
-        &format!("{at}/v1/api/first_run"),
-        "-d",
-        &order.to_string(),
-    ]);
-    let founded: Value = serde_json::from_str(&founded.0).unwrap_or_else(|_| panic!("{founded:?}"));
-    let access = [
-        ("POTOROO_OPS_URL", at.as_str()),
-        ("POTOROO_OPS_TOKEN", founded["token"].as_str().unwrap()),
-    ];
-    let ops = |words: &[&str]| yard.beside(OPS_PROGRAM, words, &access).success().stdout;
-    ops(&[
-        "model",
-        "upload",
-        fixture("models/fraud.onnx").to_str().unwrap(),
-        "--name",
-        "fraud-mlp",
-    ]);
-    ops(&["pipeline", "create", fixture("pipelines/fraud.yaml").to_str().unwrap()]);
-    ops(&["publish", "start", "fraud"]);
-    let added: Value =
-        serde_json::from_str(&ops(&["edge", "add", "edge-1", "--publish", "1", "--json"])).unwrap();
-    let url = added["pipeline_url"].as_str().unwrap();
-    assert!(url.starts_with(&format!("{CENTER}:5000/pipelines/fraud:")), "{added}");
+    let center = Center::start(&yard);
+    let [url, bundle] = center.edge(&yard, "edge-1");
     let registry = format!("{CENTER}:5000");
     let values = [
-        ("PIPELINE_URL", url),
-        ("EDGE_BUNDLE", added["docker_run_variables"]["EDGE_BUNDLE"].as_str().unwrap()),
+        ("PIPELINE_URL", url.as_str()),
+        ("EDGE_BUNDLE", &bundle),
         ("OCI_REGISTRY", &registry),
         ("OCI_PASSWORD", PASSWORD),
     ];
     let file = "compose.observability.yaml";
     for _ in 0..2 {
         let mut edge = Running::start(&mut deployed(&yard, "device", file, &values));
-        // In whichever order.
-        yard.until("edge that serves and has joined", || {
-            let said = edge.seen().join("\n");
-            said.contains("Node attestation was successful") && said.contains("msg=ready")
-        });
+        has_joined(&yard, &mut edge);
         infers(&yard, "fraud");
         let down = format!("cd device && podman-compose -f {file} down -t 10");
         run(&mut yard.shell(&down, &[])).success();
         edge.wait();
     }
-    let edges: Value = serde_json::from_str(&ops(&["edge", "list", "--json"])).unwrap();
-    assert_eq!(edges["edges"][0]["name"], "edge-1", "{edges}");
+    assert_eq!(center.edges(&yard), ["edge-1"]);
+}
+
+/// The contract's command with observability, twice: the bundle's token holds once, what is in `./data` for ever.
+#[test]
+fn the_contracts_docker_run_with_observability_joins_and_stays_joined() {
+    let Some(yard) = yard().filter(|_| has_compose()) else { return };
+    let center = Center::start(&yard);
+    let [url, bundle] = center.edge(&yard, "edge-1");
+    let script = format!(
+        "mkdir -p data
+         docker run -p 8080:8080 \\
+         -v ./data:/persist \\
+         -e DEBUG=true \\
+         -e OCI_REGISTRY=$REGISTRYURL \\
+         -e EDGE_BUNDLE={bundle} \\
+         -e CONFIG_CPUS=1 \\
+         -e OCI_USERNAME=$REGISTRYUSERNAME \\
+         -e OCI_PASSWORD=\"$REGISTRYPASSWORD\" \\
+         -e PIPELINE_URL={url} \\
+         {ENGINE}"
+    );
+    let registry = format!("{CENTER}:5000");
+    let shell =
+        [("REGISTRYURL", &*registry), ("REGISTRYUSERNAME", USER), ("REGISTRYPASSWORD", PASSWORD)];
+    for _ in 0..2 {
+        let mut docker = Running::start(&mut yard.shell(&script, &shell));
+        has_joined(&yard, &mut docker);
+        infers(&yard, "fraud");
+        yard.podman(&["rm", "--force", "--time", "10", &yard.latest()]).success();
+        docker.wait();
+    }
+    assert_eq!(center.edges(&yard), ["edge-1"]);
 }

@@ -1,14 +1,17 @@
 //! The units of systemd, as systemd's own tools read them, and the engine as a unit runs it.
 
-use crate::support::engine::{self, Engine, command};
+use crate::support::engine::{self, Engine, command, curl};
 use crate::support::fixture;
 use crate::support::ops::publish_layout;
-use crate::support::process::{Running, run};
+use crate::support::process::{PATIENCE, Running, run};
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 /// What `systemd-analyze security` may say at most, of ten.
 const EXPOSURE_MAX: f64 = 2.0;
@@ -239,12 +242,32 @@ fn a_request_that_the_group_has_no_memory_for_is_refused_and_the_engine_lives() 
     drop(engine);
 }
 
+/// The threads of a process by their names, without the numbers at the end: how many of each.
+fn threads(process: u32) -> BTreeMap<String, usize> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let mut counted = BTreeMap::new();
+    // A thread may end between the two.
+    for name in
+        tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok())
+    {
+        let kind = name.trim().trim_end_matches(|it: char| it.is_ascii_digit());
+        *counted.entry(kind.to_owned()).or_default() += 1;
+    }
+    counted
+}
+
 /// How many threads of an engine compute.
 fn computing(engine: &Engine) -> usize {
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", engine.process.id())).unwrap();
-    let names =
-        tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap());
-    names.filter(|name| name.starts_with("compute-")).count()
+    threads(engine.process.id()).get("compute-").copied().unwrap_or_default()
+}
+
+/// User and system time of a process.
+fn cpu_time(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let ticks: u64 = fields[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+    // `USER_HZ` is 100 on every Linux that Rust runs on.
+    Duration::from_millis(ticks * 10)
 }
 
 #[test]
@@ -265,4 +288,100 @@ fn as_many_threads_compute_as_are_set_or_as_the_group_has_cpus_for() {
     let engine = Engine::start_after(&group.join(), &[url, ("CONFIG_CPUS", "")]);
     assert_eq!(computing(&engine), 1);
     drop(engine);
+}
+
+/// Half a processor, many clients, the journal on: one thread computes, no room has a pool of its own, and
+/// the time that all of them take is the group's.
+#[test]
+fn under_load_no_pool_is_larger_than_the_quota_and_its_time_is_kept() {
+    const CLIENTS: usize = 6;
+    let limits = [
+        ("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "50000"),
+        ("/sys/fs/cgroup", "cpu.max", "50000 100000"),
+    ];
+    let Some(group) = Group::of("half", limits) else { return };
+    let layout = tempfile::tempdir().unwrap();
+    let published = publish_layout(&fixture("models/vision.onnx"), layout.path());
+    let set = [
+        ("PIPELINE_URL", published.pipeline_url.as_str()),
+        ("CONFIG_CPUS", ""),
+        ("LOCAL_INFERENCE_STORAGE", "64Mi"),
+    ];
+    let engine = Engine::start_after(&group.join(), &set);
+    let body = format!("@{}", crate::support::python::request("images_3.arrow").display());
+    let (url, process) = (engine.url("/infer"), engine.process.id());
+    let words = ["-H", "Content-Type: application/vnd.apache.arrow.file", "--data-binary", &body];
+    let (began, before) = (Instant::now(), cpu_time(process));
+    let (over, seen) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                while !over.load(Relaxed) {
+                    let answer = curl(&url, &words);
+                    assert_eq!(answer.status, 200, "{}", answer.body);
+                    seen.lock().unwrap().push(threads(process));
+                    let enough = Duration::from_secs(1);
+                    if cpu_time(process) - before >= enough || began.elapsed() > PATIENCE {
+                        over.store(true, Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    let (took, used) = (began.elapsed(), cpu_time(process) - before);
+    // The kernel counts in periods of 100 ms, and one of them may have begun before.
+    let allowed = took / 2 + Duration::from_millis(100);
+    assert!(used <= allowed, "{used:?} in {took:?}, of which half is the group's");
+    // A pool is there all the time; a thread that has just begun has still the name of who began it.
+    for (kind, _) in threads(process) {
+        let counts: Vec<usize> = seen
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|threads| threads.get(&kind).copied().unwrap_or_default())
+            .collect();
+        let (least, most) = (*counts.iter().min().unwrap(), *counts.iter().max().unwrap());
+        match kind.as_str() {
+            "compute-" => assert_eq!((least, most), (1, 1)),
+            // A connection has a thread, and waits; one that has just closed may be counted once more.
+            "http-" => assert!(most <= 2 * CLIENTS, "{most} threads of connections"),
+            _ => assert!(least <= 1, "{least} threads {kind}"),
+        }
+    }
+    drop(engine);
+}
+
+/// A board, as its kernel tells of it: bound over this machine's own in a namespace.
+#[test]
+fn metrics_tell_how_hot_a_board_is_and_that_it_is_held_back() {
+    let board = tempfile::tempdir().unwrap();
+    let told = [
+        ("thermal/thermal_zone0/temp", "82313\n"),
+        ("thermal/thermal_zone0/type", "cpu-thermal\n"),
+        ("platform/soc/soc:firmware/get_throttled", "50005\n"),
+    ];
+    for (name, text) in told {
+        let path = board.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let bound =
+        |from: &str, to: &str| format!("mount --bind {} {to}", board.path().join(from).display());
+    let words = format!(
+        "exec unshare -rm sh -c '{} && {} && exec {}' #",
+        bound("thermal", "/sys/class/thermal"),
+        bound("platform", "/sys/devices/platform"),
+        engine::path().display()
+    );
+    let layout = tempfile::tempdir().unwrap();
+    let published = publish_layout(&fixture("models/fraud.onnx"), layout.path());
+    let engine = Engine::start_after(&words, &[("PIPELINE_URL", &published.pipeline_url)]);
+    let metrics = engine.curl("/metrics", &[]).body;
+    for line in [
+        "potoroo_board_temperature_celsius{zone=\"thermal_zone0\",type=\"cpu-thermal\"} 82.313",
+        "potoroo_board_throttled{reason=\"throttled\"} 1",
+        "potoroo_board_throttled_ever{reason=\"frequency_capped\"} 0",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "no {line} in\n{metrics}");
+    }
 }

@@ -4,6 +4,7 @@ use super::{line, publish, render};
 use crate::support::engine::{self, Engine};
 use crate::support::helm::{Release, pull, render_each};
 use crate::support::process;
+use crate::support::python::yaml;
 use crate::support::registry::{Auth, PASSWORD, Registry};
 use serde_json::json;
 use std::path::Path;
@@ -47,6 +48,7 @@ fn environment(release: &Release, secrets: &Release) -> Vec<(String, String)> {
         .collect()
 }
 
+/// The first login is the contract's file of values, with ours in their places.
 #[test]
 fn an_engine_with_what_its_pod_gets_pulls_and_answers() {
     let registry = Registry::start(&Auth::Htpasswd("me"));
@@ -54,7 +56,10 @@ fn an_engine_with_what_its_pod_gets_pulls_and_answers() {
     let [chart, version] = ["helm.chart: ", "helm.version: "].map(|key| line(&printed, key));
     let directory = tempfile::tempdir().unwrap();
     let pulled = pull(chart, version, directory.path(), Some(("me", PASSWORD)));
-    let own = json!({"ociRegistry": {"username": "me", "password": PASSWORD}});
+    let own = yaml(&format!(
+        "ociRegistry:\n    registry: {}\n    username:  me\n    password: {PASSWORD}\n",
+        registry.host()
+    ));
     // The chart's own Secret for the image, as one that was there already.
     let existing = json!({"ociRegistry": {"existingSecret": "edge-pull"}});
     let mut rendered = render_each(&pulled.archive, &[own, existing]).into_iter();

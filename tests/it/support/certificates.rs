@@ -19,6 +19,9 @@ pub struct Shown {
     pub key: String,
 }
 
+/// The file in which the key of an authority is kept.
+pub const KEY: &str = "authority.pem";
+
 /// Years that a certificate holds for; the tests' clocks are in between.
 pub const GOOD: [i32; 2] = [2020, 2090];
 pub const OVER: [i32; 2] = [2020, 2021];
@@ -29,11 +32,28 @@ pub const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 impl Authority {
     pub fn new() -> Authority {
+        Authority::by(KeyPair::generate().unwrap())
+    }
+
+    /// With the key that is kept in a directory: who trusts the authority of an earlier process trusts this one.
+    pub fn kept(directory: &Path) -> Authority {
+        let file = directory.join(KEY);
+        let key = match std::fs::read_to_string(&file) {
+            Ok(text) => KeyPair::from_pem(&text).unwrap(),
+            Err(_) => {
+                let key = KeyPair::generate().unwrap();
+                std::fs::write(file, key.serialize_pem()).unwrap();
+                key
+            }
+        };
+        Authority::by(key)
+    }
+
+    fn by(key: KeyPair) -> Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, "an authority of the tests");
-        let key = KeyPair::generate().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let certificate = params.self_signed(&key).unwrap();
         std::fs::write(directory.path().join("ca.pem"), certificate.pem()).unwrap();

@@ -1,12 +1,13 @@
 //! Podman in a network of its own: images are built and run as people do, and no port of the machine is taken.
 
-use super::certificates::{Authority, GOOD};
+use super::certificates::{Authority, GOOD, KEY};
 use super::engine;
 use super::process::{Ended, PATIENCE, run};
 use super::registry::{Auth, Registry};
+use std::fs::{File, metadata, read_to_string};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -23,8 +24,9 @@ const MACHINE: &str = "10.213.0.1";
 
 /// What the images are made from: programs, and files of the network here.
 struct Kit {
+    /// The same for each process, since the images know it.
     authority: Authority,
-    /// With images and containers; it stays, so that the next run has its layers.
+    /// With images and containers; it stays, so that the next run has its images.
     storage: PathBuf,
 }
 
@@ -35,15 +37,13 @@ pub struct Yard {
     kit: &'static Kit,
     _registry: Registry,
     // Last: the next yard begins when all else is gone.
-    _alone: MutexGuard<'static, ()>,
+    _alone: File,
 }
 
 /// A yard, unless podman cannot run here; that is printed.
 #[expect(clippy::print_stdout, reason = "a test that is not run, and a figure, is to be read")]
 pub fn yard() -> Option<Yard> {
     static KIT: OnceLock<Result<Kit, String>> = OnceLock::new();
-    // Commands of the contract give containers no name, so all that there are belong to one yard.
-    static ALONE: Mutex<()> = Mutex::new(());
     let kit = match KIT.get_or_init(Kit::make) {
         Ok(kit) => kit,
         Err(why) => {
@@ -51,10 +51,15 @@ pub fn yard() -> Option<Yard> {
             return None;
         }
     };
-    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // Commands of the contract give containers no name, so all that there are belong to one yard: of this
+    // process, and of those that other runners start for each test.
+    let alone = File::create(kit.storage.join("alone")).unwrap();
+    alone.lock().unwrap();
     let network = format!("potoroo-{}", std::process::id());
     let home = tempfile::tempdir().unwrap();
     kit.configure(home.path());
+    kit.clear(home.path());
+    kit.build(home.path());
     run(Command::new("ip").args(["netns", "add", &network])).success();
     let ip = |words: &[&str]| run(Command::new("ip").args(["-n", &network]).args(words)).success();
     ip(&["link", "set", "lo", "up"]);
@@ -83,15 +88,41 @@ impl Kit {
         }
         let storage = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../podman");
         std::fs::create_dir_all(&storage).unwrap();
-        let kit = Kit { authority: Authority::new(), storage: storage.canonicalize().unwrap() };
+        let storage = storage.canonicalize().unwrap();
+        let alone = File::create(storage.join("alone")).unwrap();
+        alone.lock().unwrap();
+        let kit = Kit { authority: Authority::kept(&storage), storage };
         let home = tempfile::tempdir().unwrap();
         kit.configure(home.path());
         let can = run(kit.podman(home.path()).arg("info"));
         if !can.status.success() {
             return Err(format!("podman cannot run here: {}", can.stderr));
         }
-        kit.build(home.path());
         Ok(kit)
+    }
+
+    /// What a run that was ended has left.
+    fn clear(&self, home: &Path) {
+        for words in [
+            &["rm", "--force", "--all", "--time", "0", "--volumes"][..],
+            &["volume", "prune", "--force"],
+        ] {
+            run(self.podman(home).args(words));
+        }
+    }
+
+    /// What images are made from, as far as it changes between two runs.
+    fn state(&self) -> String {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut state = read_to_string(self.storage.join(KEY)).unwrap();
+        for file in ["Dockerfile.alpine", "Dockerfile.arm64"] {
+            state += &read_to_string(project.join(file)).unwrap();
+        }
+        for program in programs() {
+            let about = metadata(&program).unwrap();
+            state += &format!("{} {} {:?}\n", program.display(), about.len(), about.modified());
+        }
+        state
     }
 
     /// The settings of podman that a person's machine has in /etc; limits as CI's sandbox can give.
@@ -132,10 +163,16 @@ impl Kit {
         command
     }
 
-    /// Both images by the project's own files, from the programs under test. A program that is not
-    /// static gets a base with the libraries that it names.
+    /// Both images by the project's own files, from the programs under test, unless that is done. A program
+    /// that is not static gets a base with the libraries that it names.
     fn build(&self, home: &Path) {
-        let programs = [engine::path(), env!("CARGO_BIN_EXE_potoroo-ops").into()];
+        let (built, state) = (self.storage.join("built"), self.state());
+        let is_there =
+            |image| run(self.podman(home).args(["image", "exists", image])).status.success();
+        if read_to_string(&built).is_ok_and(|it| it == state) && is_there(ENGINE) && is_there(OPS) {
+            return;
+        }
+        let programs = programs();
         let base = home.join("base");
         std::fs::create_dir_all(base.join("root/etc/ssl")).unwrap();
         std::fs::copy(self.authority.file(), base.join("root/etc/ssl/ca.pem")).unwrap();
@@ -199,7 +236,14 @@ impl Kit {
             }
             run(command.arg(&context)).success();
         }
+        // Last, so that what was interrupted is done again.
+        std::fs::write(built, state).unwrap();
     }
+}
+
+/// The programs under test.
+fn programs() -> [PathBuf; 2] {
+    [engine::path(), env!("CARGO_BIN_EXE_potoroo-ops").into()]
 }
 
 /// The shared libraries that a program names, with what loads them; none of a static one.
