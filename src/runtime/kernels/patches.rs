@@ -30,7 +30,8 @@ const CHANNELS_MIN: usize = 24;
 /// small ones are not twice as many.
 const WEIGHTS_FLOATS_MAX: usize = 4 << 20;
 
-/// Floats between numbers of a place and those of the next, so that not all begin in the same set of a cache.
+/// Floats between those of a place and those of the next, or all of them would begin in the same set of
+/// a cache.
 const APART: usize = 16;
 
 thread_local! {
@@ -41,7 +42,8 @@ thread_local! {
 /// How an output is cut into what one patch of the input makes.
 #[derive(Debug)]
 pub(super) struct Patches {
-    /// Rows and columns of what one patch makes: two, or four, which takes fewer products and more weights.
+    /// Rows and columns of what one patch makes: two, or four, which take fewer products and more
+    /// weights.
     side: usize,
     down: usize,
     right: usize,
