@@ -5,7 +5,8 @@ use potoroo::runtime::{Deadline, Flow, Model, Pool};
 use potoroo::tensor::{Column, Data, RowShape, Table};
 use rten_tensor::prelude::*;
 use std::borrow::Cow;
-use std::io::{BufRead, BufReader, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
@@ -23,6 +24,58 @@ pub(crate) struct Turn {
 pub(crate) trait Engine {
     /// Runs so many times.
     fn run(&mut self, times: usize) -> Turn;
+
+    /// The process in `/proc` that it computes in.
+    fn process(&self) -> String {
+        "self".to_owned()
+    }
+}
+
+/// The engines by their names, in the order of the tables.
+pub(crate) const NAMES: [&str; 4] = ["ours", "tract", "onnxruntime", "rten"];
+
+/// Ours on tract's operators and plain code alone: what the kernels bring.
+pub(crate) const WITHOUT_KERNELS: &str = "without-kernels";
+
+/// One of them by its name, or none where it has not all operators of the model.
+pub(crate) fn one(
+    name: &str,
+    case: &Case,
+    rows: usize,
+    threads: usize,
+    directory: &Path,
+) -> Option<Box<dyn Engine>> {
+    let Asked { path, inputs, shape, values } = Asked::of(case, rows, directory);
+    match name {
+        "ours" => Some(Box::new(Ours::start(&path, &shape, threads, &values))),
+        WITHOUT_KERNELS => {
+            potoroo::runtime::use_kernels(false);
+            Some(Box::new(Ours::start(&path, &shape, threads, &values)))
+        }
+        "tract" => Some(Box::new(Tract::start(&path, &shape, &values)?)),
+        "onnxruntime" => Some(Box::new(Onnxruntime::start(&path, &inputs, rows, threads))),
+        "rten" => Some(Box::new(Rten::start(&path, &shape, threads, &values)?)),
+        _ => panic!("no engine {name}: {}", NAMES.join(", ")),
+    }
+}
+
+/// Where a model lies, and what it is asked.
+struct Asked {
+    path: PathBuf,
+    inputs: PathBuf,
+    shape: Vec<usize>,
+    values: Vec<f32>,
+}
+
+impl Asked {
+    fn of(case: &Case, rows: usize, directory: &Path) -> Asked {
+        let path = directory.join(format!("{}.onnx", case.name));
+        let tabular = matches!(case.row, [29]);
+        let inputs = directory.join(if tabular { "features.f32" } else { "noise.f32" });
+        let shape: Vec<usize> = std::iter::once(rows).chain(case.row.iter().copied()).collect();
+        let values = floats(&inputs, shape.iter().product());
+        Asked { path, inputs, shape, values }
+    }
 }
 
 /// Those that have the operators of the model; onnxruntime has all.
@@ -35,12 +88,7 @@ pub(crate) struct Engines {
 
 impl Engines {
     pub(crate) fn start(case: &Case, rows: usize, threads: usize, directory: &Path) -> Engines {
-        let path = directory.join(format!("{}.onnx", case.name));
-        let tabular = matches!(case.row, [29]);
-        let inputs = directory.join(if tabular { "features.f32" } else { "noise.f32" });
-        let shape: Vec<usize> = std::iter::once(rows).chain(case.row.iter().copied()).collect();
-        let mut values = floats(&inputs);
-        values.truncate(shape.iter().product());
+        let Asked { path, inputs, shape, values } = Asked::of(case, rows, directory);
         Engines {
             ours: Ours::start(&path, &shape, threads, &values),
             // Built with tract's own threads, our runtime would have them too.
@@ -182,6 +230,10 @@ impl Engine for Onnxruntime {
         let wall = nanoseconds.parse::<f64>().unwrap() / times as f64 / 1e3;
         Turn { wall, cpu, checksum: checksum.parse().unwrap() }
     }
+
+    fn process(&self) -> String {
+        self.process.id().to_string()
+    }
 }
 
 impl Drop for Onnxruntime {
@@ -214,8 +266,10 @@ fn checked(values: &[f32]) -> f64 {
     weighed.map(|(value, weight)| f64::from(value.abs()) * weight).sum()
 }
 
-fn floats(path: &PathBuf) -> Vec<f32> {
-    let bytes = std::fs::read(path).unwrap();
+/// The first so many values of a file.
+fn floats(path: &Path, count: usize) -> Vec<f32> {
+    let mut bytes = vec![0; 4 * count];
+    File::open(path).unwrap().read_exact(&mut bytes).unwrap();
     bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }
 

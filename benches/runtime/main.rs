@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench stops where it fails")]
 #![expect(clippy::print_stdout, reason = "figures are its output")]
 
+mod alone;
 mod engines;
 
 use engines::{Engine, Engines, Turn};
@@ -57,14 +58,25 @@ const CASES: [Case; 18] = [
 ];
 
 fn main() {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("runtime");
+    let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join("runtime");
+    let directory = std::env::var_os("POTOROO_NETS").map_or(made, PathBuf::from);
+    if let Ok(asked) = std::env::var(alone::VARIABLE) {
+        return alone::run(&asked, &directory);
+    }
     for script in ["trees.py", "nets.py"] {
         let script = here().join(script);
         let made = engines::python().arg(&script).arg("make").arg(&directory).status().unwrap();
         assert!(made.success(), "{} could not make the models", script.display());
     }
     // What `cargo bench` hands over itself begins with dashes.
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
+    let mut wanted: Vec<String> =
+        std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
+    let count = wanted.len();
+    wanted.retain(|it| it != "memory");
+    let is_wanted = |case: &&Case| wanted.is_empty() || wanted.iter().any(|it| it == case.name);
+    if wanted.len() < count {
+        return alone::memory(CASES.iter().filter(is_wanted));
+    }
     println!(
         "us of a run, medians of {ROUNDS} turns, in brackets theirs / ours; - has no such operators"
     );
@@ -72,9 +84,7 @@ fn main() {
     let engines = ["ours", "tract", "onnxruntime", "rten"].map(|name| format!("{name} |"));
     println!("| net | rows | threads | | {}", engines.join(" "));
     println!("| --- | --: | --: | --- |{}", " --: |".repeat(engines.len()));
-    for case in
-        CASES.iter().filter(|case| wanted.is_empty() || wanted.iter().any(|it| it == case.name))
-    {
+    for case in CASES.iter().filter(is_wanted) {
         for rows in case.rows {
             for threads in [1, 2] {
                 measure(case, *rows, threads, &directory);

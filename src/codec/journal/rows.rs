@@ -10,7 +10,8 @@ use crate::codec::arrow;
 use crate::tensor::{Misfit, MisfitKind};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt32Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch, StructArray};
+use arrow_array::{Array, ArrayRef, PrimitiveArray, RecordBatch, StructArray, make_array};
+use arrow_data::transform::MutableArrayData;
 use arrow_schema::{ArrowError, DataType, Fields, Schema};
 use std::sync::Arc;
 
@@ -200,10 +201,16 @@ pub(super) fn taken(batch: &RecordBatch, places: &[usize]) -> Result<RecordBatch
     if places.len() == whole.len() && places.iter().copied().eq(whole) {
         return Ok(batch.clone());
     }
-    let places = places.iter().map(|place| *place as u64);
-    let places: PrimitiveArray<UInt64Type> = PrimitiveArray::from_iter_values(places);
-    let columns =
-        batch.columns().iter().map(|column| arrow_select::take::take(column, &places, None));
+    let columns = batch.columns().iter().map(|column| {
+        let rows = column.to_data();
+        let mut taken = MutableArrayData::new(vec![&rows], false, places.len());
+        // Rows that follow one another come at once.
+        for run in places.chunk_by(|place, next| place.checked_add(1) == Some(*next)) {
+            let first = run.first().copied().unwrap_or_default();
+            taken.try_extend(0, first, first.saturating_add(run.len()))?;
+        }
+        Ok(make_array(taken.freeze()))
+    });
     let columns = columns.collect::<Result<Vec<_>, ArrowError>>()?;
     RecordBatch::try_new(Arc::clone(batch.schema_ref()), columns)
 }

@@ -192,6 +192,16 @@ macro_rules! kernels {
             }
 
             $(#[target_feature(enable = $feature)])?
+            unsafe fn single<const G: usize, const A: usize>(job: &product::Job) {
+                // SAFETY: the caller's promise.
+                unsafe { product::single::<$vectors, G, A>(job) }
+            }
+
+            /// By groups of columns, eight sums of each that go on at once.
+            pub(super) static SINGLES: product::Singles =
+                [single::<1, 4>, single::<2, 2>, single::<3, 1>, single::<4, 1>];
+
+            $(#[target_feature(enable = $feature)])?
             pub(super) unsafe fn normal(job: &rows::NormalJob) {
                 // SAFETY: the caller's promise.
                 unsafe { rows::normal::<$vectors>(job) }
@@ -374,6 +384,11 @@ impl Kind {
     /// The tiles of products with so many vectors of columns, by their rows.
     pub(super) fn products(self, vectors: usize) -> &'static product::Tiles {
         with_kind!(self, kernels kernels, &kernels::PRODUCTS[vectors - 1])
+    }
+
+    /// What computes a row alone, by groups of columns.
+    pub(super) fn singles(self) -> &'static product::Singles {
+        with_kind!(self, kernels kernels, &kernels::SINGLES)
     }
 
     /// Rows of a product's tile at most.

@@ -122,6 +122,69 @@ pub(super) unsafe fn tile<V: Lanes, const ROWS: usize, const WIDE: usize>(job: &
     }
 }
 
+/// Groups that a row alone goes through side by side at most.
+pub(super) const SIDE_BY_SIDE: usize = 4;
+
+/// By groups, less one.
+pub(super) type Singles = [Compute; SIDE_BY_SIDE];
+
+/// A row alone: `GROUPS` groups of [`VECTORS`] vectors, one whole group's weights after the other's.
+///
+/// A tile of one row would wait for each sum before it can add to it again: here are as many sums as a
+/// processor computes meanwhile, of several groups, or of every `APART`th term where groups are few.
+///
+/// # Safety
+/// As [`tile`], but that `weights_row` counts from one group's weights to the next one's.
+#[inline(always)]
+pub(super) unsafe fn single<V: Lanes, const GROUPS: usize, const APART: usize>(job: &Job) {
+    // SAFETY: the caller's promise, of which the loops keep to the extents.
+    unsafe {
+        let mut sums = [[[V::splat(0.0); VECTORS]; GROUPS]; APART];
+        let wide = VECTORS * V::LANES;
+        let add = |sums: &mut [[V; VECTORS]; GROUPS], term: usize| {
+            let value = V::splat(*job.input.add(term));
+            for (group, sums) in sums.iter_mut().enumerate() {
+                let weights = job.weights.add(group * job.weights_row + term * wide);
+                for (vector, sum) in sums.iter_mut().enumerate() {
+                    let weight = V::load(weights.add(vector * V::LANES));
+                    *sum = sum.plus_product(value, weight);
+                }
+            }
+        };
+        let whole = job.terms - job.terms % APART;
+        for term in (0..whole).step_by(APART) {
+            for (at, sums) in sums.iter_mut().enumerate() {
+                add(sums, term + at);
+            }
+        }
+        for term in whole..job.terms {
+            add(&mut sums[0], term);
+        }
+        for group in 0..GROUPS {
+            for vector in 0..VECTORS {
+                let at = group * wide + vector * V::LANES;
+                let mut value = sums[0][group][vector];
+                for sums in &sums[1..] {
+                    value = value.plus(sums[group][vector]);
+                }
+                if !job.bias.is_null() {
+                    value = value.plus(V::load(job.bias.add(at)));
+                }
+                value.store(job.output.add(at));
+            }
+        }
+        // Once for all vectors, as in a tile.
+        for vector in 0..GROUPS * VECTORS {
+            let at = job.output.add(vector * V::LANES);
+            let mut value = job.activation.of(V::load(at));
+            if !job.residual.is_null() {
+                value = value.plus(V::load(job.residual.add(vector * V::LANES)));
+            }
+            value.store(at);
+        }
+    }
+}
+
 /// A product of rows with weights that are packed for this processor.
 #[derive(Debug)]
 pub(in crate::runtime) struct Product {
@@ -214,7 +277,11 @@ impl Product {
         let splits = if size == 1 { 1 } else { splits };
         let part = |part: usize, output: &Output<'_>| {
             let (at, split) = (part / splits, part % splits);
-            for group in groups * split / splits..groups * (split + 1) / splits {
+            let own = groups * split / splits..groups * (split + 1) / splits;
+            if rows == 1 {
+                return self.single(own, input, residual, output);
+            }
+            for group in own {
                 for tile in at * stretch..tiles.min((at + 1) * stretch) {
                     self.tile(group, tile_rows(tile, tiles, rows), input, residual, output);
                 }
@@ -226,6 +293,52 @@ impl Product {
         };
         // SAFETY: the tiles have all rows, the groups all columns, and each part all of its own.
         unsafe { Output::filled(made, fill) }
+    }
+
+    /// Some groups of columns of the only row, which no other call writes.
+    fn single(
+        &self,
+        own: std::ops::Range<usize>,
+        input: &[f32],
+        residual: Option<&[f32]>,
+        output: &Output<'_>,
+    ) {
+        let wide = VECTORS * self.kind.lanes();
+        let mut group = own.start;
+        while group < own.end {
+            let whole = (self.columns / wide).min(own.end).saturating_sub(group);
+            let groups = whole.min(SIDE_BY_SIDE);
+            if groups == 0 {
+                self.tile(group, (0, 1), input, residual, output); // the last, narrower one
+                group += 1;
+                continue;
+            }
+            let column = group * wide;
+            // SAFETY: `run` found the input to be one row, and the residual as long as the output, which have
+            // `columns` values each, of which these are whole groups. Weights and biases are whole groups
+            // too, packed so by `new`. No other call has these groups.
+            unsafe {
+                let job = Job {
+                    input: input.as_ptr(),
+                    input_row: self.terms,
+                    terms: self.terms,
+                    weights: self.weights.as_ptr().add(column * self.terms),
+                    weights_row: wide * self.terms,
+                    bias: match self.bias.is_empty() {
+                        true => std::ptr::null(),
+                        false => self.bias.as_ptr().add(column),
+                    },
+                    output: output.at(column, groups * wide),
+                    output_row: self.columns,
+                    residual: residual
+                        .map_or(std::ptr::null(), |residual| residual.as_ptr().add(column)),
+                    residual_row: self.columns,
+                    activation: self.activation,
+                };
+                self.kind.singles()[groups - 1](&job);
+            }
+            group += groups;
+        }
     }
 
     /// Some rows of one group of columns, which no other call writes.

@@ -9,9 +9,8 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::OutletId;
 use tract_onnx::tract_core::ops::einsum::EinSum;
 
-/// Fewer rows, terms or columns are tract's: a row alone is bound by the memory of its weights, and
+/// Fewer terms or columns are tract's: few terms are soon added up, and
 /// few columns leave most of a vector empty.
-const ROWS_MIN: usize = 4;
 const TERMS_MIN: usize = 8;
 const COLUMNS_MIN: usize = 16;
 
@@ -118,7 +117,6 @@ fn found(model: &TypedModel, id: usize) -> Option<Found> {
         axes.last().is_none_or(|one| last.first().is_none_or(|other| one.0 < other.0))
     };
     let ends: Vec<(usize, usize, usize)> = rows.iter().map(|row| (row.1, 0, row.2)).collect();
-    let number = rows.iter().map(|row| row.2).product::<usize>();
     if !ends.is_sorted() || !are_first(&rows, &terms) || !are_first(&ends, &columns) {
         return None;
     }
@@ -133,6 +131,6 @@ fn found(model: &TypedModel, id: usize) -> Option<Found> {
         })
     };
     let (terms, columns) = (offsets(&terms), offsets(&columns));
-    let is_worth = ROWS_MIN <= number && TERMS_MIN <= terms.len() && COLUMNS_MIN <= columns.len();
+    let is_worth = TERMS_MIN <= terms.len() && COLUMNS_MIN <= columns.len();
     is_worth.then_some(Found { input, weights, terms, columns })
 }

@@ -198,6 +198,21 @@ fn a_product_over_several_axes_is_one_over_all_of_them() {
 }
 
 #[test]
+fn a_row_alone_has_its_products_and_what_follows_them() {
+    let mut net = Net::new(3);
+    let x = net.input(&[1, 29]);
+    let w = net.constant(&[29, 150], 0.3);
+    let bias = net.constant(&[1, 150], 1.0);
+    let y = net.product("mk,kn->mn", x, w);
+    let y = net.wire(add(), &[y, bias]);
+    let zero = net.number(2, 0.0);
+    let y = net.wire(max(), &[y, zero]);
+    let w = net.constant(&[16, 150], 0.3);
+    let y = net.product("mk,nk->mn", y, w);
+    net.check(&[y], &["Product", "Product"], 3);
+}
+
+#[test]
 fn products_that_kernels_are_not_for_stay_as_they_are() {
     let mut net = Net::new(2);
     let x = net.input(&[9, 32]);

@@ -16,6 +16,7 @@ fn hold(made: &[f32], known: &[f64], what: &str) {
 
 fn multiply(kind: Kind, random: &mut Random, crew: &dyn Crew, largest: usize) {
     let (rows, terms) = (random.between(1, largest), random.between(1, largest));
+    let rows = if random.one_in(3) { 1 } else { rows }; // has a kernel of its own
     let columns = random.between(1, 2 * largest);
     let (input, weights) = (random.floats(rows * terms), random.floats(terms * columns));
     let biases = if random.one_in(3) { 0 } else { columns };
