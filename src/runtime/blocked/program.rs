@@ -89,9 +89,22 @@ impl Program {
 
     /// Multiplications of a row, by its convolutions.
     pub(super) fn work(&self) -> usize {
-        let steps = self.steps.iter().map(|step| {
-            let map = &self.values[step.output].map;
-            map.height * map.width * step.floats()
+        let steps = self.steps.iter().map(|step| match &step.work {
+            Work::Convolution(convolution) => convolution.work(),
+            Work::Depthwise(_)
+            | Work::Scale(_, _, _)
+            | Work::Activation(_)
+            | Work::Sum(_)
+            | Work::Product(_)
+            | Work::Gate(_)
+            | Work::Pool(_, _)
+            | Work::Concat
+            | Work::Slice(_)
+            | Work::Enlarge(_)
+            | Work::Spread(_) => {
+                let map = &self.values[step.output].map;
+                map.height * map.width * step.floats()
+            }
         });
         steps.sum()
     }

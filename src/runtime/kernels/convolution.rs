@@ -6,6 +6,7 @@ use super::crew::{Crew, Output};
 use super::kind::Kind;
 use super::lanes::Lanes;
 use super::map::Map;
+use super::patches::Patches;
 use super::window::Window;
 use std::ops::Range;
 
@@ -25,20 +26,22 @@ const PARTS_EACH: usize = 8;
 /// A convolution of one group, with weights packed for this processor.
 #[derive(Debug)]
 pub(in crate::runtime) struct Convolution {
-    kind: Kind,
-    input: Map,
-    output: Map,
-    residual: Option<Map>,
-    window: Window,
+    pub(super) kind: Kind,
+    pub(super) input: Map,
+    pub(super) output: Map,
+    pub(super) residual: Option<Map>,
+    pub(super) window: Window,
     /// Group by group of output blocks; in each, for every block of the input, row, column and lane
     /// of it the weights of the group's channels.
     weights: Aligned,
-    bias: Aligned,
-    before: Activation,
-    after: Activation,
+    pub(super) bias: Aligned,
+    pub(super) before: Activation,
+    pub(super) after: Activation,
     tiles: Vec<Tile>,
     /// Tiles of a stretch; each stretch goes through all groups before the next begins.
     stretch: usize,
+    /// Where it is computed in patches, and weights are packed for those.
+    patches: Option<Patches>,
 }
 
 /// Pixels that are computed together.
@@ -116,20 +119,11 @@ impl Convolution {
             return None;
         }
         let padded = output.blocks() * lanes;
-        let inputs = input.blocks() * input.lanes;
-        let mut packed = Aligned::zeros(padded * inputs * taps);
-        let group = GROUP * lanes;
-        for (made, weights) in weights.chunks_exact(input.channels * taps).enumerate() {
-            let start = made / group * group;
-            let wide = group.min(padded - start); // the last group may be of one block
-            let base = start * inputs * taps + made - start;
-            for (given, weights) in weights.chunks_exact(taps).enumerate() {
-                let (block, lane) = (given / input.lanes, given % input.lanes);
-                for (tap, weight) in weights.iter().enumerate() {
-                    packed[base + ((block * taps + tap) * input.lanes + lane) * wide] = *weight;
-                }
-            }
-        }
+        let patches = Patches::of(kind, &window, &input, &output);
+        let packed = match &patches {
+            Some(patches) => patches.packed(kind, &input, &output, weights),
+            None => packed(kind, &input, &output, weights),
+        };
         let mut biases = Aligned::zeros(padded);
         biases[..bias.len()].copy_from_slice(bias);
         let is_flat = taps == 1
@@ -152,6 +146,7 @@ impl Convolution {
             after,
             tiles,
             stretch,
+            patches,
         })
     }
 
@@ -163,6 +158,12 @@ impl Convolution {
     /// Floats that are kept beside the buffers.
     pub(in crate::runtime) fn floats(&self) -> usize {
         self.weights.len() + self.bias.len()
+    }
+
+    /// Multiplications: by each weight, for each pixel or patch.
+    pub(in crate::runtime) fn work(&self) -> usize {
+        let pixels = self.output.height * self.output.width;
+        self.weights.len() * self.patches.as_ref().map_or(pixels, Patches::count)
     }
 
     /// Computes the output, whose frame stays as it is, with the crew.
@@ -196,9 +197,12 @@ impl Convolution {
         let inputs = self.input.blocks() * lanes;
         assert!(inputs <= gate.len(), "a gate of too few channels");
         let mut gated = Aligned::of(&self.weights);
-        for group in gated.chunks_mut(GROUP * self.kind.lanes() * inputs * taps) {
-            let wide = group.len() / (inputs * taps);
-            let blocks = group.chunks_exact_mut(taps * lanes * wide).zip(gate.chunks(lanes));
+        // Those of patches are as those of one tap, as often as a patch has places.
+        let (taps, places) = self.patches.as_ref().map_or((taps, 1), |it| (1, it.places()));
+        for group in gated.chunks_mut(GROUP * self.kind.lanes() * inputs * taps * places) {
+            let wide = group.len() / (inputs * taps * places);
+            let gate = gate.chunks(lanes).take(self.input.blocks()).cycle();
+            let blocks = group.chunks_exact_mut(taps * lanes * wide).zip(gate);
             for (tap, gate) in blocks.flat_map(|(block, gate)| {
                 block.chunks_exact_mut(lanes * wide).map(move |tap| (tap, gate))
             }) {
@@ -223,6 +227,10 @@ impl Convolution {
             (None, None) => {}
             (Some(map), Some(residual)) => assert!(map.floats() <= residual.len()),
             (None, Some(_)) | (Some(_), None) => panic!("a residual that the other side lacks"),
+        }
+        if let Some(patches) = &self.patches {
+            // SAFETY: buffers are as long as their maps, and weights as many as those of `new`.
+            return unsafe { patches.run(self, (weights, input, residual), output, crew) };
         }
         let groups = self.output.blocks().div_ceil(GROUP);
         let tiles = self.tiles.len();
@@ -322,6 +330,27 @@ impl Convolution {
             }
         }
     }
+}
+
+/// The weights as tiles take them.
+fn packed(kind: Kind, input: &Map, output: &Map, weights: &[f32]) -> Aligned {
+    let lanes = kind.lanes();
+    let (padded, inputs) = (output.blocks() * lanes, input.blocks() * input.lanes);
+    let taps = weights.len() / (input.channels * output.channels);
+    let mut packed = Aligned::zeros(padded * inputs * taps);
+    let group = GROUP * lanes;
+    for (made, weights) in weights.chunks_exact(input.channels * taps).enumerate() {
+        let start = made / group * group;
+        let wide = group.min(padded - start); // the last group may be of one block
+        let base = start * inputs * taps + made - start;
+        for (given, weights) in weights.chunks_exact(taps).enumerate() {
+            let (block, lane) = (given / input.lanes, given % input.lanes);
+            for (tap, weight) in weights.iter().enumerate() {
+                packed[base + ((block * taps + tap) * input.lanes + lane) * wide] = *weight;
+            }
+        }
+    }
+    packed
 }
 
 /// The output's pixels, in tiles: row by row, or as one long row of a flat image.

@@ -10,6 +10,7 @@ use super::neon::Neon;
 use super::product;
 use super::rows;
 use super::softmax;
+use super::winograd;
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2, Avx512};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -105,6 +106,18 @@ macro_rules! kernels {
             pub(super) unsafe fn depthwise<const S: usize>(job: &depthwise::Job) {
                 // SAFETY: the caller's promise.
                 unsafe { depthwise::row::<$vectors, S>(job) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn gather<const S: usize>(job: &winograd::Gather) {
+                // SAFETY: the caller's promise.
+                unsafe { winograd::gather::<$vectors, S>(job) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn scatter<const S: usize>(job: &winograd::Scatter) {
+                // SAFETY: the caller's promise.
+                unsafe { winograd::scatter::<$vectors, S>(job) }
             }
 
             $(#[target_feature(enable = $feature)])?
@@ -351,6 +364,22 @@ impl Kind {
             1 => kernels::depthwise::<1>,
             2 => kernels::depthwise::<2>,
             _ => kernels::depthwise::<0>,
+        })
+    }
+
+    /// The transform of a patch of an image.
+    pub(super) fn gather(self, side: usize) -> unsafe fn(&winograd::Gather) {
+        with_kind!(self, kernels kernels, match side {
+            2 => kernels::gather::<2>,
+            _ => kernels::gather::<4>,
+        })
+    }
+
+    /// The transform of the sums of a patch.
+    pub(super) fn scatter(self, side: usize) -> unsafe fn(&winograd::Scatter) {
+        with_kind!(self, kernels kernels, match side {
+            2 => kernels::scatter::<2>,
+            _ => kernels::scatter::<4>,
         })
     }
 

@@ -20,11 +20,13 @@ mod map;
 mod maps;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod patches;
 mod product;
 mod recurrent;
 mod rows;
 mod softmax;
 mod window;
+mod winograd;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 

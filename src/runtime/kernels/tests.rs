@@ -1,6 +1,7 @@
 //! Kernels held against loops that anybody can read, on random shapes, for all vectors of this processor.
 
 mod gates;
+mod patches;
 mod products;
 
 use super::*;
@@ -173,7 +174,22 @@ fn convolve(kind: Kind, random: &mut Random, crew: &dyn Crew) {
     let given = random.between(1, if is_planar { 4 } else { 40 });
     let made = if is_depthwise { given } else { random.between(1, 70) };
     let window = random.window();
-    let (height, width) = (random.between(1, 20), random.between(1, 33));
+    let image = [random.between(1, 20), random.between(1, 33)];
+    let shape = (given, made, image, window);
+    convolve_of(kind, random, crew, shape, (is_depthwise, is_planar));
+}
+
+/// Channels that come in and that go out, rows and columns of the image, and the window.
+type Shape = (usize, usize, [usize; 2], Window);
+
+/// One of such a shape, with a channel of the input for each of the output, or one beside the other.
+fn convolve_of(
+    kind: Kind,
+    random: &mut Random,
+    crew: &dyn Crew,
+    (given, made, [height, width], window): Shape,
+    (is_depthwise, is_planar): (bool, bool),
+) {
     let (rows, columns) = (extent(&window, 0, height), extent(&window, 1, width));
     if rows * columns == 0 {
         return;

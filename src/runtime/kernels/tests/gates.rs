@@ -7,7 +7,10 @@ fn a_convolution_of_what_a_gate_lets_through_comes_to_what_both_come_to_one_by_o
     let mut random = Random(2_718_281_828_459);
     let mut tried = 0;
     for (kind, _) in Kind::all().into_iter().flat_map(|kind| (0..TRIES).map(move |at| (kind, at))) {
-        let window = random.window();
+        let window = match random.one_in(6) {
+            true => Window { size: [3, 3], stride: [1, 1], dilation: [1, 1], padding: [1, 1] },
+            false => random.window(),
+        };
         let (height, width) = (random.between(1, 40), random.between(1, 40));
         let (rows, columns) = (extent(&window, 0, height), extent(&window, 1, width));
         if rows * columns == 0 {
