@@ -63,6 +63,10 @@ pub(in crate::runtime) struct Rows<'r> {
     pub(in crate::runtime) zero: i32,
 }
 
+/// Counts of a tile. They begin a line of the cache, so that no vector of them lies in two.
+#[repr(align(64))]
+struct Counted([i32; ROWS_MAX * BLOCKS_MAX * LANES]);
+
 /// The rows as the tiles want them.
 struct Given<'g> {
     codes: &'g [u8],
@@ -250,7 +254,7 @@ impl Product {
         let column = group * self.kind.blocks() * LANES;
         let columns = (self.kind.blocks() * LANES).min(self.columns - column);
         let blocks = columns.div_ceil(LANES);
-        let mut counts = [0_i32; ROWS_MAX * BLOCKS_MAX * LANES];
+        let mut counts = Counted([0; ROWS_MAX * BLOCKS_MAX * LANES]);
         // SAFETY: `run` made the rows whole quads, and of these the tile has rows below their number.
         // Weights and beginnings are whole blocks, packed so by `new`, and `counts` has room for any
         // tile. No other call has these rows of this group of the output, whose values are of the
@@ -262,11 +266,11 @@ impl Product {
                 quads: given.row / QUAD,
                 weights: self.weights.as_ptr().add(column * given.row),
                 begun: begun.as_ptr().add(column),
-                counts: counts.as_mut_ptr(),
+                counts: counts.0.as_mut_ptr(),
             });
             if !self.moved.is_empty() {
                 let moved = &self.moved[column..column + blocks * LANES];
-                for (row, counts) in counts.chunks_exact_mut(blocks * LANES).take(rows).enumerate() {
+                for (row, counts) in counts.0.chunks_exact_mut(blocks * LANES).take(rows).enumerate() {
                     let codes = &given.codes[(first + row) * given.row..][..self.terms];
                     let apart = codes.iter().fold(0, |sum: i32, code| sum + i32::from(*code));
                     let apart = apart.wrapping_sub(given.zero.wrapping_mul(self.terms as i32));
@@ -277,7 +281,7 @@ impl Product {
             }
             let at = first * self.columns + column;
             self.kind.product_end()(&product_end::Job {
-                counts: counts.as_ptr(),
+                counts: counts.0.as_ptr(),
                 rows,
                 column,
                 columns,
@@ -317,8 +321,9 @@ pub(super) unsafe fn tile<V: Counts, const ROWS: usize, const BLOCKS: usize>(job
                 }
             }
         }
-        for (row, sums) in sums.into_iter().enumerate() {
-            for (block, sum) in sums.into_iter().enumerate() {
+        // By reference: arrays that are moved go by memory, twice.
+        for (row, sums) in sums.iter().enumerate() {
+            for (block, sum) in sums.iter().enumerate() {
                 sum.keep(job.counts.add((row * BLOCKS + block) * LANES));
             }
         }

@@ -47,8 +47,13 @@ pub(super) unsafe fn end<V: Counts>(job: &Job<'_>) {
                     }
                     End::Codes { steps, code, moved } => {
                         let steps = &steps[column..column + LANES];
+                        let coded = V::load(counts).coded(steps.as_ptr(), code);
+                        if left == LANES && moved == 0 {
+                            coded.store(job.output.add(at));
+                            continue;
+                        }
                         let mut codes = [0_u8; LANES];
-                        V::load(counts).coded(steps.as_ptr(), code).store(codes.as_mut_ptr());
+                        coded.store(codes.as_mut_ptr());
                         codes.iter_mut().for_each(|code| *code ^= moved);
                         put(&codes, job.output.add(at), left);
                     }
@@ -70,7 +75,12 @@ pub(super) unsafe fn end<V: Counts>(job: &Job<'_>) {
                                 *float = if *float > least { *float } else { least };
                             }
                         }
-                        put(&floats, job.output.cast::<f32>().add(at), left);
+                        let to = job.output.cast::<f32>().add(at);
+                        if left == LANES {
+                            to.cast::<[f32; LANES]>().write_unaligned(floats);
+                            continue;
+                        }
+                        put(&floats, to, left);
                     }
                 }
             }
@@ -84,9 +94,6 @@ pub(super) unsafe fn end<V: Counts>(job: &Job<'_>) {
 unsafe fn put<T: Copy>(made: &[T; LANES], to: *mut T, left: usize) {
     // SAFETY: the caller's promise; there are no more than are made.
     unsafe {
-        match left {
-            LANES => to.cast::<[T; LANES]>().write_unaligned(*made),
-            _ => std::ptr::copy_nonoverlapping(made.as_ptr(), to, left.min(LANES)),
-        }
+        std::ptr::copy_nonoverlapping(made.as_ptr(), to, left.min(LANES));
     }
 }

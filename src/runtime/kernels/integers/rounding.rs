@@ -8,6 +8,10 @@ use super::lanes::{Code, LANES};
 /// microseconds of work.
 const PART_VALUES: usize = 64 << 10;
 
+/// Added to a float below 2^22 it leaves no bits for fractions, so that the sum is rounded, half to
+/// even, and its bits count up by one for each whole number.
+const ROUNDING: f32 = 12_582_912.0; // 1.5 * 2^23
+
 /// Values that become codes.
 pub(super) struct Job {
     from: *const f32,
@@ -67,7 +71,11 @@ pub(super) unsafe fn codes(job: &Job) {
     };
     let Job { scale, code, moved, .. } = *job;
     for (from, to) in from.iter().zip(to) {
-        to.write(code.code(from / scale) as u8 ^ moved);
+        let steps = from / scale;
+        let steps = if steps > code.least { steps } else { code.least };
+        let steps = if steps < code.most { steps } else { code.most };
+        let steps = (steps + ROUNDING).to_bits().wrapping_sub(ROUNDING.to_bits());
+        to.write((steps as i32).wrapping_add(code.zero) as u8 ^ moved);
     }
 }
 

@@ -121,3 +121,6 @@ fn floats(
     }
     Made::Floats { factors, given, added, least }
 }
+
+#[cfg(test)]
+mod tests;
