@@ -20,6 +20,9 @@ use tract_onnx::prelude::*;
 /// Multiplications of an operator that is worth waking a thread for: some 200 microseconds of one.
 const SHARED_MIN: usize = 8 << 20;
 
+/// Multiplications of integers of which the same holds.
+const SHARED_INTEGERS_MIN: usize = 32 << 20;
+
 /// What operators are made with.
 #[derive(Debug, Clone, Copy)]
 struct Means {
@@ -44,9 +47,6 @@ pub(super) fn take_over(model: &mut TypedModel, on_all_threads: bool) {
         ),
     }
 }
-
-/// Multiplications of integers of which the same holds.
-const SHARED_INTEGERS_MIN: usize = 32 << 20;
 
 /// Whether an operator of this graph takes so long that threads may share it.
 pub(super) fn are_shared(model: &TypedModel) -> bool {

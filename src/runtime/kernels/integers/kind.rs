@@ -4,11 +4,11 @@ use super::convolution::{self, BLOCKS_MAX, Compute, PIXELS_MAX};
 use super::depthwise;
 use super::lanes::{Counts, Plain};
 use super::maps;
+#[cfg(target_arch = "aarch64")]
+use super::neon::{Dot, Neon};
 use super::product;
 use super::product_end;
 use super::rounding;
-#[cfg(target_arch = "aarch64")]
-use super::neon::{Dot, Neon};
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2, Vnni};
 

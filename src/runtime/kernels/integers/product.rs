@@ -138,7 +138,7 @@ impl Product {
     /// # Panics
     /// Of this and the next two: when the input is not whole rows.
     pub(in crate::runtime) fn counts(&self, rows: Rows<'_>, crew: &dyn Crew) -> Vec<i32> {
-        // SAFETY: of this and the next two: there is a part of the end for each column.
+        // SAFETY: nothing is wanted for each column.
         unsafe { self.run(rows, &End::Counts, crew) }
     }
 
@@ -154,6 +154,7 @@ impl Product {
         crew: &dyn Crew,
     ) -> Vec<u8> {
         let steps = self.padded(steps);
+        // SAFETY: there are whole blocks of steps, and codes are bytes.
         unsafe { self.run(rows, &End::Codes { steps: &steps, code, moved }, crew) }
     }
 
@@ -172,6 +173,7 @@ impl Product {
         let (factors, added) =
             (self.padded(factors), (!added.is_empty()).then(|| self.padded(added)));
         let end = End::Floats { factors: &factors, added: added.as_deref(), least };
+        // SAFETY: there are whole blocks of factors and of what is added, and floats are made.
         unsafe { self.run(rows, &end, crew) }
     }
 
@@ -270,7 +272,9 @@ impl Product {
             });
             if !self.moved.is_empty() {
                 let moved = &self.moved[column..column + blocks * LANES];
-                for (row, counts) in counts.0.chunks_exact_mut(blocks * LANES).take(rows).enumerate() {
+                for (row, counts) in
+                    counts.0.chunks_exact_mut(blocks * LANES).take(rows).enumerate()
+                {
                     let codes = &given.codes[(first + row) * given.row..][..self.terms];
                     let apart = codes.iter().fold(0, |sum: i32, code| sum + i32::from(*code));
                     let apart = apart.wrapping_sub(given.zero.wrapping_mul(self.terms as i32));

@@ -7,9 +7,17 @@ use super::lanes::{Code, Counts, LANES};
 pub(super) enum End<'e> {
     Counts,
     /// Codes, of which these bits are turned where they are integers with a sign.
-    Codes { steps: &'e [f32], code: Code, moved: u8 },
+    Codes {
+        steps: &'e [f32],
+        code: Code,
+        moved: u8,
+    },
     /// Each count times its factor, with what is added where something is, but no less than `least`.
-    Floats { factors: &'e [f32], added: Option<&'e [f32]>, least: f32 },
+    Floats {
+        factors: &'e [f32],
+        added: Option<&'e [f32]>,
+        least: f32,
+    },
 }
 
 /// The counts of a tile, and where what they become goes.

@@ -67,7 +67,10 @@ pub(super) unsafe fn codes(job: &Job) {
     let (from, to) = unsafe {
         let from = std::slice::from_raw_parts(job.from, job.values);
         // Nobody has written there yet: what is to come is told apart from what is.
-        (from, std::slice::from_raw_parts_mut(job.to.cast::<std::mem::MaybeUninit<u8>>(), job.values))
+        (
+            from,
+            std::slice::from_raw_parts_mut(job.to.cast::<std::mem::MaybeUninit<u8>>(), job.values),
+        )
     };
     let Job { scale, code, moved, .. } = *job;
     for (from, to) in from.iter().zip(to) {

@@ -327,7 +327,8 @@ fn products_of_rows_are_counted_exactly_and_rounded_or_scaled_once() {
             0 => weights.iter().map(|weight| weight - 128).collect(),
             zero => weights.iter().map(|weight| weight - zero).collect(),
         };
-        let bias: Vec<i32> = (0..columns).map(|_| random.between(0, 9_999) as i32 - 5_000).collect();
+        let bias: Vec<i32> =
+            (0..columns).map(|_| random.between(0, 9_999) as i32 - 5_000).collect();
         let bytes = random.codes(rows * terms);
         let is_signed = random.between(0, 1) == 1;
         let zero = random.between(0, 255) as i32 - if is_signed { 128 } else { 0 };
@@ -343,8 +344,7 @@ fn products_of_rows_are_counted_exactly_and_rounded_or_scaled_once() {
         };
         let places = || (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
         let counts: Vec<i32> = places().map(|(row, column)| count(row, column)).collect();
-        let steps: Vec<f32> =
-            (0..columns).map(|_| random.between(1, 99) as f32 / 1e5).collect();
+        let steps: Vec<f32> = (0..columns).map(|_| random.between(1, 99) as f32 / 1e5).collect();
         let (made_zero, moved) = (random.between(0, 255) as u8, [0, 128][random.between(0, 1)]);
         let code = Code::of(made_zero);
         let codes: Vec<u8> = places()

@@ -76,8 +76,7 @@ fn spread(model: &TypedModel, node: &TypedNode, product: &EinSum) -> Option<Foun
     let values = whole(weights.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?)?;
     let shapes = [input, OutletId::new(node.id, 0)].map(|outlet| extents(model, outlet));
     let [Some(given), Some(made)] = shapes else { return None };
-    let Laid { terms, columns, .. } =
-        laid(&product.axes, side, [&given, weights.shape(), &made])?;
+    let Laid { terms, columns, .. } = laid(&product.axes, side, [&given, weights.shape(), &made])?;
     let weights = Weights { values, terms, columns };
     Some(Found { rows, zero: Zeros::Known(zero), weights })
 }
@@ -91,9 +90,9 @@ fn plain(model: &TypedModel, node: &TypedNode, product: &EinSum) -> Option<Found
         return None;
     };
     let are = |outlet: &OutletId, wanted: f32| {
-        known(model, *outlet).and_then(|values| all(&values)).is_some_and(|values| {
-            values.iter().all(|value| *value as f32 == wanted)
-        })
+        known(model, *outlet)
+            .and_then(|values| all(&values))
+            .is_some_and(|values| values.iter().all(|value| *value as f32 == wanted))
     };
     let [last_zero, last_scale] = last else { return None };
     let is_bare = are(bias, 0.0)

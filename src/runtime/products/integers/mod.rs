@@ -11,14 +11,13 @@ mod operator;
 
 use super::chain;
 use crate::runtime::kernels::integers::{Kind, Product};
+use crate::runtime::operators::{self, Counting};
 use found::{Found, Weights};
 pub(super) use operator::Counted;
 use operator::{Made, Parts};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::OutletId;
 use tract_onnx::tract_core::ops::cast::Cast;
-
-use crate::runtime::operators::{self, Counting};
 
 /// Puts ours in the place of a product of integers with constant weights, and of what follows it.
 pub(super) fn replace(kind: Kind, model: &mut TypedModel, id: usize) -> TractResult<bool> {
@@ -68,8 +67,8 @@ fn rounded(model: &TypedModel, counts: OutletId, columns: usize) -> Option<Round
     let shape = fact.shape.as_concrete()?;
     let is_8_bits = [DatumType::U8, DatumType::I8].contains(&fact.datum_type);
     // Columns are those of this axis, behind which there are no others.
-    let is_last = shape.get(axis) == Some(&columns)
-        && shape[axis..].iter().product::<usize>() == columns;
+    let is_last =
+        shape.get(axis) == Some(&columns) && shape[axis..].iter().product::<usize>() == columns;
     let fits = |length: usize| length == 1 || (length == columns && is_last);
     if !is_8_bits || !fits(scales.len()) || !fits(biases.len()) {
         return None;

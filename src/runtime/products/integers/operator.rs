@@ -19,10 +19,18 @@ pub(super) enum Zero {
 pub(super) enum Made {
     Counts,
     /// In steps for each column, from this zero point.
-    Codes { steps: Vec<f32>, code: i32 },
+    Codes {
+        steps: Vec<f32>,
+        code: i32,
+    },
     /// Times factors, which an input has where it is told, plus what is added to each column where
     /// something is, and no less than `least`.
-    Floats { factors: Vec<f32>, given: Option<usize>, added: Vec<f32>, least: f32 },
+    Floats {
+        factors: Vec<f32>,
+        given: Option<usize>,
+        added: Vec<f32>,
+        least: f32,
+    },
 }
 
 #[derive(Debug)]

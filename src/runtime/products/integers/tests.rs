@@ -106,7 +106,11 @@ impl Net {
         }
     }
 
-    fn model(mut self, (given, dims): (DataType, &[usize]), (name, made): (&str, DataType)) -> Model {
+    fn model(
+        mut self,
+        (given, dims): (DataType, &[usize]),
+        (name, made): (&str, DataType),
+    ) -> Model {
         self.graph.input = vec![Net::port("x", given, dims)];
         self.graph.output = vec![Net::port(name, made, &[])];
         let opset = |domain: &str, version: i64| pb::OperatorSetIdProto {
@@ -246,7 +250,8 @@ fn quantised_layers_are_rounded_as_their_operators_do_it() {
             let each: Vec<usize> = net.one_in(2).then_some(columns).into_iter().collect();
             let scales = net.floats(each.first().copied());
             let made = [net.floats(None), net.bytes(element, &[])];
-            let zeros = net.store(DataType::Int8, &each, vec![0; each.first().copied().unwrap_or(1)]);
+            let zeros =
+                net.store(DataType::Int8, &each, vec![0; each.first().copied().unwrap_or(1)]);
             let [scale, zero] = &code;
             value = if is_product {
                 let weights = net.bytes(DataType::Int8, &[terms, columns]);
@@ -300,7 +305,8 @@ fn floats_become_the_same_integers_with_each_kind_of_vectors() {
     for seed in 0..TRIES {
         let mut net = Net::new(seed);
         let count = net.between(0, 200);
-        let special = [0.0, -0.0, 1e30, -1e30, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 0.5, 2.5];
+        let special =
+            [0.0, -0.0, 1e30, -1e30, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 0.5, 2.5];
         let values: Vec<f32> = (0..count)
             .map(|_| match net.between(0, 9) {
                 0 => special[net.between(0, special.len() - 1)],
@@ -318,9 +324,9 @@ fn floats_become_the_same_integers_with_each_kind_of_vectors() {
                 (steps + f32::from(zero)).clamp(0.0, 255.0) as u8 ^ moved
             })
             .collect();
-        let reach = values.iter().fold((0.0_f32, 0.0_f32), |(least, most), value| {
-            (least.min(*value), most.max(*value))
-        });
+        let reach = values
+            .iter()
+            .fold((0.0_f32, 0.0_f32), |(least, most), value| (least.min(*value), most.max(*value)));
         for kind in all {
             let crew = &kernels::Alone;
             let found = kernels::integers::rounded(kind, &values, 0.037, code, crew);
