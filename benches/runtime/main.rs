@@ -36,7 +36,7 @@ pub(crate) struct Case {
 
 const IMAGE: &[usize] = &[3, 224, 224];
 
-const CASES: [Case; 18] = [
+const CASES: [Case; 20] = [
     Case { name: "passing", row: &[29], rows: &[1] },
     Case { name: "random_forest", row: &[29], rows: &[1, 32, 1_024, 10_000] },
     Case { name: "xgboost", row: &[29], rows: &[1, 32, 1_024, 10_000] },
@@ -53,6 +53,8 @@ const CASES: [Case; 18] = [
     Case { name: "ocr_rec", row: &[3, 48, 320], rows: &[1, 8] },
     Case { name: "vit_tiny", row: IMAGE, rows: &[1, 8] },
     Case { name: "mlp_qdq", row: &[29], rows: &[1, 1_024] },
+    Case { name: "minilm_qdq", row: &[128, 384], rows: &[1, 8] },
+    Case { name: "minilm_dynamic", row: &[128, 384], rows: &[1, 8] },
     Case { name: "mobilenet_v2_qdq", row: IMAGE, rows: &[1, 8] },
     Case { name: "resnet50_qdq", row: IMAGE, rows: &[1] },
 ];
@@ -99,7 +101,8 @@ fn here() -> PathBuf {
 
 fn measure(case: &Case, rows: usize, threads: usize, directory: &Path) {
     let mut engines = Engines::start(case, rows, threads, directory);
-    let allowed = match case.name.ends_with("_qdq") {
+    let is_quantised = ["_qdq", "_dynamic"].iter().any(|form| case.name.ends_with(form));
+    let allowed = match is_quantised {
         true => QUANTISED_DIFFERENCE_MAX,
         false => FLOAT_DIFFERENCE_MAX,
     };

@@ -12,7 +12,8 @@
 - yolov8n: the detector of this name for images of 320 by 320, boxes decoded, nothing suppressed;
 - vit_tiny: the transformer of images of this name, 12 layers of 192 over 197 patches;
 - ocr_det, ocr_rec: PP-OCRv4 as the wheel of rapidocr has it, for 640 by 640 and for lines of 48 by 320;
-- NAME_qdq: the same quantised by onnxruntime's own quantiser (QDQ, uint8 activations, int8 weights).
+- NAME_qdq: the same quantised by onnxruntime's own quantiser (QDQ, uint8 activations, int8 weights);
+- NAME_dynamic: the same by the same, with activations that are quantised as they come.
 
 What a net costs does not depend on what it has learned, as long as its values stay in range: weights
 are scaled by the number of their inputs.
@@ -411,11 +412,21 @@ def quantised(net, path):
         )
 
 
+def dynamic(net, path):
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as directory:
+        plain = Path(directory) / "plain.onnx"
+        save(net, plain)
+        quantize_dynamic(str(plain), str(path), weight_type=QuantType.QInt8)
+
+
 PLAIN = (mlp, lstm, minilm, vit_tiny)
 IMAGES = (mobilenet_v2, mobilenet_v3, efficientnet_b0, resnet50, yolov8n, ocr_det, ocr_rec)
 NETS = {net.__name__: net for net in PLAIN + IMAGES}
 NOISE = 8 * 3 * 640 * 640  # values: eight images
-QUANTISED = ("mlp", "mobilenet_v2", "resnet50")
+QUANTISED = ("mlp", "minilm", "mobilenet_v2", "resnet50")
+DYNAMIC = ("minilm",)
 
 
 def make(directory, only=None):
@@ -423,13 +434,16 @@ def make(directory, only=None):
     noise = directory / "noise.f32"
     if not noise.exists() or noise.stat().st_size < 4 * NOISE:
         np.random.default_rng(1).standard_normal(NOISE, dtype=np.float32).tofile(noise)
-    for name in [*NETS, *(f"{name}_qdq" for name in QUANTISED)]:
+    forms = (f"{name}_qdq" for name in QUANTISED), (f"{name}_dynamic" for name in DYNAMIC)
+    for name in [*NETS, *forms[0], *forms[1]]:
         path = directory / f"{name}.onnx"
         if path.exists() or only not in (None, name):
             continue
         unfinished = directory / f".{name}.unfinished"
         if name in NETS:
             save(NETS[name](), unfinished)
+        elif name.endswith("_dynamic"):
+            dynamic(NETS[name.removesuffix("_dynamic")](), unfinished)
         else:
             quantised(NETS[name.removesuffix("_qdq")](), unfinished)
         unfinished.rename(path)

@@ -5,6 +5,7 @@
 
 mod attention;
 mod chain;
+mod integers;
 mod norm;
 mod operator;
 mod product;
@@ -12,11 +13,15 @@ mod view;
 
 use crate::runtime::error::{LoadError, contained};
 use crate::runtime::kernels::{self, Kind};
+use integers::Counted;
 use operator::Ours;
 use tract_onnx::prelude::*;
 
 /// Multiplications of an operator that is worth waking a thread for: some 200 microseconds of one.
 const SHARED_MIN: usize = 8 << 20;
+
+/// Multiplications of integers of which the same holds.
+const SHARED_INTEGERS_MIN: usize = 32 << 20;
 
 /// What operators are made with.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +50,10 @@ pub(super) fn take_over(model: &mut TypedModel, on_all_threads: bool) {
 
 /// Whether an operator of this graph takes so long that threads may share it.
 pub(super) fn are_shared(model: &TypedModel) -> bool {
+    let mut counted = model.nodes().iter().filter_map(|node| node.op_as::<Counted>());
+    if counted.any(|counted| SHARED_INTEGERS_MIN <= counted.work()) {
+        return true;
+    }
     let ours = model.nodes().iter().filter_map(|node| node.op_as::<Ours>());
     ours.map(Ours::work).any(|work| SHARED_MIN <= work)
 }
@@ -52,6 +61,15 @@ pub(super) fn are_shared(model: &TypedModel) -> bool {
 /// How many operators were put in the place of others.
 fn take(means: Means, model: &mut TypedModel) -> TractResult<usize> {
     let mut taken = 0;
+    let kind = kernels::integers::Kind::best();
+    if kind.is_quick() {
+        for id in 0..model.nodes().len() {
+            taken += usize::from(integers::replace(kind, model, id)?);
+        }
+        if 0 < taken {
+            model.compact()?;
+        }
+    }
     for replace in [attention::replace, norm::replace, product::replace, chain::replace] {
         let before = taken;
         for id in 0..model.nodes().len() {

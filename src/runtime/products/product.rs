@@ -6,11 +6,11 @@ use super::operator::{Kernel, Ours};
 use crate::runtime::kernels::{Activation, Product};
 use std::sync::Arc;
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::internal::OutletId;
+use tract_onnx::tract_core::internal::{AxesMapping, OutletId};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 
-/// Fewer terms or columns are tract's: few terms are soon added up, and
-/// few columns leave most of a vector empty.
+/// Fewer terms or columns are tract's: few terms are soon added up, and few columns leave most of a vector
+/// empty.
 const TERMS_MIN: usize = 8;
 const COLUMNS_MIN: usize = 16;
 
@@ -87,11 +87,25 @@ fn found(model: &TypedModel, id: usize) -> Option<Found> {
     };
     let given = chain::shape(model, input)?;
     let made = chain::shape(model, OutletId::new(id, 0))?;
+    let Laid { terms, columns } = laid(axes, side, [&given, weights.shape(), &made])?;
+    let is_worth = TERMS_MIN <= terms.len() && COLUMNS_MIN <= columns.len();
+    is_worth.then_some(Found { input, weights, terms, columns })
+}
+
+/// Where the weights of each term of a product, and of each column, lie.
+pub(super) struct Laid {
+    pub(super) terms: Vec<usize>,
+    pub(super) columns: Vec<usize>,
+}
+
+/// A product of what comes by this side of an operator with the weights of the other; of these shapes, those
+/// of what comes, of the weights, and of what is made. None when rows of terms do not become
+/// rows of columns.
+pub(super) fn laid(axes: &AxesMapping, side: usize, shapes: [&[usize]; 3]) -> Option<Laid> {
     // Places of each kind of axis: rows are in the input and in what is made, and so on.
     let (mut rows, mut terms, mut columns) = (Vec::new(), Vec::new(), Vec::new());
     for axis in axes.iter_all_axes() {
         let places = [&axis.inputs[side], &axis.inputs[1 - side], &axis.outputs[0]];
-        let shapes = [given.as_slice(), weights.shape(), made.as_slice()];
         let mut extents = places
             .iter()
             .zip(shapes)
@@ -120,9 +134,9 @@ fn found(model: &TypedModel, id: usize) -> Option<Found> {
     if !ends.is_sorted() || !are_first(&rows, &terms) || !are_first(&ends, &columns) {
         return None;
     }
-    let mut strides = vec![1; weights.rank()];
-    for at in (1..weights.rank()).rev() {
-        strides[at - 1] = strides[at] * weights.shape()[at];
+    let mut strides = vec![1; shapes[1].len()];
+    for at in (1..shapes[1].len()).rev() {
+        strides[at - 1] = strides[at] * shapes[1][at];
     }
     let offsets = |axes: &[(usize, usize, usize)]| {
         axes.iter().fold(vec![0], |offsets: Vec<usize>, (_, weight, extent)| {
@@ -131,6 +145,5 @@ fn found(model: &TypedModel, id: usize) -> Option<Found> {
         })
     };
     let (terms, columns) = (offsets(&terms), offsets(&columns));
-    let is_worth = TERMS_MIN <= terms.len() && COLUMNS_MIN <= columns.len();
-    is_worth.then_some(Found { input, weights, terms, columns })
+    Some(Laid { terms, columns })
 }

@@ -6,6 +6,9 @@ use super::lanes::{Counts, Plain};
 use super::maps;
 #[cfg(target_arch = "aarch64")]
 use super::neon::{Dot, Neon};
+use super::product;
+use super::product_end;
+use super::rounding;
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2, Vnni};
 
@@ -29,6 +32,9 @@ enum Vectors {
 
 /// By pixels of a tile.
 type Tiles = [Compute; PIXELS_MAX + 1];
+
+/// By rows of a tile.
+type RowTiles = [product::Compute; product::ROWS_MAX + 1];
 
 /// For vectors `V` with the processor's features `feature`: tiles for each number of blocks, and rows.
 macro_rules! kernels {
@@ -71,6 +77,60 @@ macro_rules! kernels {
                 1 => [tiles::<1>(), tiles::<1>()],
                 _ => [tiles::<1>(), tiles::<2>()],
             };
+
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn row_tile<const R: usize, const B: usize>(job: &product::Job) {
+                // SAFETY: the caller's promise.
+                unsafe { product::tile::<$vectors, R, B>(job) }
+            }
+
+            /// As for pixels.
+            const fn row_tiles<const B: usize>() -> RowTiles {
+                let most = <$vectors as Counts>::PIXELS;
+                let mut tiles: RowTiles = [row_tile::<1, B>; product::ROWS_MAX + 1];
+                tiles[2] = row_tile::<2, B>;
+                if most > 2 {
+                    tiles[3] = row_tile::<3, B>;
+                    tiles[4] = row_tile::<4, B>;
+                }
+                if most > 4 {
+                    tiles[5] = row_tile::<5, B>;
+                    tiles[6] = row_tile::<6, B>;
+                    tiles[7] = row_tile::<7, B>;
+                    tiles[8] = row_tile::<8, B>;
+                    tiles[9] = row_tile::<9, B>;
+                    tiles[10] = row_tile::<10, B>;
+                    tiles[11] = row_tile::<11, B>;
+                    tiles[12] = row_tile::<12, B>;
+                    tiles[13] = row_tile::<13, B>;
+                    tiles[14] = row_tile::<14, B>;
+                }
+                tiles
+            }
+
+            /// By blocks, as for pixels.
+            pub(super) static ROW_TILES: [RowTiles; BLOCKS_MAX] =
+                match <$vectors as Counts>::BLOCKS {
+                    1 => [row_tiles::<1>(), row_tiles::<1>()],
+                    _ => [row_tiles::<1>(), row_tiles::<2>()],
+                };
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn product_end(job: &product_end::Job<'_>) {
+                // SAFETY: the caller's promise.
+                unsafe { product_end::end::<$vectors>(job) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn rounded(job: &rounding::Job) {
+                // SAFETY: the caller's promise.
+                unsafe { rounding::codes(job) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn reach(values: &[f32]) -> (f32, f32) {
+                rounding::least_and_most(values)
+            }
 
             $(#[target_feature(enable = $feature)])?
             pub(super) unsafe fn depthwise<const IS_KEPT: bool>(job: &depthwise::Job) {
@@ -220,5 +280,25 @@ impl Kind {
     /// A row of a sum.
     pub(super) fn sum(self) -> unsafe fn(&maps::Job) {
         with_kind!(self, kernels kernels, kernels::sum)
+    }
+
+    /// The tiles of rows of so many blocks of columns, by their rows.
+    pub(super) fn products(self, blocks: usize) -> &'static RowTiles {
+        with_kind!(self, kernels kernels, &kernels::ROW_TILES[blocks - 1])
+    }
+
+    /// What becomes of a tile of counts.
+    pub(super) fn product_end(self) -> unsafe fn(&product_end::Job<'_>) {
+        with_kind!(self, kernels kernels, kernels::product_end)
+    }
+
+    /// Floats to codes.
+    pub(super) fn rounded(self) -> unsafe fn(&rounding::Job) {
+        with_kind!(self, kernels kernels, kernels::rounded)
+    }
+
+    /// The least and the most of floats and zero.
+    pub(super) fn reach(self) -> unsafe fn(&[f32]) -> (f32, f32) {
+        with_kind!(self, kernels kernels, kernels::reach)
     }
 }

@@ -30,6 +30,7 @@ impl Code {
 
     /// The code that is so many steps from the zero point, rounded half to even; the least one for
     /// what is no number.
+    #[inline(always)]
     pub(super) fn code(self, steps: f32) -> i32 {
         let steps = if steps > self.least { steps } else { self.least };
         let steps = if steps < self.most { steps } else { self.most };

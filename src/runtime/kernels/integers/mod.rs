@@ -13,6 +13,9 @@ mod lanes;
 mod maps;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod product;
+mod product_end;
+mod rounding;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -22,6 +25,8 @@ pub(in crate::runtime) use depthwise::Depthwise;
 pub(in crate::runtime) use kind::Kind;
 pub(in crate::runtime) use lanes::{Code, LANES, SLACK, Sum};
 pub(in crate::runtime) use maps::{largest, mean, sum};
+pub(in crate::runtime) use product::{Product, Rows};
+pub(in crate::runtime) use rounding::{reach, rounded};
 
 #[cfg(test)]
 mod tests;

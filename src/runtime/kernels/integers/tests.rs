@@ -1,6 +1,6 @@
 //! Kernels held against loops that anybody can read, on random shapes, for all vectors of this processor: equal, not near.
 
-use super::super::crew::Alone;
+use super::super::crew::{Alone, Crew};
 use super::super::map::{Frame, Map};
 use super::super::window::Window;
 use super::*;
@@ -292,6 +292,79 @@ fn sums_means_and_largest_codes_are_those_of_the_loops() {
             let both = [(&input, buffer.as_slice()), (&other, other_buffer.as_slice())];
             sum(kind, both, steps, (&input, &mut to), &Alone);
             assert!(made(&input, &to) == wanted, "{kind:?}");
+        }
+    }
+}
+
+/// The caller, and two threads that are made for each kernel.
+struct Three;
+
+impl Crew for Three {
+    fn size(&self) -> usize {
+        3
+    }
+
+    fn together(&self, work: &(dyn Fn() + Sync)) {
+        std::thread::scope(|scope| {
+            (0..2).for_each(|_| drop(scope.spawn(work)));
+            work();
+        });
+    }
+}
+
+#[test]
+fn products_of_rows_are_counted_exactly_and_rounded_or_scaled_once() {
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    for number in 0..TRIES {
+        let [rows, terms, columns] = match number % 20 {
+            9 => [260, 150, 120], // so much that threads share it
+            _ => [40, 90, 90].map(|most| random.between(1, most)),
+        };
+        let zero_of_weights = [0, 0, 3, 128, 255][random.between(0, 4)];
+        let weights: Vec<i32> =
+            random.codes(terms * columns).iter().map(|code| i32::from(*code)).collect();
+        let weights: Vec<i32> = match zero_of_weights {
+            0 => weights.iter().map(|weight| weight - 128).collect(),
+            zero => weights.iter().map(|weight| weight - zero).collect(),
+        };
+        let bias: Vec<i32> =
+            (0..columns).map(|_| random.between(0, 9_999) as i32 - 5_000).collect();
+        let bytes = random.codes(rows * terms);
+        let is_signed = random.between(0, 1) == 1;
+        let zero = random.between(0, 255) as i32 - if is_signed { 128 } else { 0 };
+        let given = Rows { bytes: &bytes, is_signed, zero };
+        let value = |at: usize| match is_signed {
+            true => i32::from(bytes[at].cast_signed()) - zero,
+            false => i32::from(bytes[at]) - zero,
+        };
+        let count = |row: usize, column: usize| {
+            let products =
+                (0..terms).map(|term| value(row * terms + term) * weights[term * columns + column]);
+            bias[column] + products.sum::<i32>()
+        };
+        let places = || (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+        let counts: Vec<i32> = places().map(|(row, column)| count(row, column)).collect();
+        let steps: Vec<f32> = (0..columns).map(|_| random.between(1, 99) as f32 / 1e5).collect();
+        let (made_zero, moved) = (random.between(0, 255) as u8, [0, 128][random.between(0, 1)]);
+        let code = Code::of(made_zero);
+        let codes: Vec<u8> = places()
+            .zip(&counts)
+            .map(|((_, column), count)| code.code(*count as f32 * steps[column]) as u8 ^ moved)
+            .collect();
+        let floats: Vec<f32> = places()
+            .zip(&counts)
+            .map(|((_, column), count)| (*count as f32 * 0.01 + steps[column]).max(-3.0))
+            .collect();
+        for kind in Kind::all() {
+            let weight = |term: usize, column: usize| weights[term * columns + column];
+            let product = Product::new(kind, [terms, columns], weight, &bias).unwrap();
+            for crew in [&Alone as &dyn Crew, &Three] {
+                let shape = (rows, terms, columns, kind);
+                assert_eq!(product.counts(given, crew), counts, "{shape:?}");
+                assert_eq!(product.codes(given, &steps, (code, moved), crew), codes, "{shape:?}");
+                let found = product.floats(given, &[0.01], (&steps, -3.0), crew);
+                assert_eq!(found, floats, "{shape:?}");
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `DynamicQuantizeLinear`: values are quantised by the range that they have when they come.
 
-use super::steps::quantize;
+use super::steps::{codes, kernel, quantize, shaped};
+use crate::runtime::kernels::integers;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::internal::*;
@@ -76,6 +77,16 @@ impl EvalOp for DynamicQuantize {
     fn eval(&self, _ctx: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let values = inputs[0].try_as_plain_ram()?;
         let values = values.as_slice::<f32>()?;
+        if let Some(kind) = kernel() {
+            let (scale, zero_point) = step(integers::reach(kind, values));
+            let quantized = shaped(inputs[0].shape(), codes(kind, values, scale, (zero_point, 0)))?;
+            let [scale, zero_point] = [tensor0(scale), tensor0(zero_point)];
+            return Ok(tvec!(
+                quantized.into_tvalue(),
+                scale.into_tvalue(),
+                zero_point.into_tvalue()
+            ));
+        }
         let (scale, zero_point) = scale_and_zero_point(values);
         let mut quantized = Tensor::zero::<u8>(inputs[0].shape())?;
         {
@@ -100,8 +111,6 @@ impl TypedOp for DynamicQuantize {
     as_op!();
 }
 
-/// The step with which 255 of them reach over the values and zero. Where all are zero any would do;
-/// onnxruntime takes one, and tract divides by none.
 fn scale_and_zero_point(values: &[f32]) -> (f32, u8) {
     let (mut least, mut most) = ([0_f32; LANES], [0_f32; LANES]);
     let (lanes, rest) = values.as_chunks::<LANES>();
@@ -115,6 +124,12 @@ fn scale_and_zero_point(values: &[f32]) -> (f32, u8) {
     rest.iter().enumerate().for_each(|(lane, value)| compare(lane, *value));
     let least = least.into_iter().fold(0.0, f32::min);
     let most = most.into_iter().fold(0.0, f32::max);
+    step((least, most))
+}
+
+/// The step with which 255 of them reach over the values and zero. Where all are zero any would do;
+/// onnxruntime takes one, and tract divides by none.
+fn step((least, most): (f32, f32)) -> (f32, u8) {
     let scale = if least == most { 1.0 } else { (most - least) / 255.0 };
     let zero_point = (-least / scale).clamp(0.0, 255.0).round_ties_even();
     (scale, zero_point as u8)

@@ -1,7 +1,9 @@
 //! The steps of a quantised tensor: scales and zero points along an axis, and the loops over values.
 
 use super::words::{Saying, Words};
+use crate::runtime::kernels::{self, Alone, Gang, integers};
 use tract_onnx::prelude::tract_itertools::izip;
+use tract_onnx::prelude::tract_ndarray;
 use tract_onnx::prelude::tract_num_traits::Zero;
 use tract_onnx::tract_core::internal::*;
 
@@ -158,6 +160,21 @@ impl Steps {
             let values = values.cast_to::<f32>()?;
             steps.rounded::<f32, T>(&values, &[0], |value, scale, _| value / scale)
         }
+        if let Some((scale, zero_point)) = self.single()
+            && let Some(kind) = kernel()
+            && values.datum_type() == DatumType::F32
+        {
+            let plain = values.try_as_plain_ram()?;
+            let floats = plain.as_slice::<f32>()?;
+            if to == DatumType::U8 {
+                let codes = codes(kind, floats, scale, (u8::try_from(zero_point)?, 0));
+                return shaped(values.shape(), codes);
+            }
+            if to == DatumType::I8 {
+                let codes = codes(kind, floats, scale, (u8::try_from(zero_point + 128)?, 128));
+                return shaped(values.shape(), codes.into_iter().map(u8::cast_signed).collect());
+            }
+        }
         by_integer!(to, all(self, values))
     }
 
@@ -255,6 +272,31 @@ impl Steps {
         };
         Ok(if to == DatumType::F32 { floats } else { floats.cast_to_dt(to)?.into_owned() })
     }
+}
+
+/// The vectors that values are rounded with; none where that is done the slower way.
+pub(super) fn kernel() -> Option<integers::Kind> {
+    let kind = integers::Kind::best();
+    (kernels::are_on() && kind.is_quick()).then_some(kind)
+}
+
+/// Codes of values, by the code that stands for zero, with these bits turned.
+pub(super) fn codes(
+    kind: integers::Kind,
+    values: &[f32],
+    scale: f32,
+    (zero, moved): (u8, u8),
+) -> Vec<u8> {
+    let code = (integers::Code::of(zero), moved);
+    match Gang::here() {
+        Some(gang) => integers::rounded(kind, values, scale, code, &*gang),
+        None => integers::rounded(kind, values, scale, code, &Alone),
+    }
+}
+
+/// A tensor of this shape.
+pub(super) fn shaped<T: Datum>(shape: &[usize], values: Vec<T>) -> TractResult<Tensor> {
+    Ok(tract_ndarray::ArrayD::from_shape_vec(shape, values)?.into_tensor())
 }
 
 /// A stretch of values with one scale.

@@ -1,0 +1,100 @@
+//! From floats to integers of 8 bits: how far values reach, and the code of each.
+
+use super::super::crew::{Crew, Output};
+use super::kind::Kind;
+use super::lanes::{Code, LANES};
+
+/// Values that a thread takes at a time, and fewer than twice as many are not shared: some ten
+/// microseconds of work.
+const PART_VALUES: usize = 64 << 10;
+
+/// Added to a float below 2^22 it leaves no bits for fractions, so that the sum is rounded, half to
+/// even, and its bits count up by one for each whole number.
+const ROUNDING: f32 = 12_582_912.0; // 1.5 * 2^23
+
+/// Values that become codes.
+pub(super) struct Job {
+    from: *const f32,
+    to: *mut u8,
+    values: usize,
+    scale: f32,
+    code: Code,
+    moved: u8,
+}
+
+/// The codes of values: as many steps from the zero point as they are scales, rounded half to even; of
+/// each, those bits are turned that make an integer with a sign of a code.
+pub(in crate::runtime) fn rounded(
+    kind: Kind,
+    values: &[f32],
+    scale: f32,
+    (code, moved): (Code, u8),
+    crew: &dyn Crew,
+) -> Vec<u8> {
+    let compute = kind.rounded();
+    let parts = (values.len() / PART_VALUES).max(1);
+    let fill = |output: &Output<'_, u8>| {
+        output.in_parts(crew, parts, |number, output| {
+            let [first, last] = [number, number + 1].map(|it| it * values.len() / parts);
+            // SAFETY: both are as long, and no other part has these values.
+            unsafe {
+                compute(&Job {
+                    from: values.as_ptr().add(first),
+                    to: output.at(first, last - first),
+                    values: last - first,
+                    scale,
+                    code,
+                    moved,
+                });
+            }
+        });
+    };
+    // SAFETY: the parts are all of the values.
+    unsafe { Output::filled(values.len(), fill) }
+}
+
+/// The least and the most of values and zero.
+pub(in crate::runtime) fn reach(kind: Kind, values: &[f32]) -> (f32, f32) {
+    // SAFETY: the processor has the vectors of the kind.
+    unsafe { kind.reach()(values) }
+}
+
+/// # Safety
+/// There are so many values, and room for as many codes.
+#[inline(always)]
+pub(super) unsafe fn codes(job: &Job) {
+    // SAFETY: the caller's promise.
+    let (from, to) = unsafe {
+        let from = std::slice::from_raw_parts(job.from, job.values);
+        // Nobody has written there yet: what is to come is told apart from what is.
+        (
+            from,
+            std::slice::from_raw_parts_mut(job.to.cast::<std::mem::MaybeUninit<u8>>(), job.values),
+        )
+    };
+    let Job { scale, code, moved, .. } = *job;
+    for (from, to) in from.iter().zip(to) {
+        let steps = from / scale;
+        let steps = if steps > code.least { steps } else { code.least };
+        let steps = if steps < code.most { steps } else { code.most };
+        let steps = (steps + ROUNDING).to_bits().wrapping_sub(ROUNDING.to_bits());
+        to.write((steps as i32).wrapping_add(code.zero) as u8 ^ moved);
+    }
+}
+
+#[inline(always)]
+pub(super) fn least_and_most(values: &[f32]) -> (f32, f32) {
+    // Two vectors of each, since one has to wait for itself.
+    const WIDE: usize = 2 * LANES;
+    let (mut least, mut most) = ([0_f32; WIDE], [0_f32; WIDE]);
+    let (whole, rest) = values.as_chunks::<WIDE>();
+    let mut compare = |values: &[f32]| {
+        for ((least, most), value) in least.iter_mut().zip(&mut most).zip(values) {
+            *least = if *value < *least { *value } else { *least };
+            *most = if *value > *most { *value } else { *most };
+        }
+    };
+    whole.iter().for_each(|values| compare(values));
+    compare(rest);
+    (least.into_iter().fold(0.0, f32::min), most.into_iter().fold(0.0, f32::max))
+}

@@ -1,0 +1,177 @@
+//! A product of integers as a graph has it: spread to floats that hold them, or in an operator for integers.
+
+use super::super::chain;
+use super::super::product::{Laid, laid};
+use super::operator::Zero;
+use crate::runtime::operators::{self, Counting};
+use std::sync::Arc;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::OutletId;
+use tract_onnx::tract_core::ops::einsum::EinSum;
+
+/// Rows of integers of 8 bits, what stands for zero in them, and the weights.
+pub(super) struct Found {
+    pub(super) rows: OutletId,
+    pub(super) zero: Zeros,
+    pub(super) weights: Weights,
+}
+
+/// The zero point of the rows, where it is known, or where it comes from.
+pub(super) enum Zeros {
+    Known(i32),
+    Of(OutletId),
+}
+
+/// Weights less their zero point, and where those of each term, and of each column, lie.
+pub(super) struct Weights {
+    pub(super) values: Vec<i32>,
+    pub(super) terms: Vec<usize>,
+    pub(super) columns: Vec<usize>,
+}
+
+impl Zeros {
+    /// As the operator knows it, behind these inputs.
+    pub(super) fn of(self, inputs: &mut TVec<OutletId>) -> Zero {
+        match self {
+            Zeros::Known(zero) => Zero::Known(zero),
+            Zeros::Of(outlet) => {
+                inputs.push(outlet);
+                Zero::Given(inputs.len() - 1)
+            }
+        }
+    }
+}
+
+impl Found {
+    pub(super) fn of(model: &TypedModel, id: usize) -> Option<Found> {
+        let node = model.node(id);
+        let product = node.op_as::<EinSum>()?;
+        match *product {
+            EinSum { operating_dt: DatumType::F32, q_params: None, .. } => {
+                spread(model, node, product)
+            }
+            EinSum { operating_dt: DatumType::I32, q_params: Some(DatumType::I32), .. } => {
+                plain(model, node, product)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A product of floats that are whole numbers, as those of integers less their zero point.
+fn spread(model: &TypedModel, node: &TypedNode, product: &EinSum) -> Option<Found> {
+    let [one, other] = *node.inputs.as_slice() else { return None };
+    let (side, input, weights) = match [known(model, one), known(model, other)] {
+        [None, Some(weights)] => (0, one, weights),
+        [Some(weights), None] => (1, other, weights),
+        [None, None] | [Some(_), Some(_)] => return None,
+    };
+    let before = model.node(input.node);
+    let Counting::Spread { steps } = operators::counting(before.op.as_op())? else { return None };
+    let (1.0, zero) = steps.single()? else { return None };
+    let rows = *before.inputs.first()?;
+    if weights.datum_type() != DatumType::F32 || !is_of_bytes(model, rows) {
+        return None;
+    }
+    let values = whole(weights.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?)?;
+    let shapes = [input, OutletId::new(node.id, 0)].map(|outlet| extents(model, outlet));
+    let [Some(given), Some(made)] = shapes else { return None };
+    let Laid { terms, columns } = laid(&product.axes, side, [&given, weights.shape(), &made])?;
+    let weights = Weights { values, terms, columns };
+    Some(Found { rows, zero: Zeros::Known(zero), weights })
+}
+
+/// A product of integers as `MatMulInteger` has it: behind both come a bias, then zero points and scales of
+/// both and of what is made.
+fn plain(model: &TypedModel, node: &TypedNode, product: &EinSum) -> Option<Found> {
+    let [rows, weights, bias, zero, scale, zero_of_weights, scale_of_weights, last @ ..] =
+        node.inputs.as_slice()
+    else {
+        return None;
+    };
+    let are = |outlet: &OutletId, wanted: f32| {
+        known(model, *outlet)
+            .and_then(|values| all(&values))
+            .is_some_and(|values| values.iter().all(|value| *value as f32 == wanted))
+    };
+    let [last_zero, last_scale] = last else { return None };
+    let is_bare = are(bias, 0.0)
+        && are(scale, 1.0)
+        && are(scale_of_weights, 1.0)
+        && are(last_zero, 0.0)
+        && are(last_scale, 1.0);
+    if !is_bare || !is_of_bytes(model, *rows) || known(model, *rows).is_some() {
+        return None;
+    }
+    let weights = known(model, *weights)?;
+    let shapes = [*rows, OutletId::new(node.id, 0)].map(|outlet| extents(model, outlet));
+    let [Some(given), Some(made)] = shapes else { return None };
+    let Laid { terms, columns } = laid(&product.axes, 0, [&given, weights.shape(), &made])?;
+    let zeros = all(&*known(model, *zero_of_weights)?)?;
+    let mut values = all(&weights)?;
+    match *zeros.as_slice() {
+        [one] => values.iter_mut().for_each(|value| *value -= one),
+        _ if zeros.len() == columns.len() => {
+            for (column, zero) in columns.iter().zip(&zeros) {
+                terms.iter().for_each(|term| values[term + column] -= zero);
+            }
+        }
+        _ => return None,
+    }
+    let zero = match known(model, *zero).and_then(|zeros| all(&zeros)) {
+        Some(zeros) => match *zeros.as_slice() {
+            [one] => Zeros::Known(one),
+            _ => return None,
+        },
+        None => {
+            let is_one = extents(model, *zero)?.iter().all(|extent| *extent == 1);
+            let fact = model.outlet_fact(*zero).ok()?;
+            let is_alike = fact.datum_type == model.outlet_fact(*rows).ok()?.datum_type;
+            if !is_one || !is_alike {
+                return None;
+            }
+            Zeros::Of(*zero)
+        }
+    };
+    Some(Found { rows: *rows, zero, weights: Weights { values, terms, columns } })
+}
+
+/// Whether there are floats at this outlet, one for each of the last axis or one for all.
+pub(super) fn is_per_column(model: &TypedModel, outlet: OutletId, columns: usize) -> bool {
+    let Some(shape) = chain::shape(model, outlet) else { return false };
+    let values = shape.iter().product::<usize>();
+    values == 1 || (values == columns && shape.last() == Some(&columns))
+}
+
+/// Floats that are whole numbers.
+pub(super) fn whole(values: &[f32]) -> Option<Vec<i32>> {
+    let whole = |value: &f32| {
+        let is_it = value.fract() == 0.0 && value.abs() < i32::MAX as f32;
+        is_it.then_some(*value as i32)
+    };
+    values.iter().map(whole).collect()
+}
+
+/// All of a small tensor, or of one of 8 bits, as whole numbers.
+fn all(tensor: &Tensor) -> Option<Vec<i32>> {
+    let wide = tensor.cast_to::<i32>().ok()?;
+    Some(wide.try_as_plain_ram().ok()?.as_slice::<i32>().ok()?.to_vec())
+}
+
+fn known(model: &TypedModel, outlet: OutletId) -> Option<Arc<Tensor>> {
+    let fact = model.outlet_fact(outlet).ok()?;
+    fact.konst.clone().filter(|_| fact.exotic_fact.is_none())
+}
+
+fn is_of_bytes(model: &TypedModel, outlet: OutletId) -> bool {
+    let is_it = |fact: &TypedFact| {
+        [DatumType::U8, DatumType::I8].contains(&fact.datum_type) && fact.exotic_fact.is_none()
+    };
+    model.outlet_fact(outlet).is_ok_and(is_it)
+}
+
+/// The extents of an outlet, which are known and none of which is zero.
+fn extents(model: &TypedModel, outlet: OutletId) -> Option<TVec<usize>> {
+    let shape: TVec<usize> = model.outlet_fact(outlet).ok()?.shape.as_concrete()?.into();
+    (!shape.contains(&0)).then_some(shape)
+}
