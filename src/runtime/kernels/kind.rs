@@ -205,14 +205,14 @@ macro_rules! kernels {
             }
 
             $(#[target_feature(enable = $feature)])?
-            unsafe fn single<const G: usize, const A: usize>(job: &product::Job) {
+            unsafe fn single<const G: usize>(job: &product::Job) {
                 // SAFETY: the caller's promise.
-                unsafe { product::single::<$vectors, G, A>(job) }
+                unsafe { product::single::<$vectors, G>(job) }
             }
 
-            /// By groups of columns, eight sums of each that go on at once.
+            /// By groups of columns, less one.
             pub(super) static SINGLES: product::Singles =
-                [single::<1, 4>, single::<2, 2>, single::<3, 1>, single::<4, 1>];
+                [single::<1>, single::<2>, single::<3>, single::<4>];
 
             $(#[target_feature(enable = $feature)])?
             pub(super) unsafe fn normal(job: &rows::NormalJob) {

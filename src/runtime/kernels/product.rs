@@ -130,18 +130,26 @@ pub(super) type Singles = [Compute; SIDE_BY_SIDE];
 
 /// A row alone: `GROUPS` groups of [`VECTORS`] vectors, one whole group's weights after the other's.
 ///
-/// A tile of one row would wait for each sum before it can add to it again: here are as many sums as a
-/// processor computes meanwhile, of several groups, or of every `APART`th term where groups are few.
+/// A tile of one row would wait for each sum before it can add to it again: of several groups there are as
+/// many sums as a processor computes meanwhile. Each sum is added up as in a tile, so that a row
+/// comes to the same alone as among others.
 ///
 /// # Safety
 /// As [`tile`], but that `weights_row` counts from one group's weights to the next one's.
 #[inline(always)]
-pub(super) unsafe fn single<V: Lanes, const GROUPS: usize, const APART: usize>(job: &Job) {
+pub(super) unsafe fn single<V: Lanes, const GROUPS: usize>(job: &Job) {
     // SAFETY: the caller's promise, of which the loops keep to the extents.
     unsafe {
-        let mut sums = [[[V::splat(0.0); VECTORS]; GROUPS]; APART];
+        let mut sums = [[V::splat(0.0); VECTORS]; GROUPS];
         let wide = VECTORS * V::LANES;
-        let add = |sums: &mut [[V; VECTORS]; GROUPS], term: usize| {
+        if !job.bias.is_null() {
+            for (group, sums) in sums.iter_mut().enumerate() {
+                for (vector, sum) in sums.iter_mut().enumerate() {
+                    *sum = V::load(job.bias.add(group * wide + vector * V::LANES));
+                }
+            }
+        }
+        for term in 0..job.terms {
             let value = V::splat(*job.input.add(term));
             for (group, sums) in sums.iter_mut().enumerate() {
                 let weights = job.weights.add(group * job.weights_row + term * wide);
@@ -150,27 +158,10 @@ pub(super) unsafe fn single<V: Lanes, const GROUPS: usize, const APART: usize>(j
                     *sum = sum.plus_product(value, weight);
                 }
             }
-        };
-        let whole = job.terms - job.terms % APART;
-        for term in (0..whole).step_by(APART) {
-            for (at, sums) in sums.iter_mut().enumerate() {
-                add(sums, term + at);
-            }
         }
-        for term in whole..job.terms {
-            add(&mut sums[0], term);
-        }
-        for group in 0..GROUPS {
-            for vector in 0..VECTORS {
-                let at = group * wide + vector * V::LANES;
-                let mut value = sums[0][group][vector];
-                for sums in &sums[1..] {
-                    value = value.plus(sums[group][vector]);
-                }
-                if !job.bias.is_null() {
-                    value = value.plus(V::load(job.bias.add(at)));
-                }
-                value.store(job.output.add(at));
+        for (group, sums) in sums.iter().enumerate() {
+            for (vector, sum) in sums.iter().enumerate() {
+                sum.store(job.output.add(group * wide + vector * V::LANES));
             }
         }
         // Once for all vectors, as in a tile.

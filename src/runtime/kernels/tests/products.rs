@@ -26,6 +26,10 @@ fn multiply(kind: Kind, random: &mut Random, crew: &dyn Crew, largest: usize) {
     let weight = |term: usize, column: usize| weights[term * columns + column];
     let product = Product::new(kind, terms, columns, weight, &bias, activation, false).unwrap();
     let made = product.run(&input, residual.as_deref(), crew);
+    if residual.is_none() {
+        let first = product.run(&input[..terms], None, crew);
+        assert_eq!(first, made[..columns], "a row alone comes to the same as among others");
+    }
     let known: Vec<f64> = (0..rows * columns)
         .map(|at| {
             let (row, column) = (at / columns, at % columns);
