@@ -21,6 +21,7 @@ mod stretch;
 
 use crate::runtime::error::{LoadError, contained};
 use crate::runtime::kernels::{self, Kind};
+use crate::runtime::products;
 use across::SoftmaxAcross;
 use operator::Blocked;
 pub(super) use programs::Programs;
@@ -136,8 +137,9 @@ pub(super) fn gain_from_each_other(model: &TypedModel) -> bool {
             continue;
         }
         let weights = node.inputs.iter().filter(|input| constant(model, **input).is_some());
-        has_weights |= node.op_is::<EinSum>()
-            && weights.filter_map(elements).any(|weights: usize| WEIGHTS_MIN <= weights);
+        has_weights |= WEIGHTS_MIN <= products::weights(node)
+            || node.op_is::<EinSum>()
+                && weights.filter_map(elements).any(|weights: usize| WEIGHTS_MIN <= weights);
         if node.outputs.len() != 1
             || elements(&OutletId::new(node.id, 0)).is_none_or(|made| BESIDE_MAX < made)
         {

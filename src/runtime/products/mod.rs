@@ -58,6 +58,11 @@ pub(super) fn are_shared(model: &TypedModel) -> bool {
     ours.map(Ours::work).any(|work| SHARED_MIN <= work)
 }
 
+/// Floats of weights that an operator keeps, if it is a product of ours.
+pub(super) fn weights(node: &TypedNode) -> usize {
+    node.op_as::<Ours>().map_or(0, Ours::weights)
+}
+
 /// How many operators were put in the place of others.
 fn take(means: Means, model: &mut TypedModel) -> TractResult<usize> {
     let mut taken = 0;

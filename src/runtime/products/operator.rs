@@ -53,6 +53,14 @@ impl Ours {
         }
     }
 
+    /// Floats of a product's weights.
+    pub(super) fn weights(&self) -> usize {
+        match &*self.kernel {
+            Kernel::Product(product) => product.floats(),
+            Kernel::Normal(_) | Kernel::Each(..) | Kernel::Attention(..) => 0,
+        }
+    }
+
     fn shape(&self) -> TVec<usize> {
         self.fact.shape.as_concrete().unwrap_or_default().into()
     }
