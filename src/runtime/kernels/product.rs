@@ -5,6 +5,7 @@ use super::crew::{Crew, Output};
 use super::kind::Kind;
 use super::lanes::Lanes;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Rows of a tile at most, on any processor.
 pub(super) const ROWS_MAX: usize = 14;
@@ -256,31 +257,23 @@ impl Product {
         let high = self.kind.rows();
         let tiles = rows.div_ceil(high);
         let groups = self.columns.div_ceil(VECTORS * self.kind.lanes());
-        let stretch = (STRETCH_FLOATS_MAX / (self.terms * high)).clamp(1, tiles.max(1));
+        let stretch = STRETCH_FLOATS_MAX / (self.terms * high);
         let size = if self.work(made) < SHARED_MIN { 1 } else { crew.size() };
-        // Threads share rows before columns: each row is read by one of them alone.
-        let stretch = match size {
-            1 => stretch,
-            size => stretch.min(tiles.div_ceil(PARTS_EACH * size)).max(1),
-        };
-        let stretches = tiles.div_ceil(stretch);
-        let splits = (PARTS_EACH * size).div_ceil(stretches.max(1)).clamp(1, groups);
-        let splits = if size == 1 { 1 } else { splits };
+        let shares = Shares::of(tiles, groups, stretch, size);
         let part = |part: usize, output: &Output<'_>| {
-            let (at, split) = (part / splits, part % splits);
-            let own = groups * split / splits..groups * (split + 1) / splits;
+            let (own, some) = shares.part(part);
             if rows == 1 {
                 return self.single(own, input, residual, output);
             }
             for group in own {
-                for tile in at * stretch..tiles.min((at + 1) * stretch) {
+                for tile in some.clone() {
                     self.tile(group, tile_rows(tile, tiles, rows), input, residual, output);
                 }
             }
         };
         let fill = |output: &Output<'_>| match size {
-            1 => (0..stretches).for_each(|number| part(number, output)),
-            _ => output.in_parts(crew, stretches * splits, part),
+            1 => (0..shares.count()).for_each(|number| part(number, output)),
+            _ => output.in_parts(crew, shares.count(), part),
         };
         // SAFETY: the tiles have all rows, the groups all columns, and each part all of its own.
         unsafe { Output::filled(made, fill) }
@@ -289,7 +282,7 @@ impl Product {
     /// Some groups of columns of the only row, which no other call writes.
     fn single(
         &self,
-        own: std::ops::Range<usize>,
+        own: Range<usize>,
         input: &[f32],
         residual: Option<&[f32]>,
         output: &Output<'_>,
@@ -401,6 +394,43 @@ unsafe fn aside(job: &mut Job, compute: Compute, rows: usize, columns: usize, wi
             let to = output.add(row * output_row);
             std::ptr::copy_nonoverlapping(made.as_ptr().add(row * wide), to, columns);
         }
+    }
+}
+
+/// How the tiles of a product, and its groups of columns, are shared out.
+pub(super) struct Shares {
+    tiles: usize,
+    groups: usize,
+    /// Tiles that go through all columns of a part before the next ones do.
+    stretch: usize,
+    /// Parts of the columns.
+    splits: usize,
+}
+
+impl Shares {
+    /// Among so many threads, in stretches of so many tiles at most.
+    pub(super) fn of(tiles: usize, groups: usize, stretch: usize, threads: usize) -> Shares {
+        let stretch = stretch.clamp(1, tiles.max(1));
+        if threads == 1 {
+            return Shares { tiles, groups, stretch, splits: 1 };
+        }
+        // Threads share rows before columns: each row is read by one of them alone.
+        let parts = PARTS_EACH * threads;
+        let stretch = stretch.min(tiles.div_ceil(parts)).max(1);
+        let splits = parts.div_ceil(tiles.div_ceil(stretch).max(1)).clamp(1, groups);
+        Shares { tiles, groups, stretch, splits }
+    }
+
+    /// Parts.
+    pub(super) fn count(&self) -> usize {
+        self.tiles.div_ceil(self.stretch) * self.splits
+    }
+
+    /// The groups and the tiles of a part.
+    pub(super) fn part(&self, part: usize) -> (Range<usize>, Range<usize>) {
+        let (at, split) = (part / self.splits, part % self.splits);
+        let groups = self.groups * split / self.splits..self.groups * (split + 1) / self.splits;
+        (groups, at * self.stretch..self.tiles.min((at + 1) * self.stretch))
     }
 }
 

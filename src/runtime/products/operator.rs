@@ -34,13 +34,8 @@ impl Ours {
         inputs: &[OutletId],
         outlet: OutletId,
     ) -> TractResult<()> {
-        let fact = model.outlet_fact(outlet)?.without_value();
-        let name = model.node(outlet.node).name.clone();
-        let mut patch = TypedModelPatch::default();
-        let taps = patch.taps(model, inputs)?;
-        let made = patch.wire_node(name, Ours { kernel: Arc::new(kernel), fact }, &taps)?[0];
-        patch.shunt_outside(model, outlet, made)?;
-        patch.apply(model)
+        let kernel = Arc::new(kernel);
+        put(|fact| Ours { kernel, fact }, model, inputs, outlet)
     }
 
     /// Multiplications.
@@ -64,6 +59,22 @@ impl Ours {
     fn shape(&self) -> TVec<usize> {
         self.fact.shape.as_concrete().unwrap_or_default().into()
     }
+}
+
+/// Puts an operator that makes this in the place of all that lies between these inputs and the outlet.
+pub(super) fn put<T: Into<Box<dyn TypedOp>>>(
+    op: impl FnOnce(TypedFact) -> T,
+    model: &mut TypedModel,
+    inputs: &[OutletId],
+    outlet: OutletId,
+) -> TractResult<()> {
+    let fact = model.outlet_fact(outlet)?.without_value();
+    let name = model.node(outlet.node).name.clone();
+    let mut patch = TypedModelPatch::default();
+    let taps = patch.taps(model, inputs)?;
+    let made = patch.wire_node(name, op(fact), &taps)?[0];
+    patch.shunt_outside(model, outlet, made)?;
+    patch.apply(model)
 }
 
 // tract compares operators to join what is the same: each of these is its own.

@@ -1,6 +1,7 @@
 //! Products of rows of codes with weights that are known: counted in registers, and rounded or scaled where they are stored.
 
 use super::super::crew::{Crew, Output};
+use super::super::product::{Shares, tile_rows};
 use super::kind::Kind;
 use super::lanes::{Code, Counts, LANES, QUAD, WEIGHTS};
 use super::product_end::{self, End};
@@ -14,9 +15,6 @@ pub(super) const BLOCKS_MAX: usize = super::convolution::BLOCKS_MAX;
 /// Bytes of rows that go through all columns before the next rows do: a quarter of a megabyte, which a
 /// second-level cache holds beside weights.
 const STRETCH_BYTES_MAX: usize = 256 << 10;
-
-/// Parts for each thread: so many that those who are done earlier find something to do.
-const PARTS_EACH: usize = 4;
 
 /// Products that are shared among threads have at least so many multiplications: some 20 microseconds
 /// of one thread, which is what waking another takes.
@@ -216,28 +214,21 @@ impl Product {
         let high = self.kind.pixels();
         let tiles = count.div_ceil(high);
         let groups = self.columns.div_ceil(self.kind.blocks() * LANES);
-        let stretch = (STRETCH_BYTES_MAX / (row * high)).clamp(1, tiles.max(1));
+        let stretch = STRETCH_BYTES_MAX / (row * high);
         let size = if self.work(made) < SHARED_MIN { 1 } else { crew.size() };
-        // Threads share rows before columns: each row is read by one of them alone.
-        let stretch = match size {
-            1 => stretch,
-            size => stretch.min(tiles.div_ceil(PARTS_EACH * size)).max(1),
-        };
-        let stretches = tiles.div_ceil(stretch);
-        let splits = (PARTS_EACH * size).div_ceil(stretches.max(1)).clamp(1, groups);
-        let splits = if size == 1 { 1 } else { splits };
+        let shares = Shares::of(tiles, groups, stretch, size);
         let part = |part: usize, output: &Output<'_, T>| {
-            let (at, split) = (part / splits, part % splits);
-            for group in groups * split / splits..groups * (split + 1) / splits {
-                for tile in at * stretch..tiles.min((at + 1) * stretch) {
-                    let rows = super::super::product::tile_rows(tile, tiles, count);
+            let (groups, some) = shares.part(part);
+            for group in groups {
+                for tile in some.clone() {
+                    let rows = tile_rows(tile, tiles, count);
                     self.tile(group, rows, &given, &begun, end, output);
                 }
             }
         };
         let fill = |output: &Output<'_, T>| match size {
-            1 => (0..stretches).for_each(|number| part(number, output)),
-            _ => output.in_parts(crew, stretches * splits, part),
+            1 => (0..shares.count()).for_each(|number| part(number, output)),
+            _ => output.in_parts(crew, shares.count(), part),
         };
         // SAFETY: the tiles have all rows, the groups all columns, and each part all of its own.
         unsafe { Output::filled(made, fill) }

@@ -1,5 +1,6 @@
 //! A product of integers as an operator of tract's graph: rows of integers of 8 bits in, codes, floats or counts out.
 
+use super::super::operator::put;
 use crate::runtime::kernels::integers::{Code, Product, Rows};
 use crate::runtime::kernels::{Alone, Crew, Gang};
 use std::hash::{Hash, Hasher};
@@ -55,13 +56,8 @@ impl Counted {
         inputs: &[OutletId],
         outlet: OutletId,
     ) -> TractResult<()> {
-        let fact = model.outlet_fact(outlet)?.without_value();
-        let name = model.node(outlet.node).name.clone();
-        let mut patch = TypedModelPatch::default();
-        let taps = patch.taps(model, inputs)?;
-        let made = patch.wire_node(name, Counted { parts: Arc::new(parts), fact }, &taps)?[0];
-        patch.shunt_outside(model, outlet, made)?;
-        patch.apply(model)
+        let parts = Arc::new(parts);
+        put(|fact| Counted { parts, fact }, model, inputs, outlet)
     }
 
     /// Multiplications.
