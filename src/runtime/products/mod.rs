@@ -66,6 +66,13 @@ pub(super) fn weights(node: &TypedNode) -> usize {
 /// How many operators were put in the place of others.
 fn take(means: Means, model: &mut TypedModel) -> TractResult<usize> {
     let mut taken = 0;
+    // The last first: what comes before it is then no longer asked for.
+    for id in (0..model.nodes().len()).rev() {
+        taken += usize::from(integers::table::replace(model, id)?);
+    }
+    if 0 < taken {
+        model.compact()?;
+    }
     let kind = kernels::integers::Kind::best();
     if kind.is_quick() {
         for id in 0..model.nodes().len() {

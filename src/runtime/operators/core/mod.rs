@@ -37,7 +37,7 @@ use tract_onnx::pb::{AttributeProto, NodeProto};
 use tract_onnx::prelude::TractResult;
 use tract_onnx::tract_core::internal::TractErrorContext;
 use tract_onnx::tract_hir::internal::InferenceOp;
-pub(in super::super) use whole::{Counting, counting, mean_step, sum_ratios};
+pub(in super::super) use whole::{Counting, counting, is_of_single_values, mean_step, sum_ratios};
 pub(in super::super) use words::Words;
 
 /// How the names end under which tract's own operators are kept where ours take theirs.

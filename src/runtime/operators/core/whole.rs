@@ -3,7 +3,7 @@
 // Exporters do not know the names of these: `onnx/whole` puts them in the place of what they write.
 
 use super::integer;
-use super::scaling::Dequantize;
+use super::scaling::{Dequantize, Quantize};
 use super::steps::{Integer, Limits, Steps, by_integer};
 use super::words::{Saying, Words};
 use tract_onnx::model::ParsingContext;
@@ -164,6 +164,16 @@ pub(in crate::runtime) fn counting(op: &dyn Op) -> Option<Counting<'_>> {
     }
     let steps = op.downcast_ref::<Dequantize>()?.known.as_deref()?;
     Some(Counting::Spread { steps })
+}
+
+/// Whether an operator goes between floats and integers by one step that is known, each value for itself.
+pub(in crate::runtime) fn is_of_single_values(op: &dyn Op) -> bool {
+    let known = match (op.downcast_ref::<Quantize>(), op.downcast_ref::<Dequantize>()) {
+        (Some(quantize), _) => quantize.known.as_ref(),
+        (None, Some(dequantize)) => dequantize.known.as_ref(),
+        (None, None) => None,
+    };
+    known.is_some_and(|steps| steps.single().is_some())
 }
 
 /// What two ratios and all that is constant come to, where a sum is computed.

@@ -8,6 +8,7 @@
 
 mod found;
 mod operator;
+pub(super) mod table;
 
 use super::chain;
 use crate::runtime::kernels::integers::{Kind, Product};

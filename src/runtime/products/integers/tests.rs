@@ -153,6 +153,17 @@ fn taken(kind: Kind, model: &TypedModel) -> (TypedModel, usize) {
     (model, ours)
 }
 
+/// The graph with tables in it, and how many there are.
+fn tabled(model: &TypedModel) -> (TypedModel, usize) {
+    let mut model = model.clone();
+    for id in (0..model.nodes().len()).rev() {
+        table::replace(&mut model, id).unwrap();
+    }
+    model.compact().unwrap();
+    let tables = model.nodes().iter().filter(|node| node.op_is::<table::Table>()).count();
+    (model, tables)
+}
+
 /// Of each kind of vectors the same as of the operators; gives how many are ours.
 fn assert_same(typed: &TypedModel, input: &Tensor, what: &str) -> usize {
     let theirs = run(typed.clone(), input);
@@ -296,8 +307,74 @@ fn nets_of_onnxruntimes_quantiser_stay_the_same() {
         let shape = fact.shape.as_concrete().unwrap().to_vec();
         let input = noise(3, fact.datum_type, &shape);
         ours += assert_same(&typed, &input, &path.display().to_string());
+        let (ours, theirs) = (tabled(&typed).0, typed);
+        assert!(run(ours, &input) == run(theirs, &input), "{}", path.display());
     }
     assert!(ours > 0);
+}
+
+#[test]
+fn a_function_of_one_code_is_one_table() {
+    let mut several = 0;
+    for seed in 0..TRIES {
+        let mut net = Net::new(seed);
+        let terms = net.between(1, 40);
+        let dims = net.rows(terms);
+        let signs = [DataType::Uint8, DataType::Int8];
+        let (given, made) = (signs[net.between(0, 1)], signs[net.between(0, 1)]);
+        let code = |net: &mut Net, element| [net.floats(None), net.bytes(element, &[])];
+        let [scale, zero] = code(&mut net, given);
+        let first = net.node(("", "DequantizeLinear"), &["x", &scale, &zero], 1);
+        let mut value = first.clone();
+        let (mut is_moved, steps) = (false, net.between(1, 7));
+        for _ in 0..steps {
+            let number = net.floats(None);
+            value = match net.between(0, 7) {
+                0 => net.node(("", "Erf"), &[&value], 1),
+                1 => net.node(("", "Sigmoid"), &[&value], 1),
+                2 => net.node(("", "Div"), &[&value, &number], 1),
+                3 => net.node(("", "Add"), &[&number, &value], 1),
+                4 if !is_moved => net.node(("", "Mul"), &[&value, &first], 1),
+                5 => {
+                    is_moved = true;
+                    net.node(("", "Transpose"), &[&value], 1)
+                }
+                _ => {
+                    let [scale, zero] = code(&mut net, given);
+                    let codes = net.node(("", "QuantizeLinear"), &[&value, &scale, &zero], 1);
+                    net.node(("", "DequantizeLinear"), &[&codes, &scale, &zero], 1)
+                }
+            };
+        }
+        let [scale, zero] = code(&mut net, made);
+        let value = net.node(("", "QuantizeLinear"), &[&value, &scale, &zero], 1);
+        let model = net.model((given, &dims), (&value, made));
+        let typed = model.plans.typed();
+        let input = noise(seed, typed.input_fact(0).unwrap().datum_type, &dims);
+        let (ours, tables) = tabled(typed);
+        assert_eq!(tables, 1, "net {seed}");
+        let floats = ours.nodes().iter().flat_map(|node| &node.outputs);
+        assert!(floats.clone().all(|it| it.fact.datum_type != DatumType::F32), "net {seed}");
+        several += usize::from(ours.nodes().len() + 2 < typed.nodes().len());
+        assert!(run(ours, &input) == run(typed.clone(), &input), "net {seed}");
+    }
+    assert!(several > TRIES as usize / 2);
+}
+
+#[test]
+fn a_function_of_two_codes_is_no_table() {
+    let mut net = Net::new(1);
+    let [scale, zero] = [net.floats(None), net.bytes(DataType::Uint8, &[])];
+    let value = net.node(("", "DequantizeLinear"), &["x", &scale, &zero], 1);
+    let turned = net.node(("", "Transpose"), &[&value], 1);
+    let sum = net.node(("", "Mul"), &[&value, &turned], 1);
+    let value = net.node(("", "QuantizeLinear"), &[&sum, &scale, &zero], 1);
+    let model = net.model((DataType::Uint8, &[4, 4]), (&value, DataType::Uint8));
+    let typed = model.plans.typed();
+    let (ours, tables) = tabled(typed);
+    assert_eq!(tables, 0);
+    let input = noise(1, DatumType::U8, &[4, 4]);
+    assert!(run(ours, &input) == run(typed.clone(), &input));
 }
 
 #[test]
