@@ -1,6 +1,7 @@
 //! Where the time of a run goes, operator by operator, for whoever asks on the thread that runs.
 
 use super::kernels::{self, Kind, integers};
+use crate::clock::thread_cpu;
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 use tract_onnx::prelude::*;
@@ -18,7 +19,7 @@ thread_local! {
 pub struct Part {
     /// Its kind: a kernel's in lower case, else what the operator is called in the graph that runs.
     pub name: String,
-    /// How long it took by the clock, without the parts that ran inside of it.
+    /// How long it took, without the parts that ran inside of it and while another had the processor.
     pub elapsed: Duration,
     /// What it had to do.
     pub work: Work,
@@ -100,9 +101,11 @@ pub(super) fn node(
 }
 
 fn timed<T>(work: impl FnOnce() -> T, told: impl FnOnce(&T) -> (String, Work)) -> T {
-    let (before, start) = (PARTS.with_borrow(Vec::len), Instant::now());
+    let before = PARTS.with_borrow(Vec::len);
+    let (cpu, start) = (thread_cpu(), Instant::now());
     let made = work();
-    let elapsed = start.elapsed();
+    // By the clock, which is cheap to look at, or without what others had of the processor meanwhile.
+    let elapsed = start.elapsed().min(thread_cpu().saturating_sub(cpu));
     let (name, work) = told(&made);
     PARTS.with_borrow_mut(|parts| {
         let inside: Duration = parts.iter().skip(before).map(|part| part.elapsed).sum();
