@@ -91,7 +91,7 @@ def main(name, threads):
                 engine = {"onnxruntime": Onnxruntime, "openvino": Openvino}[name](model, inputs, int(rows), threads)
                 engine.once()
             except Exception as error:
-                print(f"{name} does not load {model}: {str(error).splitlines()[-1]}", file=sys.stderr)
+                print(f"{name} does not load {model}: {str(error).strip().splitlines()[-1:]}", file=sys.stderr)
                 engine = None
         print(*(run(engine, int(times)) if engine else "-"), flush=True)
 
