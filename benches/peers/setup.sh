@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes target/peers, the Python environment of the servers that benches/serve.rs measures beside
-# ours, from requirements.txt; a second run finds it and changes nothing.
+# ours, and of the engine that benches/runtime does where it is installed, from requirements.txt; a second
+# run finds it and changes nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 

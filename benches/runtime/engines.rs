@@ -1,14 +1,14 @@
 //! The engines that the bench compares, each set up to run one model with one number of rows and threads.
 
 use crate::Case;
-use potoroo::runtime::{Deadline, Flow, Model, Pool};
+use crate::peer::Peer;
+use potoroo::runtime::{Deadline, Flow, Model, Outcome, Pool};
 use potoroo::tensor::{Column, Data, RowShape, Table};
 use rten_tensor::prelude::*;
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 use tract_onnx::prelude::*;
@@ -32,7 +32,7 @@ pub(crate) trait Engine {
 }
 
 /// The engines by their names, in the order of the tables.
-pub(crate) const NAMES: [&str; 4] = ["ours", "tract", "onnxruntime", "rten"];
+pub(crate) const NAMES: [&str; 5] = ["ours", "tract", "onnxruntime", "openvino", "rten"];
 
 /// One of them by its name, or none where it has not all operators of the model.
 pub(crate) fn one(
@@ -46,7 +46,9 @@ pub(crate) fn one(
     match name {
         "ours" => Some(Box::new(Ours::start(&path, &shape, threads, &values))),
         "tract" => Some(Box::new(Tract::start(&path, &shape, &values)?)),
-        "onnxruntime" => Some(Box::new(Onnxruntime::start(&path, &inputs, rows, threads))),
+        "onnxruntime" | "openvino" => {
+            Some(Box::new(Peer::start(name, &path, &inputs, rows, threads)?))
+        }
         "rten" => Some(Box::new(Rten::start(&path, &shape, threads, &values)?)),
         _ => panic!("no engine {name}: {}", NAMES.join(", ")),
     }
@@ -71,38 +73,42 @@ impl Asked {
     }
 }
 
-/// Those that have the operators of the model; onnxruntime has all.
+/// Those that have the operators of the model, and are here; onnxruntime has all, and is.
 pub(crate) struct Engines {
     ours: Ours,
     tract: Option<Tract>,
-    pub(crate) onnxruntime: Onnxruntime,
+    pub(crate) onnxruntime: Peer,
+    openvino: Option<Peer>,
     rten: Option<Rten>,
 }
 
 impl Engines {
     pub(crate) fn start(case: &Case, rows: usize, threads: usize, directory: &Path) -> Engines {
         let Asked { path, inputs, shape, values } = Asked::of(case, rows, directory);
+        let peer = |name: &'static str| Peer::start(name, &path, &inputs, rows, threads);
         Engines {
             ours: Ours::start(&path, &shape, threads, &values),
             // Built with tract's own threads, our runtime would have them too.
             tract: (threads == 1).then(|| Tract::start(&path, &shape, &values)).flatten(),
-            onnxruntime: Onnxruntime::start(&path, &inputs, rows, threads),
+            onnxruntime: peer("onnxruntime").expect("onnxruntime, as tests/setup.sh brings it"),
+            openvino: peer("openvino"),
             rten: Rten::start(&path, &shape, threads, &values),
         }
     }
 
-    pub(crate) fn all(&mut self) -> [Option<&mut dyn Engine>; 4] {
+    pub(crate) fn all(&mut self) -> [Option<&mut dyn Engine>; 5] {
         [
             Some(&mut self.ours),
             self.tract.as_mut().map(|it| it as &mut dyn Engine),
             Some(&mut self.onnxruntime),
+            self.openvino.as_mut().map(|it| it as &mut dyn Engine),
             self.rten.as_mut().map(|it| it as &mut dyn Engine),
         ]
     }
 }
 
 /// A flow of one model, as the engine runs it for a request of so many rows.
-struct Ours {
+pub(crate) struct Ours {
     flow: Flow,
     pool: Pool,
     row: Vec<usize>,
@@ -115,21 +121,33 @@ impl Ours {
         let pool = Pool::start(threads).unwrap();
         Ours { flow, pool, row: shape[1..].to_vec(), values: values.to_vec() }
     }
-}
 
-impl Engine for Ours {
-    fn run(&mut self, times: usize) -> Turn {
+    /// Ours alone, with one thread.
+    pub(crate) fn alone(case: &Case, rows: usize, directory: &Path) -> Ours {
+        let Asked { path, shape, values, .. } = Asked::of(case, rows, directory);
+        Ours::start(&path, &shape, 1, &values)
+    }
+
+    /// Calls `with` with what runs all rows once.
+    pub(crate) fn each<T>(&self, with: impl FnOnce(&dyn Fn() -> Outcome) -> T) -> T {
         let rows = self.values.len() / self.row.iter().product::<usize>();
         let data = Data::F32(Cow::Borrowed(&self.values));
         let name = self.flow.inputs()[0].name.clone();
         let column =
             Column { name: name.into(), row_shape: RowShape::Told(self.row.clone()), data };
         let table = Table::new(rows, vec![column]).unwrap();
-        let run = || self.flow.run(&self.pool, &table, Deadline::NONE).unwrap();
-        within(times, run, |outcome| {
-            let data = outcome.outputs.last().unwrap().tensor.data();
-            let Data::F32(values) = data else { panic!("not floats: {data:?}") };
-            checked(values)
+        with(&|| self.flow.run(&self.pool, &table, Deadline::NONE).unwrap())
+    }
+}
+
+impl Engine for Ours {
+    fn run(&mut self, times: usize) -> Turn {
+        self.each(|run| {
+            within(times, run, |outcome| {
+                let data = outcome.outputs.last().unwrap().tensor.data();
+                let Data::F32(values) = data else { panic!("not floats: {data:?}") };
+                checked(values)
+            })
         })
     }
 }
@@ -193,53 +211,6 @@ impl Engine for Rten {
     }
 }
 
-/// onnxruntime in a Python process of its own.
-pub(crate) struct Onnxruntime {
-    process: Child,
-    answers: BufReader<ChildStdout>,
-    asked: String,
-}
-
-impl Onnxruntime {
-    fn start(model: &Path, inputs: &Path, rows: usize, threads: usize) -> Onnxruntime {
-        let mut command = python();
-        command.arg(crate::here().join("peer.py")).arg(threads.to_string());
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let answers = BufReader::new(process.stdout.take().unwrap());
-        let asked = format!("{} {} {rows}", model.display(), inputs.display());
-        Onnxruntime { process, answers, asked }
-    }
-}
-
-impl Engine for Onnxruntime {
-    fn run(&mut self, times: usize) -> Turn {
-        let id = self.process.id().to_string();
-        let before = cpu_nanoseconds(&id);
-        writeln!(self.process.stdin.as_mut().unwrap(), "{} {times}", self.asked).unwrap();
-        let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
-        let cpu = (cpu_nanoseconds(&id) - before) / times as f64 / 1e3;
-        let (checksum, nanoseconds) = line.trim().split_once(' ').expect("the peer failed");
-        let wall = nanoseconds.parse::<f64>().unwrap() / times as f64 / 1e3;
-        Turn { wall, cpu, checksum: checksum.parse().unwrap() }
-    }
-
-    fn process(&self) -> String {
-        self.process.id().to_string()
-    }
-}
-
-impl Drop for Onnxruntime {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-pub(crate) fn python() -> Command {
-    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python"))
-}
-
 /// Runs `work` so many times in this process; what the last one gave is checked afterwards.
 fn within<T>(times: usize, mut work: impl FnMut() -> T, checksum: impl Fn(&T) -> f64) -> Turn {
     let before = cpu_nanoseconds("self");
@@ -269,7 +240,7 @@ fn floats(path: &Path, count: usize) -> Vec<f32> {
 /// What all threads of a process have computed, which preemption does not lengthen.
 ///
 /// The kernel brings a thread's account up to date when it leaves the processor, so ours does.
-fn cpu_nanoseconds(process: &str) -> f64 {
+pub(crate) fn cpu_nanoseconds(process: &str) -> f64 {
     std::thread::yield_now();
     let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
     let spent = tasks.filter_map(|task| {

@@ -1,12 +1,16 @@
-//! Runtime: nets and trees in our runtime, tract alone, onnxruntime and rten, by wall and CPU time of a run.
+//! Runtime: nets and trees in our runtime, tract alone, onnxruntime, OpenVINO and rten, by wall and CPU time of a run.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench stops where it fails")]
 #![expect(clippy::print_stdout, reason = "figures are its output")]
 
 mod alone;
 mod engines;
+mod peer;
+mod profile;
+mod results;
 
-use engines::{Engine, Engines, Turn};
+use engines::{Engine, Engines, NAMES, Turn};
+use results::Results;
 use std::path::{Path, PathBuf};
 
 /// Turns of each engine: what else the machine does meets all of them.
@@ -66,39 +70,51 @@ fn main() {
     }
     for script in ["trees.py", "nets.py"] {
         let script = here().join(script);
-        let made = engines::python().arg(&script).arg("make").arg(&directory).status().unwrap();
+        let made = peer::python().arg(&script).arg("make").arg(&directory).status().unwrap();
         assert!(made.success(), "{} could not make the models", script.display());
     }
     // What `cargo bench` hands over itself begins with dashes.
     let mut wanted: Vec<String> =
         std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
-    let count = wanted.len();
-    wanted.retain(|it| it != "memory");
+    let mut is_told = |word: &str| {
+        let count = wanted.len();
+        wanted.retain(|it| it != word);
+        wanted.len() < count
+    };
+    let (of_memory, of_profile) = (is_told("memory"), is_told("profile"));
+    // A number is one of rows.
+    let rows = wanted.iter().find_map(|it| it.parse().ok());
+    wanted.retain(|it| it.parse::<usize>().is_err());
     let is_wanted = |case: &&Case| wanted.is_empty() || wanted.iter().any(|it| it == case.name);
-    if wanted.len() < count {
-        return alone::memory(CASES.iter().filter(is_wanted));
+    let cases = CASES.iter().filter(is_wanted);
+    if of_memory {
+        return alone::memory(cases);
+    }
+    if of_profile {
+        return profile::profile(cases, rows, &directory);
     }
     println!(
         "us of a run, medians of {ROUNDS} turns, in brackets theirs / ours; - has no such operators"
     );
     println!();
-    let engines = ["ours", "tract", "onnxruntime", "rten"].map(|name| format!("{name} |"));
-    println!("| net | rows | threads | | {}", engines.join(" "));
-    println!("| --- | --: | --: | --- |{}", " --: |".repeat(engines.len()));
-    for case in CASES.iter().filter(is_wanted) {
-        for rows in case.rows {
+    println!("| net | rows | threads | | {} |", NAMES.join(" | "));
+    println!("| --- | --: | --: | --- |{}", " --: |".repeat(NAMES.len()));
+    let mut results = Results::begin();
+    for case in cases {
+        for rows in case.rows.iter().filter(|it| rows.is_none_or(|wanted| wanted == **it)) {
             for threads in [1, 2] {
-                measure(case, *rows, threads, &directory);
+                measure(case, *rows, threads, &directory, &mut results);
             }
         }
     }
+    results.end();
 }
 
 fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/runtime")
 }
 
-fn measure(case: &Case, rows: usize, threads: usize, directory: &Path) {
+fn measure(case: &Case, rows: usize, threads: usize, directory: &Path, results: &mut Results) {
     let mut engines = Engines::start(case, rows, threads, directory);
     let is_quantised = ["_qdq", "_dynamic"].iter().any(|form| case.name.ends_with(form));
     let allowed = match is_quantised {
@@ -106,9 +122,9 @@ fn measure(case: &Case, rows: usize, threads: usize, directory: &Path) {
         false => FLOAT_DIFFERENCE_MAX,
     };
     let known = engines.onnxruntime.run(1).checksum;
-    let mut turns: [Vec<Turn>; 4] = Default::default();
-    let mut times = [0; 4];
-    let mut wrong = [false; 4];
+    let mut turns: [Vec<Turn>; NAMES.len()] = Default::default();
+    let mut times = [0; NAMES.len()];
+    let mut wrong = [false; NAMES.len()];
     for (place, engine) in engines.all().into_iter().enumerate() {
         let Some(engine) = engine else { continue };
         let first = engine.run(1);
@@ -131,6 +147,9 @@ fn measure(case: &Case, rows: usize, threads: usize, directory: &Path) {
         for ((engine, turns), times) in engines.all().into_iter().zip(&mut turns).zip(&times) {
             turns.extend(engine.filter(|_| *times > 0).map(|engine| engine.run(*times)));
         }
+    }
+    for (place, turns) in turns.iter().enumerate().filter(|it| !it.1.is_empty() || wrong[it.0]) {
+        results.turns((case.name, rows, threads), place, times[place].max(1), turns);
     }
     for (what, figure) in
         [("wall", (|turn| turn.wall) as fn(&Turn) -> f64), ("CPU", |turn| turn.cpu)]

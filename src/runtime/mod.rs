@@ -26,6 +26,7 @@ mod packing;
 mod plan;
 mod pool;
 mod products;
+mod profile;
 mod run;
 mod values;
 mod whole;
@@ -41,6 +42,7 @@ pub use flow::{Flow, FlowError, Link, Outcome, ProveError, Shadow, Split};
 pub use load::Model;
 pub use onnx::{Beside, FILE_BYTES_MAX, SIDE_FILES_MAX};
 pub use pool::{Pool, PoolError, Turns};
+pub use profile::{Part, Peak, Work, peak, profiled};
 
 #[cfg(test)]
 mod tests;

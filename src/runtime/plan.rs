@@ -2,7 +2,7 @@
 
 use super::Deadline;
 use super::error::{RunError, contained};
-use super::{blocked, operators, packing, products};
+use super::{blocked, operators, packing, products, profile};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -170,7 +170,7 @@ impl Plan {
                             late.store(true, Relaxed);
                             bail!("the deadline has passed");
                         }
-                        eval(context, state, node, inputs)
+                        profile::node(node, inputs, |inputs| eval(context, state, node, inputs))
                     })?;
                 Ok((outputs, state))
             })

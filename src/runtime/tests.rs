@@ -1,6 +1,6 @@
 //! Models of the fixtures through the whole room: shapes that fit and do not, time that runs out.
 
-use super::{Deadline, Flow, Model, Pool, RunError};
+use super::{Deadline, Flow, Model, Part, Pool, RunError, kernels_in_use, profiled};
 use crate::tensor::{Column, Data, MisfitKind, RowShape, Table};
 use std::borrow::Cow;
 use std::path::Path;
@@ -47,6 +47,44 @@ fn a_batch_run_in_parts_gives_what_each_row_gives_alone() {
         let Data::F32(alone) = alone[0].tensor.data() else { panic!("not floats") };
         assert!((alone[0] - whole[row]).abs() <= 1e-6, "row {row}: {} {}", alone[0], whole[row]);
     }
+}
+
+/// The parts of one run after the plan was made.
+fn parts(name: &str, table: &Table<'_>) -> Vec<Part> {
+    let (flow, pool) = (flow(name), pool());
+    let run = || flow.run(&pool, table, Deadline::NONE).unwrap();
+    run();
+    profiled(run).1
+}
+
+#[test]
+fn a_profile_has_every_product_of_a_net_and_its_weights() {
+    let parts = parts("fraud.onnx", &floats("features", 1, RowShape::Flat(29)));
+    let layers = [29 * 32, 32 * 16, 16];
+    let of_layers: Vec<_> =
+        parts.iter().filter(|part| layers.contains(&part.work.floats)).collect();
+    let products: Vec<usize> = of_layers.iter().map(|part| part.work.floats).collect();
+    assert_eq!(products, layers, "{parts:#?}");
+    for part in of_layers {
+        assert!(part.work.bytes >= 4 * part.work.floats, "{part:?} has no weights");
+    }
+}
+
+#[test]
+fn a_profile_tells_the_convolutions_of_a_stretch_one_by_one() {
+    if kernels_in_use().is_none() {
+        return; // tract computes them as it likes
+    }
+    let row = RowShape::Told(vec![3, 224, 224]);
+    let parts = parts("vision.onnx", &floats("tensor", 1, row));
+    let told = |part: &Part| (part.name.clone(), part.work.floats);
+    let convolutions = parts.iter().filter(|part| part.name.starts_with("convolution")).map(told);
+    let known = [
+        ("convolution 7x7".to_owned(), 8 * 3 * 7 * 7 * 56 * 56),
+        ("convolution 5x5".to_owned(), 12 * 8 * 5 * 5 * 14 * 14),
+        ("convolution 3x3".to_owned(), 16 * 12 * 3 * 3 * 7 * 7),
+    ];
+    assert_eq!(convolutions.collect::<Vec<_>>(), known, "{parts:#?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! of matrices on turned axes. What no kernel is for stays tract's, and so does a graph without
 //! convolutions.
 
+mod account;
 mod across;
 mod graph;
 mod integers;

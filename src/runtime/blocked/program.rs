@@ -1,10 +1,10 @@
 //! A stretch of a net as it runs: kernels in turn, on a few buffers that are made once and used again.
 
-use crate::runtime::Deadline;
 use crate::runtime::kernels::{
     self, Activation, Aligned, Alone, Convolution, Crew, Depthwise, Gang, Kind, Map, Pooling,
     Window, With,
 };
+use crate::runtime::{Deadline, profile};
 use std::sync::{Mutex, PoisonError};
 
 /// Buffers that wait for a run, at most: one for each core of a large board.
@@ -63,7 +63,7 @@ pub(super) enum Work {
 
 impl Step {
     /// Floats that its weights take.
-    fn floats(&self) -> usize {
+    pub(super) fn floats(&self) -> usize {
         match &self.work {
             Work::Convolution(convolution) => convolution.floats(),
             Work::Depthwise(depthwise) => depthwise.floats(),
@@ -127,19 +127,21 @@ impl Program {
                 let Value { map, buffer } = self.values[*value];
                 let floats = input.len() / rows;
                 let image = &input[row * floats..][..floats];
-                map.bring_in(image, &mut buffers[buffer][..map.floats()]);
+                let bring_in = || map.bring_in(image, &mut buffers[buffer][..map.floats()]);
+                profile::part(bring_in, || self.told_of_layout(*value));
             }
             for step in &self.steps {
                 if deadline.has_passed() {
                     return false;
                 }
-                self.step(step, &mut buffers, crew);
+                profile::part(|| self.step(step, &mut buffers, crew), || self.told(step));
             }
             for (value, output) in self.outputs.iter().zip(outputs.iter_mut()) {
                 let Value { map, buffer } = self.values[*value];
                 let floats = output.len() / rows;
                 let image = &mut output[row * floats..][..floats];
-                map.take_out(&buffers[buffer][..map.floats()], image);
+                let take_out = || map.take_out(&buffers[buffer][..map.floats()], image);
+                profile::part(take_out, || self.told_of_layout(*value));
             }
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

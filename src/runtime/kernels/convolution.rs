@@ -33,7 +33,7 @@ pub(in crate::runtime) struct Convolution {
     pub(super) window: Window,
     /// Group by group of output blocks; in each, for every block of the input, row, column and lane
     /// of it the weights of the group's channels.
-    weights: Aligned,
+    pub(super) weights: Aligned,
     pub(super) bias: Aligned,
     pub(super) before: Activation,
     pub(super) after: Activation,
@@ -41,7 +41,7 @@ pub(in crate::runtime) struct Convolution {
     /// Tiles of a stretch; each stretch goes through all groups before the next begins.
     stretch: usize,
     /// Where it is computed in patches, and weights are packed for those.
-    patches: Option<Patches>,
+    pub(super) patches: Option<Patches>,
 }
 
 /// Pixels that are computed together.
@@ -158,12 +158,6 @@ impl Convolution {
     /// Floats that are kept beside the buffers.
     pub(in crate::runtime) fn floats(&self) -> usize {
         self.weights.len() + self.bias.len()
-    }
-
-    /// Multiplications: by each weight, for each pixel or patch.
-    pub(in crate::runtime) fn work(&self) -> usize {
-        let pixels = self.output.height * self.output.width;
-        self.weights.len() * self.patches.as_ref().map_or(pixels, Patches::count)
     }
 
     /// Computes the output, whose frame stays as it is, with the crew.

@@ -20,8 +20,8 @@ const ROWS: usize = 16;
 pub(in crate::runtime) struct Depthwise {
     kind: Kind,
     input: Map,
-    output: Map,
-    window: Window,
+    pub(super) output: Map,
+    pub(super) window: Window,
     /// Block by block, and in each row by row and column by column, those of its channels.
     weights: Aligned,
     bias: Aligned,

@@ -7,6 +7,7 @@ use super::lanes::{Lanes, Plain};
 use super::maps;
 #[cfg(target_arch = "aarch64")]
 use super::neon::Neon;
+use super::peak;
 use super::product;
 use super::rows;
 use super::softmax;
@@ -232,6 +233,12 @@ macro_rules! kernels {
                 unsafe { rows::softmax::<$vectors>(job) }
             }
 
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn multiply(rounds: usize) -> f32 {
+                // SAFETY: the caller's promise.
+                unsafe { peak::multiply::<$vectors>(rounds) }
+            }
+
             /// By vectors of columns.
             pub(super) static PRODUCTS: [product::Tiles; product::VECTORS] =
                 [products::<1>(), products::<2>()];
@@ -443,5 +450,10 @@ impl Kind {
     /// A row of a pool.
     pub(super) fn pool(self) -> unsafe fn(&maps::PoolJob) {
         with_kind!(self, kernels kernels, kernels::pool)
+    }
+
+    /// Products in registers.
+    pub(super) fn multiply(self) -> unsafe fn(usize) -> f32 {
+        with_kind!(self, kernels kernels, kernels::multiply)
     }
 }

@@ -57,6 +57,11 @@ impl Map {
         self.blocks() * self.block()
     }
 
+    /// Values of the image, without frame and without lanes that mean nothing.
+    pub(in crate::runtime) fn values(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+
     /// The first float of a pixel in the first block.
     pub(super) fn at(&self, row: usize, column: usize) -> usize {
         (self.frame.top + row) * self.row() + (self.frame.left + column) * self.lanes

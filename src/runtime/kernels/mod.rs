@@ -5,6 +5,7 @@
     reason = "vectors, and threads that write one buffer: each block with its proof"
 )]
 
+mod account;
 mod activation;
 mod aligned;
 mod attention;
@@ -21,6 +22,7 @@ mod maps;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod patches;
+mod peak;
 mod product;
 mod recurrent;
 mod rows;
@@ -40,6 +42,7 @@ pub(super) use gang::Gang;
 pub(super) use kind::{Kind, are_on, switch};
 pub(super) use map::{Frame, Map};
 pub(super) use maps::{Pooling, With, blend, enlarge, pool, spread};
+pub(super) use peak::products_a_second;
 pub(super) use product::Product;
 pub(super) use recurrent::{Cell, Layer as RecurrentLayer, Recurrence, Sequences};
 pub(super) use rows::{Normal, each};

@@ -149,5 +149,17 @@ impl TypedOp for Ours {
         Ok(tvec!(self.fact.clone()))
     }
 
+    fn cost(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<(Cost, TDim)>> {
+        let products = match &*self.kernel {
+            Kernel::Product(_) | Kernel::Attention(..) => self.work(),
+            Kernel::Normal(_) | Kernel::Each(..) => 0,
+        };
+        let float = f32::datum_type();
+        Ok(tvec!(
+            (Cost::FMA(float), products.to_dim()),
+            (Cost::Params(float), self.weights().to_dim())
+        ))
+    }
+
     as_op!();
 }

@@ -5,6 +5,7 @@
 //! ```
 //! What comes out is what the operators give, bit for bit: the same sums, rounded the same way.
 
+mod account;
 mod graph;
 mod lower;
 mod operator;

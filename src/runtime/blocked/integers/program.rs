@@ -1,10 +1,10 @@
 //! A stretch of integers as it runs: kernels in turn, on a few buffers of bytes that are made once and used again.
 
-use crate::runtime::Deadline;
 use crate::runtime::kernels::integers::{
     self as kernels, Code, Convolution, Depthwise, Kind, SLACK, Sum,
 };
 use crate::runtime::kernels::{Alone, Crew, Gang, Map, Window};
+use crate::runtime::{Deadline, profile};
 use std::sync::{Mutex, PoisonError};
 
 /// Buffers that wait for a run, at most: one for each core of a large board.
@@ -61,15 +61,21 @@ pub(super) enum Work {
     Same,
 }
 
-impl Program {
-    /// Bytes that all weights take together, and those of the buffers of one run.
-    pub(super) fn bytes(&self) -> (usize, usize) {
-        let weights = self.steps.iter().map(|step| match &step.work {
+impl Step {
+    /// Bytes that its weights take.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.work {
             Work::Convolution(convolution) => convolution.bytes(),
             Work::Depthwise(depthwise) => depthwise.bytes(),
             Work::Sum(_) | Work::Mean(_, _, _) | Work::Largest(_) | Work::Same => 0,
-        });
-        (weights.sum(), self.buffers.iter().sum())
+        }
+    }
+}
+
+impl Program {
+    /// Bytes that all weights take together, and those of the buffers of one run.
+    pub(super) fn bytes(&self) -> (usize, usize) {
+        (self.steps.iter().map(Step::bytes).sum(), self.buffers.iter().sum())
     }
 
     /// Runs once for each row of a batch; false when the deadline passed meanwhile.
@@ -86,24 +92,27 @@ impl Program {
         let mut buffers =
             idle.unwrap_or_else(|| self.buffers.iter().map(|bytes| vec![0; *bytes]).collect());
         for row in 0..rows {
-            for (value, input) in self.values[..self.inputs].iter().zip(inputs) {
-                let Value { map, zero, moved, buffer } = value;
+            for (number, input) in (0..self.inputs).zip(inputs) {
+                let Value { map, zero, moved, buffer } = &self.values[number];
                 let bytes = input.len() / rows;
                 let image = &input[row * bytes..][..bytes];
                 let to = &mut buffers[*buffer][..map.floats()];
-                kernels::bring_in(map, *zero, image, *moved, to);
+                let bring_in = || kernels::bring_in(map, *zero, image, *moved, to);
+                profile::part(bring_in, || self.told_of_layout(number));
             }
             for step in &self.steps {
                 if deadline.has_passed() {
                     return false;
                 }
-                self.step(step, &mut buffers, crew);
+                profile::part(|| self.step(step, &mut buffers, crew), || self.told(step));
             }
             for (value, output) in self.outputs.iter().zip(outputs.iter_mut()) {
                 let Value { map, moved, buffer, .. } = &self.values[*value];
                 let bytes = output.len() / rows;
                 let image = &mut output[row * bytes..][..bytes];
-                kernels::take_out(map, &buffers[*buffer][..map.floats()], *moved, image);
+                let from = &buffers[*buffer][..map.floats()];
+                let take_out = || kernels::take_out(map, from, *moved, image);
+                profile::part(take_out, || self.told_of_layout(*value));
             }
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

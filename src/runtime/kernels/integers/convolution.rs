@@ -189,6 +189,17 @@ impl Convolution {
         self.weights.len() + size_of_val(&*self.begun) + size_of_val(&*self.steps)
     }
 
+    /// What it is called in a profile.
+    pub(in crate::runtime) fn form(&self) -> String {
+        let [rows, columns] = self.window.size;
+        format!("convolution {rows}x{columns} in integers")
+    }
+
+    /// Multiplications without those of lanes that mean nothing.
+    pub(in crate::runtime) fn products(&self) -> usize {
+        self.window.taps() * self.input.channels * self.output.values()
+    }
+
     /// Computes the output, whose frame stays as it is, with the crew.
     ///
     /// # Panics

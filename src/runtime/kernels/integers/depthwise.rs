@@ -105,6 +105,11 @@ impl Depthwise {
         self.weights.len() + further + size_of_val(&*self.begun) + size_of_val(&*self.steps)
     }
 
+    /// Multiplications without those of lanes that mean nothing.
+    pub(in crate::runtime) fn products(&self) -> usize {
+        self.window.taps() * self.output.values()
+    }
+
     /// Computes the output, whose frame stays as it is, with the crew.
     ///
     /// # Panics

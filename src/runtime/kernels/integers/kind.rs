@@ -6,6 +6,7 @@ use super::lanes::{Counts, Plain};
 use super::maps;
 #[cfg(target_arch = "aarch64")]
 use super::neon::{Dot, Neon};
+use super::peak;
 use super::product;
 use super::product_end;
 use super::rounding;
@@ -136,6 +137,12 @@ macro_rules! kernels {
             pub(super) unsafe fn depthwise<const IS_KEPT: bool>(job: &depthwise::Job) {
                 // SAFETY: the caller's promise.
                 unsafe { depthwise::row::<$vectors, IS_KEPT>(job) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn multiply(rounds: usize) -> i32 {
+                // SAFETY: the caller's promise.
+                unsafe { peak::multiply::<$vectors, { <$vectors as Counts>::PIXELS }>(rounds) }
             }
 
             $(#[target_feature(enable = $feature)])?
@@ -300,5 +307,10 @@ impl Kind {
     /// The least and the most of floats and zero.
     pub(super) fn reach(self) -> unsafe fn(&[f32]) -> (f32, f32) {
         with_kind!(self, kernels kernels, kernels::reach)
+    }
+
+    /// Products in registers.
+    pub(super) fn multiply(self) -> unsafe fn(usize) -> i32 {
+        with_kind!(self, kernels kernels, kernels::multiply)
     }
 }

@@ -13,6 +13,7 @@ mod lanes;
 mod maps;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod peak;
 mod product;
 mod product_end;
 mod rounding;
@@ -25,6 +26,7 @@ pub(in crate::runtime) use depthwise::Depthwise;
 pub(in crate::runtime) use kind::Kind;
 pub(in crate::runtime) use lanes::{Code, LANES, SLACK, Sum};
 pub(in crate::runtime) use maps::{largest, mean, sum};
+pub(in crate::runtime) use peak::products_a_second;
 pub(in crate::runtime) use product::{Product, Rows};
 pub(in crate::runtime) use rounding::{reach, rounded};
 

@@ -155,5 +155,11 @@ impl TypedOp for Counted {
         Ok(tvec!(self.fact.clone()))
     }
 
+    fn cost(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<(Cost, TDim)>> {
+        let byte = i8::datum_type();
+        let weights = self.parts.product.bytes();
+        Ok(tvec!((Cost::FMA(byte), self.work().to_dim()), (Cost::Params(byte), weights.to_dim())))
+    }
+
     as_op!();
 }

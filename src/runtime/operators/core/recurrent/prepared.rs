@@ -241,5 +241,17 @@ impl TypedOp for Prepared {
         self.layer.output_facts(&all)
     }
 
+    fn cost(&self, inputs: &[&TypedFact]) -> TractResult<TVec<(Cost, TDim)>> {
+        let [w, r] = &self.weights;
+        let x = inputs[0].shape.as_concrete().context("the shape of a sequence")?;
+        let Sizes { batch, steps, .. } = self.layer.sizes(x, w, r)?;
+        let float = f32::datum_type();
+        let weights: usize = [w, r].iter().map(|shape| shape.iter().product::<usize>()).sum();
+        let kept: usize = self.recurrences.iter().map(Recurrence::floats).sum();
+        // Each step of each sequence multiplies what enters and the state with all their weights.
+        let products = weights * batch * steps;
+        Ok(tvec!((Cost::FMA(float), products.to_dim()), (Cost::Params(float), kept.to_dim())))
+    }
+
     as_op!();
 }
