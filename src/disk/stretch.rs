@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Take};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// Where bytes are on the disk, to be read as if they were a file of their own.
@@ -67,11 +67,12 @@ impl Stretch {
     /// When the file is not there or cannot be read.
     pub fn pick(&self) -> io::Result<Picking> {
         let file = File::open(&self.path)?;
+        let state = State::of(&file)?;
         let (offset, bytes) = match self.part {
             Some(part) => (part.offset, part.bytes),
-            None => (0, file.metadata()?.len()),
+            None => (0, state.bytes),
         };
-        Ok(Picking { file, offset, bytes })
+        Ok(Picking { file, offset, bytes, state })
     }
 
     /// Opens it at its beginning.
@@ -97,9 +98,36 @@ pub struct Picking {
     file: File,
     offset: u64,
     bytes: u64,
+    /// When it was opened.
+    state: State,
+}
+
+/// What tells that a file was written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct State {
+    bytes: u64,
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+impl State {
+    fn of(file: &File) -> io::Result<State> {
+        let data = file.metadata()?;
+        let (seconds, nanoseconds) = (data.mtime(), data.mtime_nsec());
+        Ok(State { bytes: data.len(), seconds, nanoseconds })
+    }
 }
 
 impl Picking {
+    /// Whether nobody has written to the file since it was opened, as far as its length and its times tell;
+    /// that it has another name now, or none, does not count.
+    ///
+    /// # Errors
+    /// When the file system does not say.
+    pub fn is_unchanged(&self) -> io::Result<bool> {
+        Ok(State::of(&self.file)? == self.state)
+    }
+
     /// How many bytes it had when it was opened.
     #[must_use]
     pub const fn bytes(&self) -> u64 {

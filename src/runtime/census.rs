@@ -25,7 +25,7 @@ pub struct Census {
 /// # Errors
 /// When the file cannot be read or is no ONNX file.
 pub fn census(file: &Stretch) -> Result<Census, LoadError> {
-    let proto = onnx_file::read(file)?;
+    let proto = onnx_file::read(file)?.proto;
     let mut census = Census::default();
     if let Some(graph) = &proto.graph {
         census.graph(graph, 0);

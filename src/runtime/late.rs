@@ -4,7 +4,7 @@ use super::Deadline;
 use super::error::{RunError, contained};
 use super::load::Extent;
 use super::operators;
-use super::plan::Plan;
+use super::plan::{Plan, slower};
 use super::pool::Pool;
 use super::{blocked, check, products};
 use std::collections::VecDeque;
@@ -186,7 +186,7 @@ impl Late {
             let inputs: Vec<TValue> = inputs.iter().map(|it| it.clone().into_tvalue()).collect();
             contained(|| {
                 let mut typed = self.typed(&inputs, values)?;
-                products::take_over(&mut typed, false);
+                or_slower(&mut typed, |typed| products::take_over(typed, false));
                 Plan::of(typed)
             })
         };
@@ -222,7 +222,7 @@ impl Late {
         check::sized(&mut graph)?;
         let mut typed = graph.into_typed()?;
         if blocked::is_of_images(&typed) {
-            blocked::rewrite(&mut typed, &blocked::Programs::default());
+            or_slower(&mut typed, |typed| blocked::rewrite(typed, &blocked::Programs::default()));
         }
         typed.declutter()?;
         operators::correct(&mut typed)?;
@@ -233,6 +233,15 @@ impl Late {
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Key, Arc<Plan>)>> {
         // Held for a look and a push only: a poisoned list is still a whole list.
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Puts kernels of ours into a graph, unless that fails: then it is as it was.
+fn or_slower(typed: &mut TypedModel, work: impl FnOnce(&mut TypedModel) -> TractResult<()>) {
+    let mut tried = typed.clone();
+    match contained(|| work(&mut tried)) {
+        Ok(()) => *typed = tried,
+        Err(trouble) => slower(trouble),
     }
 }
 

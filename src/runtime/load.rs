@@ -1,10 +1,10 @@
 //! From an ONNX file to a typed graph whose inputs and outputs are known by name.
 
 use super::Deadline;
-use super::cache::Cache;
+use super::cache::{Cache, Written};
 use super::error::{LoadError, contained};
 use super::late::Late;
-use super::onnx::{self as onnx_file, Beside};
+use super::onnx::{self as onnx_file, Beside, Places};
 use super::plan::Plans;
 use super::{apart, blocked, check, operators, values};
 use crate::disk::Stretch;
@@ -54,6 +54,21 @@ pub(super) enum Extent {
     Free(Symbol),
 }
 
+impl Extent {
+    /// The symbols of open dimensions, each once, in the order in which plans are known by them.
+    pub(super) fn symbols(extents: &[Vec<Extent>]) -> Vec<Symbol> {
+        let mut symbols: Vec<Symbol> = Vec::new();
+        for extent in extents.iter().flatten() {
+            if let Extent::Free(symbol) = extent
+                && !symbols.contains(symbol)
+            {
+                symbols.push(symbol.clone());
+            }
+        }
+        symbols
+    }
+}
+
 /// A model that was read and typed and can make plans.
 #[derive(Debug)]
 pub struct Model {
@@ -86,8 +101,9 @@ impl Model {
     pub fn load_stretch(file: &Stretch, beside: Beside) -> Result<Model, LoadError> {
         let file = file.clone();
         in_time(move || {
-            let onnx = framework();
-            Model::build(onnx_file::read(&file)?, &beside, &onnx)
+            let (mut model, places) = Model::build(onnx_file::read(&file)?, &beside, framework())?;
+            model.leave_weights(&places);
+            Ok(model)
         })
     }
 
@@ -105,6 +121,14 @@ impl Model {
         in_time(move || Ok(kept.find(&sha, &stretch, threads))).ok().flatten()
     }
 
+    /// Lets plans read weights from the file, where its graph can be written down with most of them there.
+    fn leave_weights(&mut self, places: &Places) {
+        // Or else all of it stays in memory.
+        if let Ok(Some(written)) = contained(|| Ok(Written::of(self, places))) {
+            self.plans.leave(written);
+        }
+    }
+
     /// Keeps what loading the file of this digest came to in `cache`, for the next start.
     pub fn keep(&self, file: &Stretch, digest: &Digest, cache: &Cache) {
         cache.keep(digest, file, self);
@@ -117,7 +141,7 @@ impl Model {
         divisible: bool,
         typed: TypedModel,
     ) -> Model {
-        let plans = Plans::new(typed, symbols(&extents));
+        let plans = Plans::new(typed, Extent::symbols(&extents));
         let side_files = BTreeMap::new();
         Model { inputs, outputs, extents, divisible, plans, late: None, side_files }
     }
@@ -128,19 +152,21 @@ impl Model {
     /// The same.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Model, LoadError> {
         in_time(move || {
-            let onnx = framework();
-            Model::build(onnx_file::decode(bytes)?, &Beside::Nowhere, &onnx)
+            let messages = onnx_file::decode(bytes)?;
+            Model::build(messages, &Beside::Nowhere, framework()).map(|(model, _)| model)
         })
     }
 
+    /// The model, and where in its file the weights of it are.
     fn build(
-        mut proto: pb::ModelProto,
+        mut messages: onnx_file::Messages,
         beside: &Beside,
-        onnx: &tract_onnx::Onnx,
-    ) -> Result<Model, LoadError> {
-        let side_files = onnx_file::bring_in(&mut proto, beside)?;
-        onnx_file::widen(&mut proto);
-        check::survey(&proto, &|node| {
+        onnx: tract_onnx::Onnx,
+    ) -> Result<(Model, Places), LoadError> {
+        let proto = &mut messages.proto;
+        let side_files = onnx_file::bring_in(proto, beside)?;
+        onnx_file::widen(proto);
+        check::survey(proto, &|node| {
             let ours = match node.domain.as_str() {
                 "" | "ai.onnx.ml" => true,
                 "com.microsoft" => CONTRIBUTED.contains(&node.op_type.as_str()),
@@ -153,9 +179,8 @@ impl Model {
         if let Some(graph) = proto.graph.as_mut() {
             name_apart(graph);
         }
-        let mut graph = contained(|| Ok(onnx.parse(&proto, None)?.model))?;
-        // The weights are in the graph now; a small board cannot hold them twice.
-        lighten(&mut proto);
+        let (mut graph, places) = contained(|| messages.parsed(onnx))?;
+        let proto = messages.proto;
         let (inputs, extents) = contained(|| Ok(free_inputs(&mut graph)))??;
         let unsized_graph = graph.clone();
         let axes = proto.graph.as_ref().map(check::Axes::of);
@@ -171,35 +196,29 @@ impl Model {
             Some(faults) if !faults.is_empty() => return Err(LoadError::Unsound { faults }),
             Some(_) | None => {}
         }
-        let typed = inferred.and_then(|()| {
-            contained(|| {
-                let raw = graph.into_typed()?;
-                let kept = blocked::is_of_images(&raw).then(|| raw.clone());
-                let mut typed = raw.into_decluttered()?;
-                operators::correct(&mut typed)?;
-                Ok((kept, typed))
-            })
-        });
-        let symbols = symbols(&extents);
-        let (kept, typed) = match typed {
-            Ok(both) => both,
+        let batches: Vec<&Extent> = extents.iter().filter_map(|extents| extents.first()).collect();
+        let typed = inferred.and_then(|()| contained(|| typed(graph, &batches)));
+        let symbols = Extent::symbols(&extents);
+        let Typed { graph: typed, outputs, divisible } = match typed {
+            Ok(typed) => typed,
             Err(trouble) => {
                 let (late, sample) = Late::probe(&unsized_graph, &extents).ok_or(trouble)?;
-                let labels = unsized_graph.outputs.iter().map(|it| unsized_graph.outlet_label(*it));
+                let outlets = unsized_graph.outputs.iter();
+                let labels = outlets.map(|it| unsized_graph.outlet_label(*it).map(str::to_owned));
                 let mut outputs = ports(labels.zip(sample))?;
                 outputs.iter_mut().flat_map(|port| &mut port.dimensions).for_each(|dimension| {
                     *dimension = Dimension::Free("open".into()); // the sample's are one case
                 });
                 let plans = Plans::new(TypedModel::default(), symbols);
                 let (late, divisible) = (Some(late), false);
-                return Ok(Model { inputs, outputs, extents, divisible, plans, late, side_files });
+                let model = Model { inputs, outputs, extents, divisible, plans, late, side_files };
+                return Ok((model, places));
             }
         };
-        let outputs = outputs(&typed)?;
-        let batches: Vec<&Extent> = extents.iter().filter_map(|extents| extents.first()).collect();
-        let divisible = contained(|| divisible(&typed, &batches))?;
-        let plans = Plans::new(kept.unwrap_or(typed), symbols);
-        Ok(Model { inputs, outputs, extents, divisible, plans, late: None, side_files })
+        let plans = Plans::new(typed, symbols);
+        let outputs = ports(outputs.into_iter())?;
+        let model = Model { inputs, outputs, extents, divisible, plans, late: None, side_files };
+        Ok((model, places))
     }
 
     /// What the model takes, in the graph's order.
@@ -272,20 +291,6 @@ fn name_apart(graph: &mut pb::GraphProto) {
     }
 }
 
-/// Drops the data of long tensors; of the short ones, shapes and axes are still to be read.
-fn lighten(proto: &mut pb::ModelProto) {
-    const KEPT_BYTES_MAX: usize = 4 << 10;
-    let tensors = proto.graph.iter_mut().flat_map(|graph| &mut graph.initializer);
-    for tensor in tensors {
-        if tensor.raw_data.len() > KEPT_BYTES_MAX {
-            tensor.raw_data = Vec::new();
-        }
-        if tensor.float_data.len() > KEPT_BYTES_MAX {
-            tensor.float_data = Vec::new();
-        }
-    }
-}
-
 /// Gives each open dimension of the inputs a symbol of its own and tells the graph.
 ///
 /// A dimension of 0, as old converters write for the batch, is open too: no row fits it.
@@ -344,19 +349,42 @@ fn free_inputs(graph: &mut InferenceModel) -> Result<(Vec<Port>, Vec<Vec<Extent>
     Ok((ports, all_extents))
 }
 
-fn outputs(typed: &TypedModel) -> Result<Vec<Port>, LoadError> {
-    let facts = typed.outputs.iter().map(|outlet| typed.outlet_fact(*outlet).cloned());
-    let facts: Vec<TypedFact> =
-        facts.collect::<TractResult<_>>().map_err(|error| LoadError::Refused(error.into()))?;
-    ports(typed.outputs.iter().map(|outlet| typed.outlet_label(*outlet)).zip(facts))
+/// The graph that plans are made of, and what it tells of all of them.
+struct Typed {
+    graph: TypedModel,
+    /// Labels and facts.
+    outputs: Vec<(Option<String>, TypedFact)>,
+    divisible: bool,
 }
 
-fn ports<'a>(
-    outputs: impl Iterator<Item = (Option<&'a str>, TypedFact)>,
+/// Types a graph, and declutters it where its plans do not do that themselves.
+fn typed(graph: InferenceModel, batches: &[&Extent]) -> TractResult<Typed> {
+    let raw = graph.into_typed()?;
+    let is_of_images = blocked::is_of_images(&raw);
+    // Decluttering copies each weight whose axes it changes: what can be told without is.
+    if is_of_images && (has_fixed_rows(batches) || divisible(&raw, batches)?) {
+        let (outputs, divisible) = (outputs(&raw)?, !has_fixed_rows(batches));
+        return Ok(Typed { graph: raw, outputs, divisible });
+    }
+    let kept = is_of_images.then(|| raw.clone());
+    let mut typed = raw.into_decluttered()?;
+    operators::correct(&mut typed)?;
+    let (outputs, divisible) = (outputs(&typed)?, divisible(&typed, batches)?);
+    Ok(Typed { graph: kept.unwrap_or(typed), outputs, divisible })
+}
+
+fn outputs(typed: &TypedModel) -> TractResult<Vec<(Option<String>, TypedFact)>> {
+    let label = |outlet: &OutletId| typed.outlet_label(*outlet).map(str::to_owned);
+    let outlets = typed.outputs.iter();
+    outlets.map(|outlet| Ok((label(outlet), typed.outlet_fact(*outlet)?.clone()))).collect()
+}
+
+fn ports(
+    outputs: impl Iterator<Item = (Option<String>, TypedFact)>,
 ) -> Result<Vec<Port>, LoadError> {
     let mut ports = Vec::new();
     for (index, (label, fact)) in outputs.enumerate() {
-        let name = label.map_or_else(|| format!("output_{index}"), str::to_owned);
+        let name = label.unwrap_or_else(|| format!("output_{index}"));
         let Some(element) = values::element(fact.datum_type) else {
             let found = format!("of type {:?}", fact.datum_type);
             return Err(LoadError::UnsupportedType { port: format!("output `{name}`"), found });
@@ -374,6 +402,11 @@ fn ports<'a>(
     Ok(ports)
 }
 
+/// Whether some input says how many rows there are.
+fn has_fixed_rows(batches: &[&Extent]) -> bool {
+    batches.iter().any(|extent| matches!(extent, Extent::Fixed(_))) || batches.is_empty()
+}
+
 /// Whether every input and every output has the batch, and nothing else, as its first dimension, and no row
 /// is computed with another.
 fn divisible(typed: &TypedModel, batches: &[&Extent]) -> TractResult<bool> {
@@ -381,7 +414,7 @@ fn divisible(typed: &TypedModel, batches: &[&Extent]) -> TractResult<bool> {
         let TDim::Sym(symbol) = dim else { return false };
         batches.contains(&&Extent::Free(symbol.clone()))
     };
-    if batches.iter().any(|extent| matches!(extent, Extent::Fixed(_))) || batches.is_empty() {
+    if has_fixed_rows(batches) {
         return Ok(false);
     }
     if operators::mixes_rows(typed) {
@@ -397,16 +430,4 @@ fn divisible(typed: &TypedModel, batches: &[&Extent]) -> TractResult<bool> {
         Extent::Fixed(_) => None,
     });
     apart::are_rows_apart(typed, &symbols.collect())
-}
-
-fn symbols(extents: &[Vec<Extent>]) -> Vec<Symbol> {
-    let mut symbols: Vec<Symbol> = Vec::new();
-    for extent in extents.iter().flatten() {
-        if let Extent::Free(symbol) = extent
-            && !symbols.contains(symbol)
-        {
-            symbols.push(symbol.clone());
-        }
-    }
-    symbols
 }

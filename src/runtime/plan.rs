@@ -1,7 +1,8 @@
 //! One optimised plan for each concrete shape: a symbolic batch costs tract up to eight times more.
 
 use super::Deadline;
-use super::error::{RunError, contained};
+use super::cache::Written;
+use super::error::{LoadError, RunError, Trouble, contained};
 use super::{blocked, operators, packing, products, profile};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -17,15 +18,26 @@ const PLANS_MAX: usize = 32;
 
 type TypedState = SimpleState<TypedFact, Box<dyn TypedOp>>;
 
+/// The graph that plans are made of.
+#[derive(Debug)]
+enum Source {
+    /// With all its weights, which plans share where they do not pack them.
+    Whole(TypedModel),
+    /// Written down without its weights, which a plan reads and drops once they are packed: so memory has them
+    /// once. The first plan takes what loading made.
+    Left { first: Mutex<Option<TypedModel>>, written: Written },
+}
+
 /// The plans of one model.
 #[derive(Debug)]
 pub(super) struct Plans {
-    typed: TypedModel,
-    /// Whether `typed` was not decluttered, since stretches of it are ours to compute.
+    source: Source,
+    /// Whether the graph was not decluttered, since stretches of it are ours to compute.
     is_of_images: bool,
     /// What plans for more rows need not make again.
     programs: blocked::Programs,
     symbols: Vec<Symbol>,
+    weights_bytes: usize,
     made: Mutex<VecDeque<(TVec<usize>, Arc<Plan>)>>,
 }
 
@@ -43,13 +55,57 @@ pub(super) struct Plan {
 impl Plans {
     pub(super) fn new(typed: TypedModel, symbols: Vec<Symbol>) -> Plans {
         let is_of_images = blocked::is_of_images(&typed);
-        let programs = blocked::Programs::default();
-        Plans { typed, is_of_images, programs, symbols, made: Mutex::new(VecDeque::new()) }
+        let weights_bytes = weights_bytes(&typed);
+        let (source, programs) = (Source::Whole(typed), blocked::Programs::default());
+        let made = Mutex::new(VecDeque::new());
+        Plans { source, is_of_images, programs, symbols, weights_bytes, made }
     }
 
-    /// The graph that plans are made of.
-    pub(super) fn typed(&self) -> &TypedModel {
-        &self.typed
+    /// Drops the graph's weights after the first plan, for others to be read as they are `written`.
+    pub(super) fn leave(&mut self, written: Written) {
+        if let Source::Whole(typed) = &mut self.source {
+            let first = Mutex::new(Some(std::mem::take(typed)));
+            self.source = Source::Left { first, written };
+        }
+    }
+
+    /// How the graph is written down, if plans read its weights.
+    pub(super) fn written(&self) -> Option<&Written> {
+        match &self.source {
+            Source::Whole(_) => None,
+            Source::Left { written, .. } => Some(written),
+        }
+    }
+
+    /// The graph that plans are made of, where all of it is there.
+    pub(super) fn whole(&self) -> Option<&TypedModel> {
+        match &self.source {
+            Source::Whole(typed) => Some(typed),
+            Source::Left { .. } => None,
+        }
+    }
+
+    /// A copy of the graph that plans are made of, weights included.
+    #[cfg(test)]
+    pub(super) fn typed(&self) -> TypedModel {
+        match &self.source {
+            Source::Whole(typed) => typed.clone(),
+            Source::Left { written, .. } => written.graph(1).unwrap().0,
+        }
+    }
+
+    /// The graph for one more plan, with the symbols of its open dimensions.
+    fn graph(&self) -> Result<(TypedModel, Vec<Symbol>), RunError> {
+        let (first, written) = match &self.source {
+            Source::Whole(typed) => return Ok((typed.clone(), self.symbols.clone())),
+            Source::Left { first, written } => (first, written),
+        };
+        if let Some(first) = first.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Ok((first, self.symbols.clone()));
+        }
+        let threads = if packing::has_threads() { rayon::current_num_threads() } else { 1 };
+        let read = contained(|| Ok(written.graph(threads)))?;
+        read.ok_or_else(|| RunError::Broke("its weights cannot be read again".into()))
     }
 
     /// Whether stretches of the graph are ours to compute, with helpers where they are to be had.
@@ -59,11 +115,7 @@ impl Plans {
 
     /// Bytes of the model's constants, which each plan has packed in its own way.
     pub(super) fn weights_bytes(&self) -> usize {
-        let constants = self.typed.nodes.iter().filter_map(|node| node.op_as::<Const>());
-        let bytes = |tensor: &Tensor| {
-            tensor.shape().iter().product::<usize>() * tensor.datum_type().size_of()
-        };
-        constants.map(|constant| bytes(constant.val())).sum()
+        self.weights_bytes
     }
 
     /// The extents of the open dimensions, in the order in which plans are known by them.
@@ -82,35 +134,19 @@ impl Plans {
     /// Two threads that need the same new plan make it twice: that is rarer, and better, than
     /// holding every other request up while tract optimises.
     pub(super) fn make(&self, extents: TVec<usize>) -> Result<Arc<Plan>, RunError> {
-        let pairs = self.symbols.iter().zip(&extents);
-        let substitutions: HashMap<Symbol, TDim> =
-            pairs.map(|(symbol, extent)| (symbol.clone(), extent.to_dim())).collect();
         // The first plan is that of the warm-up: no request waits, and all threads may help.
         let is_first = self.lock().is_empty() && packing::has_threads();
-        let plan = contained(|| {
-            let mut concrete = if substitutions.is_empty() {
-                self.typed.clone()
-            } else {
-                self.typed.set_symbols(&substitutions)?
-            };
-            if self.is_of_images {
-                blocked::rewrite(&mut concrete, &self.programs);
-                concrete.declutter()?;
-                operators::correct(&mut concrete)?;
+        let plan = match self.with_kernels(&extents, is_first)? {
+            Ok(plan) => plan,
+            Err(trouble) => {
+                slower(trouble);
+                let mut concrete = self.concrete(&extents)?;
+                contained(|| {
+                    self.settle(&mut concrete)?;
+                    Plan::packed(concrete, is_first)
+                })?
             }
-            concrete.declutter()?;
-            products::take_over(&mut concrete, is_first);
-            blocked::take_over(&mut concrete);
-            let are_together = self.is_of_images && blocked::gain_from_each_other(&concrete);
-            operators::prepare(&mut concrete)?;
-            let plan = if is_first {
-                packing::optimise(&mut concrete)?;
-                Plan::optimised(concrete)?
-            } else {
-                Plan::of(concrete)?
-            };
-            Ok(Plan { are_together, ..plan })
-        })?;
+        };
         let plan = Arc::new(plan);
         let mut made = self.lock();
         if made.len() == PLANS_MAX {
@@ -120,16 +156,86 @@ impl Plans {
         Ok(plan)
     }
 
+    /// The graph with these extents of its open dimensions.
+    fn concrete(&self, extents: &[usize]) -> Result<TypedModel, RunError> {
+        let (graph, symbols) = self.graph()?;
+        let pairs = symbols.into_iter().zip(extents);
+        let substitutions: HashMap<Symbol, TDim> =
+            pairs.map(|(symbol, extent)| (symbol, extent.to_dim())).collect();
+        match substitutions.is_empty() {
+            true => Ok(graph),
+            false => Ok(contained(|| graph.set_symbols(&substitutions))?),
+        }
+    }
+
+    /// A plan with kernels of ours, or why these could not be made ready.
+    fn with_kernels(
+        &self,
+        extents: &[usize],
+        is_first: bool,
+    ) -> Result<Result<Plan, Trouble>, RunError> {
+        let mut concrete = self.concrete(extents)?;
+        if self.is_of_images
+            && let Err(trouble) = contained(|| blocked::rewrite(&mut concrete, &self.programs))
+        {
+            return Ok(Err(trouble));
+        }
+        contained(|| self.settle(&mut concrete))?;
+        if let Err(trouble) = contained(|| products::take_over(&mut concrete, is_first)) {
+            return Ok(Err(trouble));
+        }
+        let plan = contained(|| {
+            blocked::take_over(&mut concrete);
+            let are_together = self.is_of_images && blocked::gain_from_each_other(&concrete);
+            Ok(Plan { are_together, ..Plan::packed(concrete, is_first)? })
+        })?;
+        Ok(Ok(plan))
+    }
+
+    fn settle(&self, concrete: &mut TypedModel) -> TractResult<()> {
+        if self.is_of_images {
+            concrete.declutter()?;
+            operators::correct(concrete)?;
+        }
+        concrete.declutter()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(TVec<usize>, Arc<Plan>)>> {
         // Held for a look and a push only: a poisoned list is still a whole list.
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// Says that a graph has no kernels of ours, and why.
+pub(super) fn slower(trouble: Trouble) {
+    log::warn!(
+        "a net is computed the slower way: {}",
+        crate::exit::chain(&LoadError::from(trouble))
+    );
+}
+
+/// Bytes of a graph's constants.
+fn weights_bytes(typed: &TypedModel) -> usize {
+    let constants = typed.nodes.iter().filter_map(|node| node.op_as::<Const>());
+    let bytes =
+        |tensor: &Tensor| tensor.shape().iter().product::<usize>() * tensor.datum_type().size_of();
+    constants.map(|constant| bytes(constant.val())).sum()
+}
+
 impl Plan {
     /// A plan for this graph, whose shapes are all known.
     pub(super) fn of(typed: TypedModel) -> TractResult<Plan> {
         Plan::optimised(typed.into_optimized()?)
+    }
+
+    /// The same for a graph that was decluttered, whose weights are packed on all threads where it is the first.
+    fn packed(mut model: TypedModel, is_first: bool) -> TractResult<Plan> {
+        operators::prepare(&mut model)?;
+        if !is_first {
+            return Plan::of(model);
+        }
+        packing::optimise(&mut model)?;
+        Plan::optimised(model)
     }
 
     fn optimised(model: TypedModel) -> TractResult<Plan> {

@@ -1,7 +1,7 @@
 //! A stretch of a net in the few words that images need: convolutions, activations, sums, gates, pools.
 
+use super::weights::Weights;
 use crate::runtime::kernels::{Activation, Pooling, Window};
-use std::borrow::Cow;
 
 /// What a value is called in its stretch: inputs first, then what each node makes, in their order.
 pub(super) type Name = usize;
@@ -11,25 +11,25 @@ pub(super) type Extents = [usize; 3];
 
 /// A net of images of one shape each; rows of a batch go through it one by one.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Graph<'w> {
+pub(super) struct Graph {
     pub(super) inputs: Vec<Extents>,
     /// Each after those whose values it takes.
-    pub(super) nodes: Vec<Node<'w>>,
+    pub(super) nodes: Vec<Node>,
     pub(super) outputs: Vec<Name>,
 }
 
 /// One operator and what it is given.
 #[derive(Debug, Clone)]
-pub(super) struct Node<'w> {
-    pub(super) operator: Operator<'w>,
+pub(super) struct Node {
+    pub(super) operator: Operator,
     pub(super) inputs: Vec<Name>,
     pub(super) output: Extents,
 }
 
 /// What a node does.
 #[derive(Debug, Clone)]
-pub(super) enum Operator<'w> {
-    Convolution(Filters<'w>),
+pub(super) enum Operator {
+    Convolution(Filters),
     /// Each channel times its factor, and its term.
     Scale(Vec<f32>, Vec<f32>),
     Activation(Activation),
@@ -50,29 +50,26 @@ pub(super) enum Operator<'w> {
 
 /// The weights of a convolution, over all channels or of each channel by itself.
 #[derive(Debug, Clone)]
-pub(super) struct Filters<'w> {
+pub(super) struct Filters {
     pub(super) window: Window,
     pub(super) is_depthwise: bool,
     /// Output channel by output channel, each by input channel, row and column.
-    pub(super) weights: Cow<'w, [f32]>,
+    pub(super) weights: Weights,
     /// One for each output channel.
     pub(super) bias: Vec<f32>,
 }
 
-impl Filters<'_> {
+impl Filters {
     /// What comes out is multiplied and moved besides, channel by channel.
     pub(super) fn scale(&mut self, factors: &[f32], terms: &[f32]) {
-        let each = self.weights.len() / self.bias.len().max(1);
-        for (weights, factor) in self.weights.to_mut().chunks_exact_mut(each).zip(factors) {
-            weights.iter_mut().for_each(|weight| *weight *= factor);
-        }
+        self.weights.scale(factors);
         for ((bias, factor), term) in self.bias.iter_mut().zip(factors).zip(terms) {
             *bias = *bias * factor + term;
         }
     }
 }
 
-impl Graph<'_> {
+impl Graph {
     /// The extents of a value.
     pub(super) fn extents(&self, name: Name) -> Extents {
         match self.inputs.get(name) {
@@ -142,7 +139,7 @@ impl Graph<'_> {
     }
 
     /// The operator of one input that makes a value, with that input.
-    fn maker(&self, name: Name) -> Option<(&Operator<'_>, Name)> {
+    fn maker(&self, name: Name) -> Option<(&Operator, Name)> {
         let node = &self.nodes[name.checked_sub(self.inputs.len())?];
         match node.inputs.as_slice() {
             [input] => Some((&node.operator, *input)),

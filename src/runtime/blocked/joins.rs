@@ -3,7 +3,7 @@
 use super::graph::{Graph, Operator};
 use crate::runtime::kernels::Activation;
 
-impl Graph<'_> {
+impl Graph {
     /// Joins each step to the one before it, where both come to one and nobody else takes what is
     /// between them; what is left without use is no more than a name then.
     pub(super) fn join_steps(&mut self) {
@@ -30,7 +30,7 @@ impl Graph<'_> {
     }
 
     /// What a step behind a spread comes to before it, where a convolution makes what is spread.
-    fn before_spread(&self, before: usize, at: usize) -> Option<Operator<'static>> {
+    fn before_spread(&self, before: usize, at: usize) -> Option<Operator> {
         let Operator::Spread(times) = self.nodes[before].operator else { return None };
         let channels = self.extents(*self.nodes[before].inputs.first()?)[0];
         let taps = times[0] * times[1];
@@ -58,7 +58,7 @@ impl Graph<'_> {
 }
 
 /// What the second makes of what the first makes, as one operator.
-fn joined(first: &Operator<'_>, second: &Operator<'_>) -> Option<Operator<'static>> {
+fn joined(first: &Operator, second: &Operator) -> Option<Operator> {
     match (first, second) {
         (Operator::Scale(factors, terms), Operator::Scale(more, moved)) => {
             let both = factors.iter().zip(more).map(|(one, other)| one * other);

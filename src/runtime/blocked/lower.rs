@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 /// A convolution whose values were not stored yet: what comes behind may still be joined to it.
-struct Open<'w> {
-    filters: Filters<'w>,
+struct Open {
+    filters: Filters,
     input: Name,
     before: Activation,
     residual: Option<Name>,
@@ -21,8 +21,8 @@ struct Open<'w> {
 }
 
 /// A step before its kernel is made, when the frames of its values are not known yet.
-enum Plan<'w> {
-    Convolution(Open<'w>),
+enum Plan {
+    Convolution(Open),
     Scale(Vec<f32>, Vec<f32>),
     Activation(Activation),
     Sum,
@@ -35,48 +35,61 @@ enum Plan<'w> {
     Spread([usize; 2]),
 }
 
-struct Planned<'w> {
-    plan: Plan<'w>,
+struct Planned {
+    plan: Plan,
     inputs: Vec<Name>,
     output: Name,
     /// What becomes of the values of all but a convolution.
     after: Activation,
 }
 
-/// Makes the program of a graph for such vectors; none when a part of it has no kernel.
-pub(super) fn lower(kind: Kind, mut graph: Graph<'_>) -> Option<Program> {
+/// A program whose weights are still to be packed, each of whose steps has a kernel.
+pub(super) struct Lowered {
+    kind: Kind,
+    planned: Vec<Planned>,
+    maps: Vec<Map>,
+    values: Vec<Value>,
+    inputs: usize,
+    outputs: Vec<Name>,
+    buffers: Vec<usize>,
+}
+
+/// Lowers a graph to such vectors; none when a part of it has no kernel.
+pub(super) fn lower(kind: Kind, mut graph: Graph) -> Option<Lowered> {
     graph.join_steps();
     graph.join_swishes();
     graph.join_steps();
     let uses = graph.uses();
-    let (inputs, outputs) = (graph.inputs.clone(), graph.outputs.clone());
+    let (inputs, outputs) = (graph.inputs.len(), graph.outputs.clone());
     let extents: Vec<Extents> =
-        (0..inputs.len() + graph.nodes.len()).map(|name| graph.extents(name)).collect();
+        (0..inputs + graph.nodes.len()).map(|name| graph.extents(name)).collect();
     let mut planned = plan(graph, &uses);
     draw_gates_in(&mut planned, &uses, |name| extents[name][1] * extents[name][2]);
-    let maps = maps(kind, &planned, &extents, inputs.len());
+    let maps = maps(kind, &planned, &extents, inputs);
     let mut values: Vec<Value> = maps.iter().map(|map| Value { map: *map, buffer: 0 }).collect();
-    let buffers = place(&planned, &mut values, inputs.len(), &outputs);
-    let make = |planned| step(kind, planned, &maps);
-    let steps: Option<Vec<Step>> = match packing::has_threads() {
-        true => planned.into_par_iter().map(make).collect(),
-        false => planned.into_iter().map(make).collect(),
-    };
-    Some(Program {
-        kind,
-        steps: steps?,
-        inputs: (0..inputs.len()).collect(),
-        values,
-        outputs,
-        buffers,
-        idle: Mutex::new(Vec::new()),
-    })
+    let buffers = place(&planned, &mut values, inputs, &outputs);
+    let has_kernels = planned.iter().all(|planned| planned.has_kernel(kind, &maps));
+    has_kernels.then_some(Lowered { kind, planned, maps, values, inputs, outputs, buffers })
+}
+
+impl Lowered {
+    /// Packs the weights, each of which is dropped once it is packed; none never, since all steps have kernels.
+    pub(super) fn pack(self) -> Option<Program> {
+        let Lowered { kind, planned, maps, values, inputs, outputs, buffers } = self;
+        let make = |planned| step(kind, planned, &maps);
+        let steps: Option<Vec<Step>> = match packing::has_threads() {
+            true => planned.into_par_iter().map(make).collect(),
+            false => planned.into_iter().map(make).collect(),
+        };
+        let (steps, inputs, idle) = (steps?, (0..inputs).collect(), Mutex::new(Vec::new()));
+        Some(Program { kind, steps, inputs, values, outputs, buffers, idle })
+    }
 }
 
 /// The steps, in an order in which each finds what it takes.
-fn plan<'w>(graph: Graph<'w>, uses: &[usize]) -> Vec<Planned<'w>> {
+fn plan(graph: Graph, uses: &[usize]) -> Vec<Planned> {
     let mut planned = Vec::new();
-    let mut open: HashMap<Name, Open<'w>> = HashMap::new();
+    let mut open: HashMap<Name, Open> = HashMap::new();
     let first = graph.inputs.len();
     for (at, node) in graph.nodes.into_iter().enumerate() {
         let output = first + at;
@@ -142,7 +155,7 @@ fn plan<'w>(graph: Graph<'w>, uses: &[usize]) -> Vec<Planned<'w>> {
 }
 
 /// Lets a convolution store its values, if it did not yet.
-fn store<'w>(name: Name, open: &mut HashMap<Name, Open<'w>>, planned: &mut Vec<Planned<'w>>) {
+fn store(name: Name, open: &mut HashMap<Name, Open>, planned: &mut Vec<Planned>) {
     let Some(one) = open.remove(&name) else { return };
     let inputs = std::iter::once(one.input).chain(one.residual).collect();
     let plan = Plan::Convolution(one);
@@ -151,7 +164,7 @@ fn store<'w>(name: Name, open: &mut HashMap<Name, Open<'w>>, planned: &mut Vec<P
 
 /// Lets a convolution multiply its weights by a gate, where they are fewer than the pixels that the
 /// gate would be multiplied with, and where nobody else takes those.
-fn draw_gates_in(planned: &mut Vec<Planned<'_>>, uses: &[usize], pixels: impl Fn(Name) -> usize) {
+fn draw_gates_in(planned: &mut Vec<Planned>, uses: &[usize], pixels: impl Fn(Name) -> usize) {
     let mut drawn = Vec::new();
     for at in 0..planned.len() {
         let Planned { plan: Plan::Convolution(open), inputs, .. } = &planned[at] else { continue };
@@ -160,7 +173,7 @@ fn draw_gates_in(planned: &mut Vec<Planned<'_>>, uses: &[usize], pixels: impl Fn
         if open.filters.is_depthwise || uses[input] != 1 || pixels(input) <= made {
             continue;
         }
-        let is_it = |it: &&Planned<'_>| {
+        let is_it = |it: &&Planned| {
             it.output == input && matches!(it.plan, Plan::Gate) && it.after == Activation::NONE
         };
         let Some(gated) = planned.iter().find(is_it) else { continue };
@@ -177,7 +190,21 @@ fn draw_gates_in(planned: &mut Vec<Planned<'_>>, uses: &[usize], pixels: impl Fn
     planned.retain(|it| !drawn.contains(&it.output));
 }
 
-impl Planned<'_> {
+impl Planned {
+    /// Whether there is a kernel for the step, with what it takes and makes in these maps.
+    fn has_kernel(&self, kind: Kind, maps: &[Map]) -> bool {
+        let Plan::Convolution(Open { filters, residual, .. }) = &self.plan else { return true };
+        let Filters { window, is_depthwise, weights, bias } = filters;
+        let maps_of = [maps[self.inputs[0]], maps[self.output]];
+        let counts = [weights.len(), bias.len()];
+        match is_depthwise {
+            true => Depthwise::fits(kind, maps_of, window, counts),
+            false => {
+                Convolution::fits(kind, maps_of, residual.map(|name| maps[name]), window, counts)
+            }
+        }
+    }
+
     /// Whether this activation can be computed along with the step.
     fn can_end_in(&self, activation: Activation) -> bool {
         match self.plan {
@@ -195,13 +222,13 @@ impl Planned<'_> {
     }
 }
 
-impl Open<'_> {
+impl Open {
     fn is_bare(&self) -> bool {
         (self.before, self.after) == (Activation::NONE, Activation::NONE) && self.residual.is_none()
     }
 
     /// Whether the operator that takes the value of this can be computed along with it.
-    fn can_join(&self, operator: &Operator<'_>, name: Name, inputs: &[Name]) -> bool {
+    fn can_join(&self, operator: &Operator, name: Name, inputs: &[Name]) -> bool {
         match operator {
             Operator::Scale(_, _) => self.is_bare(),
             Operator::Activation(activation) => self.joined(*activation).is_some(),
@@ -232,7 +259,7 @@ impl Open<'_> {
         }
     }
 
-    fn join(&mut self, operator: Operator<'_>) {
+    fn join(&mut self, operator: Operator) {
         match operator {
             Operator::Scale(factors, terms) => self.filters.scale(&factors, &terms),
             Operator::Activation(more) => {
@@ -257,7 +284,7 @@ impl Open<'_> {
 }
 
 /// Where the values lie: with a frame where a convolution looks beyond them.
-fn maps(kind: Kind, planned: &[Planned<'_>], extents: &[Extents], inputs: usize) -> Vec<Map> {
+fn maps(kind: Kind, planned: &[Planned], extents: &[Extents], inputs: usize) -> Vec<Map> {
     let mut frames = vec![Frame::default(); extents.len()];
     let mut is_planar: Vec<bool> =
         (0..extents.len()).map(|name| name < inputs && extents[name][0] < kind.lanes()).collect();
@@ -296,12 +323,7 @@ fn maps(kind: Kind, planned: &[Planned<'_>], extents: &[Extents], inputs: usize)
 }
 
 /// Gives each value its buffer; gives the floats of the buffers.
-fn place(
-    planned: &[Planned<'_>],
-    values: &mut [Value],
-    inputs: usize,
-    outputs: &[Name],
-) -> Vec<usize> {
+fn place(planned: &[Planned], values: &mut [Value], inputs: usize, outputs: &[Name]) -> Vec<usize> {
     let steps: Vec<_> = planned.iter().map(|it| (it.inputs.as_slice(), it.output)).collect();
     let sizes: Vec<usize> = values.iter().map(|value| value.map.floats()).collect();
     let (places, buffers) = places::place(&steps, &sizes, inputs, outputs);
@@ -309,12 +331,13 @@ fn place(
     buffers
 }
 
-fn step(kind: Kind, planned: Planned<'_>, maps: &[Map]) -> Option<Step> {
+fn step(kind: Kind, planned: Planned, maps: &[Map]) -> Option<Step> {
     let Planned { plan, inputs, output, after } = planned;
     let (input, made) = (maps[inputs[0]], maps[output]);
     let work = match plan {
         Plan::Convolution(Open { filters, residual, before, after, .. }) => {
             let Filters { window, is_depthwise, weights, bias } = filters;
+            let weights = weights.taken();
             // Without a residual between them, only one of both is there.
             if is_depthwise {
                 let depthwise =

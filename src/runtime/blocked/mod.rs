@@ -18,9 +18,10 @@ mod places;
 mod program;
 mod programs;
 mod roles;
+mod spent;
 mod stretch;
+mod weights;
 
-use crate::runtime::error::{LoadError, contained};
 use crate::runtime::kernels::{self, Kind};
 use crate::runtime::products;
 use across::SoftmaxAcross;
@@ -45,26 +46,19 @@ pub(super) fn is_of_images(model: &TypedModel) -> bool {
 }
 
 /// Puts our operators in the place of stretches of this graph, whose shapes are known and which was
-/// not decluttered. Where that fails, the graph stays as it is: all of it can be computed without.
-pub(super) fn rewrite(model: &mut TypedModel, programs: &Programs) {
+/// not decluttered. Their weights go from the graph while they are packed: where this fails, the graph is
+/// of no use any more, and all of it can be computed without from another copy.
+pub(super) fn rewrite(model: &mut TypedModel, programs: &Programs) -> TractResult<()> {
     if !kernels::are_on() {
-        return;
+        return Ok(());
     }
-    let mut tried = model.clone();
-    let rewritten = contained(|| {
-        let kind = kernels::integers::Kind::best();
-        let integers = if kind.is_quick() { integers::rewrite_for(kind, &mut tried)? } else { 0 };
-        settle_resizes(&mut tried)?;
-        Ok(integers + rewrite_with(Kind::best(), &mut tried, programs)?)
-    });
-    match rewritten {
-        Ok(0) => {}
-        Ok(_) => *model = tried,
-        Err(trouble) => log::warn!(
-            "a net of images is computed the slower way: {}",
-            crate::exit::chain(&LoadError::from(trouble))
-        ),
+    let kind = kernels::integers::Kind::best();
+    if kind.is_quick() {
+        integers::rewrite_for(kind, model)?;
     }
+    settle_resizes(model)?;
+    rewrite_with(Kind::best(), model, programs)?;
+    model.compact() // with what is not needed any more
 }
 
 /// Puts our operators in the place of those of any graph that tract computes slowly, shapes known.

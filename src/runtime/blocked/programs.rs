@@ -20,7 +20,7 @@ pub(super) struct Key {
 }
 
 impl Key {
-    pub(super) fn new(nodes: Vec<String>, graph: &Graph<'_>) -> Key {
+    pub(super) fn new(nodes: Vec<String>, graph: &Graph) -> Key {
         let inputs = graph.inputs.len();
         let extents = (0..inputs + graph.nodes.len()).map(|name| graph.extents(name)).collect();
         Key { nodes, extents, inputs, outputs: graph.outputs.clone() }

@@ -1,8 +1,8 @@
 //! What a node of tract's graph is among images: the operators that there are kernels for, in the forms that a graph has after typing.
 
 use super::graph::{Filters, Operator};
+use super::weights::Weights;
 use crate::runtime::kernels::{Activation, Kind, Pooling, Window};
-use std::borrow::Cow;
 use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{DimLike, OutletId};
@@ -39,7 +39,7 @@ pub(super) enum Draft {
         weights: Arc<Tensor>,
         bias: Vec<f32>,
     },
-    Ready(Operator<'static>),
+    Ready(Operator),
 }
 
 impl Draft {
@@ -51,46 +51,58 @@ impl Draft {
         }
     }
 
-    /// The operator, the last one where there are several, with weights that stay where they are.
-    pub(super) fn operator(&self) -> TractResult<Operator<'_>> {
-        Ok(match self {
-            Draft::Deconvolution { size, .. } => Operator::Spread(*size),
-            Draft::Convolution { window, is_depthwise, weights, bias } => {
-                Operator::Convolution(Filters {
-                    window: *window,
-                    is_depthwise: *is_depthwise,
-                    weights: Cow::Borrowed(weights.try_as_plain_ram()?.as_slice::<f32>()?),
-                    bias: bias.clone(),
-                })
-            }
-            Draft::Ready(operator) => operator.clone(),
-        })
+    /// Whether its weights are looked for at a node of the graph, its second input.
+    pub(super) fn has_weights(&self) -> bool {
+        match self {
+            Draft::Convolution { .. } | Draft::Deconvolution { .. } => true,
+            Draft::Ready(_) => false,
+        }
     }
 
-    /// The operator before the last one, if there are two, and the channels that it makes.
-    pub(super) fn before(&self, kind: Kind) -> TractResult<Option<(Operator<'_>, usize)>> {
-        let Draft::Deconvolution { size, weights, bias } = self else { return Ok(None) };
-        let weights = weights.try_as_plain_ram()?.as_slice::<f32>()?;
-        let (made, taps) = (bias.len(), size[0] * size[1]);
-        let (padded, given) =
-            (made.next_multiple_of(kind.lanes()), weights.len() / (made * taps).max(1));
-        // Each tap makes a pixel of its own: the taps are channels of a convolution of one pixel.
-        let mut turned = vec![0.0; taps * padded * given];
-        let mut biases = vec![0.0; taps * padded];
-        for (channel, (weights, bias)) in weights.chunks_exact(given * taps).zip(bias).enumerate() {
-            for (tap, channel) in (0..taps).map(|tap| (tap, tap * padded + channel)) {
-                biases[channel] = *bias;
-                let turned = &mut turned[channel * given..][..given];
-                for (to, weights) in turned.iter_mut().zip(weights.chunks_exact(taps)) {
-                    *to = weights[tap];
-                }
+    /// The operator, the last one where there are several, behind the one before it with the channels
+    /// that this makes. None when its weights are no floats.
+    pub(super) fn operator(self, kind: Kind) -> Option<(Option<(Operator, usize)>, Operator)> {
+        Some(match self {
+            Draft::Deconvolution { size, weights, bias } => {
+                (Some(before(kind, size, &weights, &bias)?), Operator::Spread(size))
+            }
+            Draft::Convolution { window, is_depthwise, weights, bias } => {
+                let weights = Weights::of(weights)?;
+                let filters = Filters { window, is_depthwise, weights, bias };
+                (None, Operator::Convolution(filters))
+            }
+            Draft::Ready(operator) => (None, operator),
+        })
+    }
+}
+
+/// What comes before the pixels of a convolution backwards are spread, and the channels that it makes.
+fn before(
+    kind: Kind,
+    size: [usize; 2],
+    weights: &Tensor,
+    bias: &[f32],
+) -> Option<(Operator, usize)> {
+    let weights = weights.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?;
+    let (made, taps) = (bias.len(), size[0] * size[1]);
+    let (padded, given) =
+        (made.next_multiple_of(kind.lanes()), weights.len() / (made * taps).max(1));
+    // Each tap makes a pixel of its own: the taps are channels of a convolution of one pixel.
+    let mut turned = vec![0.0; taps * padded * given];
+    let mut biases = vec![0.0; taps * padded];
+    for (channel, (weights, bias)) in weights.chunks_exact(given * taps).zip(bias).enumerate() {
+        for (tap, channel) in (0..taps).map(|tap| (tap, tap * padded + channel)) {
+            biases[channel] = *bias;
+            let turned = &mut turned[channel * given..][..given];
+            for (to, weights) in turned.iter_mut().zip(weights.chunks_exact(taps)) {
+                *to = weights[tap];
             }
         }
-        let window = Window { size: [1, 1], stride: [1, 1], dilation: [1, 1], padding: [0, 0] };
-        let (weights, bias) = (Cow::Owned(turned), biases);
-        let filters = Filters { window, is_depthwise: false, weights, bias };
-        Ok(Some((Operator::Convolution(filters), taps * padded)))
     }
+    let window = Window { size: [1, 1], stride: [1, 1], dilation: [1, 1], padding: [0, 0] };
+    let (weights, bias) = (Weights::made(turned), biases);
+    let filters = Filters { window, is_depthwise: false, weights, bias };
+    Some((Operator::Convolution(filters), taps * padded))
 }
 
 /// The extents of an outlet that is a batch of images of floats: rows, channels, height, width.

@@ -6,6 +6,7 @@ use super::operator::Blocked;
 use super::program::Program;
 use super::programs::{Key, Programs};
 use super::roles::{Draft, Role, image, role};
+use super::spent;
 use crate::runtime::kernels::Kind;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -110,14 +111,14 @@ impl Stretch {
     ///
     /// `moved` tells where values are that another stretch makes now, and is told of those of this.
     pub(super) fn replace(
-        &self,
+        self,
         (kind, programs): (Kind, &Programs),
         model: &mut TypedModel,
         moved: &mut HashMap<OutletId, OutletId>,
     ) -> TractResult<bool> {
+        let (first, nodes) = (self.members.first().map_or(0, |(id, _)| *id), self.members.len());
         let Some((patch, program, outputs)) = self.patch((kind, programs), model, moved)? else {
-            let first = self.members.first().map_or("", |(id, _)| model.node(*id).name.as_str());
-            let nodes = self.members.len();
+            let first = &model.node(first).name;
             log::debug!("{nodes} nodes of images from `{first}` on have no kernels of ours");
             return Ok(false);
         };
@@ -133,9 +134,9 @@ impl Stretch {
     }
 
     fn patch(
-        &self,
+        self,
         (kind, programs): (Kind, &Programs),
-        model: &TypedModel,
+        model: &mut TypedModel,
         moved: &HashMap<OutletId, OutletId>,
     ) -> TractResult<Option<Patched>> {
         let members: HashMap<usize, usize> =
@@ -173,34 +174,41 @@ impl Stretch {
             let [_, channels, height, width] = image(model, outlet)?;
             Some([channels, height, width])
         };
-        let graph = || -> TractResult<Option<Graph<'_>>> {
-            let mut graph = Graph::default();
-            for input in &inputs {
-                let Some(extents) = extents(*input) else { return Ok(None) };
-                graph.inputs.push(extents);
-            }
-            for (id, role) in &self.members {
-                let names: Option<Vec<Name>> = role.images.iter().map(name).collect();
-                let (Some(mut inputs), Some(output)) = (names, extents(OutletId::new(*id, 0)))
-                else {
-                    return Ok(None);
-                };
-                if let Some((operator, channels)) = role.operator.before(kind)? {
-                    let [_, height, width] = graph.extents(inputs[0]);
-                    let made = graph.inputs.len() + graph.nodes.len();
-                    let inputs = std::mem::replace(&mut inputs, vec![made]);
-                    graph.nodes.push(Node { operator, inputs, output: [channels, height, width] });
-                }
-                graph.nodes.push(Node { operator: role.operator.operator()?, inputs, output });
-            }
-            graph.outputs = outputs.iter().filter_map(name).collect();
-            Ok(Some(graph))
-        };
         let rows_fit =
             inputs.iter().all(|input| image(model, *input).is_some_and(|it| it[0] == self.rows));
-        let Some(graph) = graph()?.filter(|_| rows_fit) else { return Ok(None) };
+        let mut graph = Graph::default();
+        for input in &inputs {
+            let Some(extents) = extents(*input).filter(|_| rows_fit) else { return Ok(None) };
+            graph.inputs.push(extents);
+        }
         let nodes = self.members.iter().map(|(id, _)| model.node(*id).name.clone()).collect();
-        let program = programs.or_make(Key::new(nodes, &graph), || lower(kind, graph));
+        let mut weights = Vec::new();
+        for (id, role) in self.members {
+            let names: Option<Vec<Name>> = role.images.iter().map(name).collect();
+            if role.operator.has_weights() {
+                weights.extend(model.node(id).inputs.get(1));
+            }
+            let (Some(mut inputs), Some(output), Some((before, operator))) =
+                (names, extents(OutletId::new(id, 0)), role.operator.operator(kind))
+            else {
+                return Ok(None);
+            };
+            if let Some((operator, channels)) = before {
+                let [_, height, width] = graph.extents(inputs[0]);
+                let made = graph.inputs.len() + graph.nodes.len();
+                let inputs = std::mem::replace(&mut inputs, vec![made]);
+                graph.nodes.push(Node { operator, inputs, output: [channels, height, width] });
+            }
+            graph.nodes.push(Node { operator, inputs, output });
+        }
+        graph.outputs = outputs.iter().filter_map(name).collect();
+        let program = programs.or_make(Key::new(nodes, &graph), || {
+            let lowered = lower(kind, graph)?;
+            // From here on nobody goes back to the nodes: each weight goes when it is packed.
+            let are_of_it = |node| members.contains_key(&node);
+            weights.iter().for_each(|weights| spent::drop_value(model, *weights, are_of_it));
+            lowered.pack()
+        });
         let Some(program) = program else { return Ok(None) };
         let facts = outputs.iter().map(|outlet| Ok(model.outlet_fact(*outlet)?.without_value()));
         let operator = Blocked {

@@ -142,6 +142,11 @@ impl<'b> Reader<'b> {
         self.bytes.is_empty()
     }
 
+    /// All that is still to be read.
+    pub(super) fn rest(&self) -> &'b [u8] {
+        self.bytes
+    }
+
     fn take(&mut self, count: usize) -> Option<&'b [u8]> {
         let (taken, rest) = self.bytes.split_at_checked(count)?;
         self.bytes = rest;

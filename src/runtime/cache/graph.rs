@@ -13,15 +13,17 @@ use tract_onnx::tract_core::ops::source::TypedSource;
 /// their node: biases and shapes, some 100 KB in a net of 50 layers.
 const LONG_BYTES_MIN: usize = 4 << 10;
 
-/// Bytes of long tensors that the model's file does not have.
-const HERE_BYTES_MAX: usize = 48 << 20;
+/// Bytes of long tensors that the model's file does not have, at most, on the disk.
+pub(super) const HERE_BYTES_MAX: usize = 48 << 20;
 
 /// The long tensors of a graph, each once.
 pub(super) struct Tensors<'s> {
     long: Vec<Arc<Tensor>>,
     /// Where in the model's file each of `long` is, or its bytes; for who writes.
     places: Writer,
-    stored: Option<&'s Stored>,
+    stored: Option<&'s Stored<'s>>,
+    /// Bytes of long tensors that the file does not have, at most.
+    here_bytes_max: usize,
 }
 
 impl Tensors<'_> {
@@ -51,8 +53,8 @@ impl Tensors<'_> {
             self.long.push(tensor.clone());
             self.places.datum_type(datum)?;
             self.places.sizes(tensor.shape());
-            let place = self.stored.and_then(|stored| stored.find(bytes));
-            if place.is_none() && HERE_BYTES_MAX < self.places.0.len() + bytes.len() {
+            let place = self.stored.and_then(|stored| stored.find(tensor));
+            if place.is_none() && self.here_bytes_max < self.places.0.len() + bytes.len() {
                 return Err("more weights that are not as in its file than may be kept".into());
             }
             self.places.flag(place.is_some());
@@ -96,11 +98,11 @@ pub(super) fn zeros(datum: DatumType, shape: &[usize], bytes: usize) -> Option<T
     fits.then(|| Tensor::zero_dt(datum, shape).ok())?
 }
 
-/// Writes `graph`, whose long tensors are looked for among the `stored` ones; gives them in the
-/// order of their places.
+/// Writes `graph`, whose long tensors are looked for among the `stored` ones, and which has so many bytes of
+/// others at most; gives them in the order of their places.
 pub(super) fn write(
     graph: &TypedModel,
-    stored: &Stored,
+    (stored, here_bytes_max): (&Stored<'_>, usize),
     to: &mut Writer,
 ) -> Result<Vec<Arc<Tensor>>, Unkept> {
     if !graph.symbols.all_assertions().is_empty()
@@ -108,7 +110,8 @@ pub(super) fn write(
     {
         return Err("assertions about its symbols".into());
     }
-    let mut tensors = Tensors { long: Vec::new(), places: Writer::default(), stored: Some(stored) };
+    let (long, places, stored) = (Vec::new(), Writer::default(), Some(stored));
+    let mut tensors = Tensors { long, places, stored, here_bytes_max };
     let mut nodes = Writer::default();
     nodes.size(graph.nodes.len());
     for node in &graph.nodes {
@@ -166,8 +169,8 @@ pub(super) fn read(from: &mut Reader<'_>, weights: &Source<'_>) -> Option<TypedM
         };
         Some(Place { datum, shape, at })
     })?;
-    let mut tensors =
-        Tensors { long: weights.read(&places)?, places: Writer::default(), stored: None };
+    let (long, places) = (weights.read(&places)?, Writer::default());
+    let mut tensors = Tensors { long, places, stored: None, here_bytes_max: 0 };
     let mut graph = TypedModel { symbols: from.symbols().clone(), ..TypedModel::default() };
     for id in 0..from.count()? {
         let name = from.text()?.to_owned();

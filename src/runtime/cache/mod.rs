@@ -17,19 +17,23 @@ mod bytes;
 mod graph;
 mod operators;
 mod weights;
+mod written;
 
 use super::error::{LoadError, contained};
 use super::load::{Extent, Model};
+use super::onnx::Places;
 use crate::disk::{self, Stretch};
 use crate::oci::Digest;
 use crate::tensor::{Dimension, ElementType, Port};
 use bytes::{Reader, Unkept, Writer};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
+use tract_onnx::prelude::{Tensor, TypedModel};
 use tract_onnx::tract_core::internal::SymbolScope;
 use weights::{Source, Stored};
+pub(super) use written::Written;
 
 /// What a kept file begins with; the number is that of its form.
 const MAGIC: [u8; 16] = *b"potoroo graph 1\n";
@@ -91,8 +95,14 @@ impl Cache {
         if from.bytes()? != self.build().as_bytes() || from.bytes()? != digest.as_bytes() {
             return None;
         }
-        let file = file.pick().ok()?;
-        read_model(&mut from, &Source::File(&file, threads))
+        let (file, body) = (file.pick().ok()?, from.rest());
+        let Parts { inputs, outputs, extents, divisible, typed } =
+            read_model(&mut from, &Source::File(&file, threads))?;
+        let mut model = Model::of_parts(inputs, outputs, extents, divisible, typed);
+        if let Some(written) = Written::kept(&model, body, file) {
+            model.plans.leave(written);
+        }
+        Some(model)
     }
 
     /// Keeps what the loading of `file` came to, if it has a form that can be, and the disk has room.
@@ -114,16 +124,24 @@ impl Cache {
         if model.late.is_some() {
             return Err("another graph for each request".into());
         }
-        let stored = Stored::of(file).map_err(|_| "a file that cannot be read".to_owned())?;
         let mut body = Writer::default();
         body.bytes(self.build().as_bytes());
         body.bytes(digest.as_bytes());
-        let header = body.0.len();
-        let long = write_model(model, &stored, &mut body)?;
-        let mut from = Reader::new(&body.0[header..], SymbolScope::default());
-        let again = read_model(&mut from, &Source::There(&long));
-        if !again.is_some_and(|again| model.is_same(&again)) {
-            return Err("something that is another when it is read back".into());
+        match model.plans.written() {
+            Some(written) => body.0.extend(written.body()), // proven when it was written
+            None => {
+                let header = body.0.len();
+                let (file, places) = (file.pick(), Places::default());
+                let file = file.map_err(|_| "a file that cannot be read".to_owned())?;
+                let stored = Stored::of(&file, &places);
+                let long = write_model(model, (&stored, graph::HERE_BYTES_MAX), &mut body)?;
+                if !is_read_back(model, &body.0[header..], &long) {
+                    return Err("something that is another when it is read back".into());
+                }
+            }
+        }
+        if FILE_BYTES_MAX < body.0.len() as u64 {
+            return Err("more than may be kept".into());
         }
         let mut all = MAGIC.to_vec();
         all.extend(Digest::of(&body.0).as_bytes());
@@ -195,9 +213,9 @@ impl Cache {
 /// Writes the model; gives its long tensors in the order of their places.
 fn write_model(
     model: &Model,
-    stored: &Stored,
+    (stored, here_bytes_max): (&Stored<'_>, usize),
     to: &mut Writer,
-) -> Result<Vec<std::sync::Arc<tract_onnx::prelude::Tensor>>, Unkept> {
+) -> Result<Vec<Arc<Tensor>>, Unkept> {
     for ports in [model.inputs(), model.outputs()] {
         to.size(ports.len());
         for port in ports {
@@ -220,7 +238,8 @@ fn write_model(
         }
     }
     to.flag(model.divisible);
-    let long = graph::write(model.plans.typed(), stored, to)?;
+    let typed = model.plans.whole().ok_or_else(|| "no graph".to_owned())?;
+    let long = graph::write(typed, (stored, here_bytes_max), to)?;
     to.size(model.extents.len());
     for extents in &model.extents {
         to.size(extents.len());
@@ -237,13 +256,32 @@ fn write_model(
             }
         }
     }
-    match to.0.len() as u64 <= FILE_BYTES_MAX {
-        true => Ok(long),
-        false => Err("more than may be kept".into()),
-    }
+    Ok(long)
 }
 
-fn read_model(from: &mut Reader<'_>, weights: &Source<'_>) -> Option<Model> {
+/// Whether what was written of a model, whose long tensors are these, is the same when it is read.
+fn is_read_back(model: &Model, body: &[u8], long: &[Arc<Tensor>]) -> bool {
+    let mut from = Reader::new(body, SymbolScope::default());
+    let again = read_model(&mut from, &Source::There(long));
+    again.is_some_and(|again| {
+        let Model { extents, divisible, late, plans, .. } = model;
+        (model.inputs(), model.outputs(), extents, divisible)
+            == (&again.inputs, &again.outputs, &again.extents, &again.divisible)
+            && late.is_none()
+            && plans.whole().is_some_and(|typed| graph::same(typed, &again.typed))
+    })
+}
+
+/// What a model is made of.
+struct Parts {
+    inputs: Vec<Port>,
+    outputs: Vec<Port>,
+    extents: Vec<Vec<Extent>>,
+    divisible: bool,
+    typed: TypedModel,
+}
+
+fn read_model(from: &mut Reader<'_>, weights: &Source<'_>) -> Option<Parts> {
     let mut ports = || {
         from.list(|from| {
             let name = from.text()?.to_owned();
@@ -268,19 +306,7 @@ fn read_model(from: &mut Reader<'_>, weights: &Source<'_>) -> Option<Model> {
             })
         })
     })?;
-    from.is_at_its_end().then(|| Model::of_parts(inputs, outputs, extents, divisible, typed))
-}
-
-impl Model {
-    fn is_same(&self, other: &Model) -> bool {
-        let Model { extents, divisible, plans, late, .. } = self;
-        (self.inputs(), self.outputs(), extents)
-            == (other.inputs(), other.outputs(), &other.extents)
-            && *divisible == other.divisible
-            && late.is_none()
-            && other.late.is_none()
-            && graph::same(plans.typed(), other.plans.typed())
-    }
+    from.is_at_its_end().then_some(Parts { inputs, outputs, extents, divisible, typed })
 }
 
 #[cfg(test)]

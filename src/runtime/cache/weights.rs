@@ -1,8 +1,9 @@
 //! The long tensors of a graph, found in and read from the model's own file.
 
 use super::graph::zeros;
-use crate::disk::{Picking, Stretch};
-use crate::runtime::onnx;
+use crate::disk::Picking;
+use crate::runtime::onnx::{self, Places};
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
@@ -90,25 +91,32 @@ fn tensor(file: &Picking, place: &Place<'_>) -> Option<Tensor> {
     }
 }
 
-/// The stored tensors of a model's file, to be found by their bytes.
-pub(super) struct Stored {
-    file: Picking,
-    by_length: HashMap<u64, Vec<Range<u64>>>,
+/// The stored tensors of a model's file, to be found by what is known of them, or by their bytes.
+pub(super) struct Stored<'s> {
+    file: &'s Picking,
+    places: &'s Places,
+    by_length: OnceCell<HashMap<u64, Vec<Range<u64>>>>,
 }
 
-impl Stored {
-    pub(super) fn of(file: &Stretch) -> io::Result<Stored> {
-        let file = file.pick()?;
-        let mut by_length: HashMap<u64, Vec<Range<u64>>> = HashMap::new();
-        for place in onnx::raw_data(&file) {
-            by_length.entry(place.end - place.start).or_default().push(place);
-        }
-        Ok(Stored { file, by_length })
+impl<'s> Stored<'s> {
+    pub(super) fn of(file: &'s Picking, places: &'s Places) -> Stored<'s> {
+        Stored { file, places, by_length: OnceCell::new() }
     }
 
-    /// Where the file has exactly these bytes as a stored tensor.
-    pub(super) fn find(&self, bytes: &[u8]) -> Option<u64> {
-        let places = self.by_length.get(&(bytes.len() as u64))?;
+    /// Where the file has exactly the bytes of this tensor as a stored one.
+    pub(super) fn find(&self, tensor: &Arc<Tensor>) -> Option<u64> {
+        if let Some(offset) = self.places.of(tensor) {
+            return Some(offset);
+        }
+        let by_length = self.by_length.get_or_init(|| {
+            let mut by_length: HashMap<u64, Vec<Range<u64>>> = HashMap::new();
+            for place in onnx::raw_data(self.file) {
+                by_length.entry(place.end - place.start).or_default().push(place);
+            }
+            by_length
+        });
+        let bytes = tensor.as_bytes();
+        let places = by_length.get(&(bytes.len() as u64))?;
         let same = |place: &&Range<u64>| self.has_at(bytes, place.start).unwrap_or(false);
         places.iter().find(same).map(|place| place.start)
     }

@@ -100,22 +100,33 @@ pub(in crate::runtime) struct Parts<'p> {
 }
 
 impl Convolution {
-    /// Packs the weights; none when the parts do not fit together.
-    pub(in crate::runtime) fn new(kind: Kind, parts: &Parts<'_>) -> Option<Convolution> {
-        let Parts { input, output, residual, window, weights, bias, before, after } = *parts;
+    /// Whether these maps fit each other, the window, and so many weights and biases.
+    pub(in crate::runtime) fn fits(
+        kind: Kind,
+        [input, output]: [Map; 2],
+        residual: Option<Map>,
+        window: &Window,
+        [weights, biases]: [usize; 2],
+    ) -> bool {
         let lanes = kind.lanes();
-        let taps = window.taps();
-        let fits = [1, lanes].contains(&input.lanes)
+        [1, lanes].contains(&input.lanes)
             && output.lanes == lanes
             && residual.is_none_or(|residual| {
                 (residual.channels, residual.height, residual.width, residual.lanes)
                     == (output.channels, output.height, output.width, lanes)
             })
             && window.fits(&input, &output)
-            && weights.len() == input.channels * output.channels * taps
-            && bias.len() == output.channels
-            && input.floats().max(output.floats()) <= u32::MAX as usize;
-        if !fits {
+            && weights == input.channels * output.channels * window.taps()
+            && biases == output.channels
+            && input.floats().max(output.floats()) <= u32::MAX as usize
+    }
+
+    /// Packs the weights; none when the parts do not fit together.
+    pub(in crate::runtime) fn new(kind: Kind, parts: &Parts<'_>) -> Option<Convolution> {
+        let Parts { input, output, residual, window, weights, bias, before, after } = *parts;
+        let (lanes, taps) = (kind.lanes(), window.taps());
+        let counts = [weights.len(), bias.len()];
+        if !Convolution::fits(kind, [input, output], residual, &window, counts) {
             return None;
         }
         let padded = output.blocks() * lanes;

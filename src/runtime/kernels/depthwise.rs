@@ -44,6 +44,21 @@ pub(super) struct Job {
 }
 
 impl Depthwise {
+    /// Whether these maps fit each other, the window, and so many weights and biases.
+    pub(in crate::runtime) fn fits(
+        kind: Kind,
+        [input, output]: [Map; 2],
+        window: &Window,
+        [weights, biases]: [usize; 2],
+    ) -> bool {
+        let lanes = kind.lanes();
+        input.channels == output.channels
+            && (input.lanes, output.lanes) == (lanes, lanes)
+            && window.fits(&input, &output)
+            && weights == output.channels * window.taps()
+            && biases == output.channels
+    }
+
     /// Packs the weights, given channel by channel; none when the parts do not fit together.
     pub(in crate::runtime) fn new(
         kind: Kind,
@@ -54,12 +69,7 @@ impl Depthwise {
         after: Activation,
     ) -> Option<Depthwise> {
         let (lanes, taps) = (kind.lanes(), window.taps());
-        let fits = input.channels == output.channels
-            && (input.lanes, output.lanes) == (lanes, lanes)
-            && window.fits(&input, &output)
-            && weights.len() == output.channels * taps
-            && bias.len() == output.channels;
-        if !fits {
+        if !Depthwise::fits(kind, [input, output], &window, [weights.len(), bias.len()]) {
             return None;
         }
         let padded = output.blocks() * lanes;

@@ -9,8 +9,10 @@
 
 mod beside;
 mod guard;
+mod handed;
 mod inline;
 mod join;
+mod light;
 mod schema;
 mod settle;
 mod stored;
@@ -22,24 +24,92 @@ mod widen;
 
 pub use beside::{Beside, SIDE_FILES_MAX};
 pub(super) use beside::{bring_in, location};
+pub(super) use handed::Places;
 pub(super) use stored::raw_data;
 pub(super) use widen::widen;
 
 use super::error::{LoadError, contained};
-use crate::disk::Stretch;
+use crate::disk::{Picking, Stretch};
+use handed::Long;
+use light::Light;
 use prost::Message;
 use std::io::Read;
+use std::sync::Arc;
 use tract_onnx::pb::ModelProto;
+use tract_onnx::prelude::{InferenceModel, TractResult};
 
 /// The largest file: protobuf itself ends at 2 GiB, and so does every exporter.
 pub const FILE_BYTES_MAX: u64 = 2 << 30;
 
+/// The messages of a file, and what is known of where in it their tensors are.
+#[derive(Debug)]
+pub(super) struct Messages {
+    pub(super) proto: ModelProto,
+    /// The file, with the tensors that stand in it as they are.
+    file: Option<Arc<Picking>>,
+    long: Vec<Long>,
+}
+
+impl Messages {
+    /// tract's graph of it, with the places of its tensors in the file: the long ones are no part of the
+    /// messages any more.
+    pub(super) fn parsed(
+        &mut self,
+        onnx: tract_onnx::Onnx,
+    ) -> TractResult<(InferenceModel, Places)> {
+        handed::parse(onnx, &mut self.proto, (self.file.take(), &self.long))
+    }
+}
+
 /// Reads the messages of a file.
-pub(super) fn read(file: &Stretch) -> Result<ModelProto, LoadError> {
+pub(super) fn read(file: &Stretch) -> Result<Messages, LoadError> {
     let size = file.bytes().map_err(LoadError::Unreadable)?;
     if size > FILE_BYTES_MAX {
         return Err(LoadError::FileTooLarge { limit: FILE_BYTES_MAX });
     }
+    // What is no plain file has no size to go by.
+    if size > 0
+        && let Ok(file) = file.pick()
+        && let Some(light) = light::read(&file)
+        && let Some(messages) = filled(light, file)?
+    {
+        return Ok(messages);
+    }
+    whole(file, size)
+}
+
+/// The messages of a file that was read without its long tensors, which are read now; none when they do not
+/// find their places.
+fn filled(light: Light, file: Picking) -> Result<Option<Messages>, LoadError> {
+    // Who reads the whole tells what is wrong, and where.
+    let Ok(mut proto) = messages(light.bytes) else { return Ok(None) };
+    let Some(graph) = &mut proto.graph else { return Ok(None) };
+    let are_empty = light
+        .long
+        .iter()
+        .all(|(at, _)| graph.initializer.get(*at).is_some_and(|tensor| tensor.raw_data.is_empty()));
+    if graph.initializer.len() != light.tensors || !are_empty {
+        return Ok(None);
+    }
+    let mut long = Vec::new();
+    for (at, range) in light.long {
+        let tensor = &mut graph.initializer[at];
+        let bytes = (range.end - range.start) as usize; // below the limit of a file
+        // Of zeros that nobody touches the kernel makes no pages.
+        let (mut raw_data, is_left) = (vec![0; bytes], handed::is_left(tensor, bytes as u64));
+        if !is_left {
+            file.read_exact_at(&mut raw_data, range.start).map_err(LoadError::Unreadable)?;
+        }
+        let (name, address) = (tensor.name.clone(), raw_data.as_ptr().addr());
+        long.push(Long { name, address, bytes, offset: range.start, is_left });
+        tensor.raw_data = raw_data;
+    }
+    let file = Some(Arc::new(file));
+    settled(proto).map(|proto| Some(Messages { proto, file, long }))
+}
+
+/// Reads the messages of a file of this size, or of none that is told.
+fn whole(file: &Stretch, size: u64) -> Result<Messages, LoadError> {
     let mut bytes = Vec::new();
     // At once: what grows in steps is copied, and has room for what does not come.
     let room = usize::try_from(size).ok().map_or(Ok(()), |size| bytes.try_reserve_exact(size));
@@ -50,23 +120,31 @@ pub(super) fn read(file: &Stretch) -> Result<ModelProto, LoadError> {
         _ => file.read_to_end(&mut bytes),
     });
     taken.map_err(LoadError::Unreadable)?;
-    decode(bytes)
+    let picked = if size > 0 { file.pick().ok().map(Arc::new) } else { None };
+    Ok(Messages { file: picked, ..decode(bytes)? })
 }
 
 /// The messages in `bytes`, the whole content of a file.
-pub(super) fn decode(mut bytes: Vec<u8>) -> Result<ModelProto, LoadError> {
+pub(super) fn decode(bytes: Vec<u8>) -> Result<Messages, LoadError> {
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(LoadError::FileTooLarge { limit: FILE_BYTES_MAX });
     }
+    settled(messages(bytes)?).map(|proto| Messages { proto, file: None, long: Vec::new() })
+}
+
+/// What stands in a file, message by message.
+fn messages(mut bytes: Vec<u8>) -> Result<ModelProto, LoadError> {
     tidy::tidy(&mut bytes).map_err(|reason| LoadError::NotOnnx(reason.into()))?;
     // tract's own reading would copy the file once more.
-    let decoded = contained(|| Ok(ModelProto::decode(bytes.as_slice())?));
-    drop(bytes); // before the weights are copied a second time
-    let mut model = match decoded {
-        Ok(model) => model,
-        Err(super::error::Trouble::Refused(source)) => return Err(LoadError::NotOnnx(source)),
-        Err(trouble) => return Err(trouble.into()),
-    };
+    match contained(|| Ok(ModelProto::decode(bytes.as_slice())?)) {
+        Ok(model) => Ok(model),
+        Err(super::error::Trouble::Refused(source)) => Err(LoadError::NotOnnx(source)),
+        Err(trouble) => Err(trouble.into()),
+    }
+}
+
+/// The same model in the one form that all that comes after knows.
+fn settled(mut model: ModelProto) -> Result<ModelProto, LoadError> {
     inline::inline(&mut model)?;
     settle::settle(&mut model);
     Ok(model)

@@ -11,7 +11,6 @@ mod operator;
 mod product;
 mod view;
 
-use crate::runtime::error::{LoadError, contained};
 use crate::runtime::kernels::{self, Kind};
 use integers::Counted;
 use operator::Ours;
@@ -31,21 +30,14 @@ struct Means {
 }
 
 /// Puts our operators in the place of those of this graph, which is decluttered and whose shapes are
-/// known; all threads of the pool that this is called on may pack weights. Where it fails, the graph
-/// stays as it is: all of it can be computed without.
-pub(super) fn take_over(model: &mut TypedModel, on_all_threads: bool) {
-    if !kernels::are_on() || !Kind::best().is_quick() {
-        return;
+/// known; all threads of the pool that this is called on may pack weights. These go from the graph when they
+/// are packed: where this fails, the graph is of no use any more, and all of it can be computed without from
+/// another copy.
+pub(super) fn take_over(model: &mut TypedModel, on_all_threads: bool) -> TractResult<()> {
+    if kernels::are_on() && Kind::best().is_quick() {
+        take(Means { kind: Kind::best(), on_all_threads }, model)?;
     }
-    let mut tried = model.clone();
-    match contained(|| take(Means { kind: Kind::best(), on_all_threads }, &mut tried)) {
-        Ok(0) => {}
-        Ok(_) => *model = tried,
-        Err(trouble) => log::warn!(
-            "products of matrices are computed the slower way: {}",
-            crate::exit::chain(&LoadError::from(trouble))
-        ),
-    }
+    Ok(())
 }
 
 /// Whether an operator of this graph takes so long that threads may share it.

@@ -69,6 +69,7 @@ pub(super) fn replace(means: Means, model: &mut TypedModel, id: usize) -> TractR
         )
     };
     let Some(kernel) = kernel else { return Ok(false) };
+    drop(weights); // the last of them go with the node that took them
     Ours::put(Kernel::Product(kernel), model, &inputs, made)?;
     Ok(true)
 }

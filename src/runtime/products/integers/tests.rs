@@ -222,7 +222,7 @@ fn products_of_integers_are_scaled_as_their_operators_do_it() {
             let model = net.model((given, &dims), (&counts, DataType::Int32));
             let typed = model.plans.typed();
             let input = noise(seed, typed.input_fact(0).unwrap().datum_type, &dims);
-            assert_eq!(assert_same(typed, &input, &format!("net {seed}")), 1);
+            assert_eq!(assert_same(&typed, &input, &format!("net {seed}")), 1);
             continue;
         }
         let mut value = net.node(("", "Cast"), &[&counts], 1);
@@ -241,7 +241,7 @@ fn products_of_integers_are_scaled_as_their_operators_do_it() {
         let model = net.model((given, &dims), (&value, DataType::Float));
         let typed = model.plans.typed();
         let input = noise(seed, typed.input_fact(0).unwrap().datum_type, &dims);
-        assert_eq!(assert_same(typed, &input, &format!("net {seed}")), 1);
+        assert_eq!(assert_same(&typed, &input, &format!("net {seed}")), 1);
     }
 }
 
@@ -283,7 +283,7 @@ fn quantised_layers_are_rounded_as_their_operators_do_it() {
         let model = net.model((element, &dims), (&value, element));
         let typed = model.plans.typed();
         let input = noise(seed, typed.input_fact(0).unwrap().datum_type, &dims);
-        let count = assert_same(typed, &input, &format!("net {seed}"));
+        let count = assert_same(&typed, &input, &format!("net {seed}"));
         assert_eq!(count, layers, "net {seed}");
     }
 }

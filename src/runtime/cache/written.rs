@@ -1,0 +1,159 @@
+//! A graph that is written down without its weights, which stay in the model's file: plans read them from there.
+
+use super::bytes::{Reader, Writer};
+use super::weights::{Source, Stored};
+use super::{Parts, is_read_back, read_model, write_model};
+use crate::disk::Picking;
+use crate::runtime::load::{Extent, Model};
+use crate::runtime::onnx::Places;
+use std::sync::Arc;
+use tract_onnx::prelude::TypedModel;
+use tract_onnx::tract_core::internal::{Symbol, SymbolScope};
+
+/// Weights from which on it is worth to read them for each plan: fewer are held beside those of plans.
+const WEIGHTS_BYTES_MIN: usize = 256 << 10;
+
+/// What a graph takes that is written down, at most, in parts of its weights.
+const PART: usize = 4;
+
+/// A model's graph, and the file that has its weights.
+#[derive(Debug)]
+pub(in crate::runtime) struct Written {
+    body: Vec<u8>,
+    file: Arc<Picking>,
+}
+
+impl Written {
+    /// The graph of a model that has it whole, with `places` of its weights; none when the file has too few of
+    /// them as they are, or its graph has what cannot be written.
+    pub(in crate::runtime) fn of(model: &Model, places: &Places) -> Option<Written> {
+        let file = places.file()?.clone();
+        let most = model.plans.weights_bytes() / PART;
+        if most < WEIGHTS_BYTES_MIN / PART || model.late.is_some() {
+            return None;
+        }
+        let (stored, mut body) = (Stored::of(&file, places), Writer::default());
+        let long = write_model(model, (&stored, most), &mut body).ok()?;
+        let mut body = body.0;
+        let is_it = body.len() <= most && is_read_back(model, &body, &long);
+        body.shrink_to_fit();
+        is_it.then_some(Written { body, file })
+    }
+
+    /// The graph of a model that was read from `body`, and has its weights from `file`; none when little is
+    /// gained.
+    pub(super) fn kept(model: &Model, body: &[u8], file: Picking) -> Option<Written> {
+        let most = model.plans.weights_bytes() / PART;
+        let is_it = WEIGHTS_BYTES_MIN / PART <= most && body.len() <= most;
+        is_it.then(|| Written { body: body.to_vec(), file: Arc::new(file) })
+    }
+
+    /// What stands in a kept file of it.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The graph with its weights, read by so many threads, and the symbols of its inputs' open dimensions in
+    /// their order; none when the file cannot be read, or was written to since it was opened.
+    pub(in crate::runtime) fn graph(&self, threads: usize) -> Option<(TypedModel, Vec<Symbol>)> {
+        let mut from = Reader::new(&self.body, SymbolScope::default());
+        let Parts { typed, extents, .. } =
+            read_model(&mut from, &Source::File(&self.file, threads))?;
+        // After the weights were read: what was written before that shows.
+        if !self.file.is_unchanged().ok()? {
+            return None;
+        }
+        Some((typed, Extent::symbols(&extents)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::{Deadline, RunError};
+    use crate::tensor::{Data, Tensor};
+    use prost::Message;
+    use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
+    use tract_onnx::pb::{
+        GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
+        TypeProto, ValueInfoProto, type_proto,
+    };
+
+    const FLOAT: i32 = 1;
+
+    fn port(name: &str, extent: i64) -> ValueInfoProto {
+        let batch = dimension::Value::DimParam("batch".into());
+        let dim = [batch, dimension::Value::DimValue(extent)]
+            .map(|value| Dimension { value: Some(value), ..Dimension::default() });
+        let shape = Some(TensorShapeProto { dim: dim.into() });
+        let tensor = type_proto::Tensor { elem_type: FLOAT, shape };
+        let value = Some(type_proto::Value::TensorType(tensor));
+        let r#type = Some(TypeProto { value, ..TypeProto::default() });
+        ValueInfoProto { name: name.into(), r#type, ..ValueInfoProto::default() }
+    }
+
+    /// A product of rows of 64 with half a megabyte of weights.
+    fn product() -> Vec<u8> {
+        let weights = (0..64 * 2048).map(|it| (it % 1009) as f32 / 509.0 - 1.0);
+        let stored = TensorProto {
+            dims: vec![64, 2048],
+            data_type: FLOAT,
+            name: "w".into(),
+            raw_data: weights.flat_map(f32::to_le_bytes).collect(),
+            ..TensorProto::default()
+        };
+        let node = NodeProto {
+            input: vec!["x".into(), "w".into()],
+            output: vec!["y".into()],
+            op_type: "MatMul".into(),
+            ..NodeProto::default()
+        };
+        let graph = GraphProto {
+            node: vec![node],
+            name: "g".into(),
+            initializer: vec![stored],
+            input: vec![port("x", 64)],
+            output: vec![port("y", 2048)],
+            ..GraphProto::default()
+        };
+        let opset_import = vec![OperatorSetIdProto { domain: String::new(), version: 13 }];
+        let model =
+            ModelProto { ir_version: 8, opset_import, graph: Some(graph), ..Default::default() };
+        model.encode_to_vec()
+    }
+
+    fn answer(model: &Model, rows: usize) -> Result<Vec<u32>, RunError> {
+        let values: Vec<f32> = (0..rows * 64).map(|it| (it % 23) as f32 / 11.0 - 1.0).collect();
+        let input = Tensor::new(vec![rows, 64], Data::F32(values.into())).unwrap();
+        let output = model.compute(&[input], Deadline::NONE)?.remove(0);
+        let Data::F32(values) = output.tensor.into_data() else { panic!("not floats") };
+        Ok(values.iter().map(|value| value.to_bits()).collect())
+    }
+
+    #[test]
+    fn each_plan_reads_the_weights_again_and_answers_as_one_that_has_them() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), product()).unwrap();
+        let (left, whole) =
+            (Model::load(file.path()).unwrap(), Model::from_bytes(product()).unwrap());
+        assert!(left.plans.whole().is_none() && whole.plans.whole().is_some());
+        let body = left.plans.written().unwrap().body();
+        assert!(body.len() < 4 << 10, "{} bytes beside the weights", body.len());
+        file.close().unwrap(); // it has no name any more, and is open still
+        for rows in [1, 8, 3, 1] {
+            assert_eq!(answer(&left, rows).unwrap(), answer(&whole, rows).unwrap(), "{rows} rows");
+        }
+    }
+
+    #[test]
+    fn weights_that_somebody_wrote_over_answer_nothing() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), product()).unwrap();
+        let model = Model::load(file.path()).unwrap();
+        let first = answer(&model, 1).unwrap();
+        std::fs::write(file.path(), vec![0; product().len() + 1]).unwrap();
+        let error = answer(&model, 2).unwrap_err();
+        assert!(matches!(&error, RunError::Broke(what) if what.contains("weights")), "{error}");
+        assert_eq!(answer(&model, 1).unwrap(), first, "a plan that is made needs them no more");
+    }
+}

@@ -1,0 +1,242 @@
+//! A model's file without its long tensors, so that these are read once each, into the place where they stay.
+
+use super::varint;
+use crate::disk::Picking;
+use std::ops::Range;
+
+/// Bytes of a tensor from which on it is left where it is.
+const LONG_BYTES_MIN: u64 = 4 << 10;
+
+/// Bytes that are read at once: most parts of a graph are some hundred bytes long.
+const WINDOW_BYTES: usize = 64 << 10;
+
+/// How much of a file may be left when its tensors are not there: this, or such a part of it.
+const LIGHT_BYTES_MAX: u64 = 256 << 10;
+const PART: u64 = 8;
+
+/// Fields of ONNX's messages, and how a field of so many bytes is marked.
+const GRAPH: u64 = 7 << 3 | COUNTED;
+const INITIALIZER: u64 = 5 << 3 | COUNTED;
+const RAW_DATA: u64 = 9 << 3 | COUNTED;
+const COUNTED: u64 = 2;
+
+/// The file with empty raw bytes in the place of long ones.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Light {
+    pub(super) bytes: Vec<u8>,
+    /// Which of the graph's stored tensors are empty, and where in the file their bytes are.
+    pub(super) long: Vec<(usize, Range<u64>)>,
+    /// How many tensors the graph stores.
+    pub(super) tensors: usize,
+}
+
+/// Reads a file but for the raw bytes of its graph's long tensors; none when it is not as simple as what
+/// exporters write, and has to be read as a whole.
+pub(super) fn read(file: &Picking) -> Option<Light> {
+    let mut walk = Walk { file, window: Vec::new(), start: 0, long: Vec::new(), tensors: 0 };
+    let bytes = walk.model()?;
+    Some(Light { bytes, long: walk.long, tensors: walk.tensors })
+}
+
+struct Walk<'f> {
+    file: &'f Picking,
+    window: Vec<u8>,
+    /// Where in the file the window begins.
+    start: u64,
+    long: Vec<(usize, Range<u64>)>,
+    tensors: usize,
+}
+
+/// A field: its tag, and where it begins, its content begins, and it ends.
+struct Field {
+    tag: u64,
+    start: u64,
+    content: u64,
+    end: u64,
+}
+
+impl Walk<'_> {
+    fn model(&mut self) -> Option<Vec<u8>> {
+        let mut made = Vec::new();
+        let (mut at, end) = (0, self.file.bytes());
+        while at < end {
+            let field = self.field(at, end)?;
+            at = field.end;
+            match field.tag {
+                GRAPH => {
+                    let graph = self.graph(field.content..field.end)?;
+                    put(&mut made, GRAPH, &graph);
+                }
+                _ => self.copy(field.start..field.end, &mut made)?,
+            }
+        }
+        Some(made)
+    }
+
+    fn graph(&mut self, within: Range<u64>) -> Option<Vec<u8>> {
+        let mut made = Vec::new();
+        let mut at = within.start;
+        while at < within.end {
+            let field = self.field(at, within.end)?;
+            at = field.end;
+            match field.tag {
+                INITIALIZER => {
+                    let tensor = self.tensor(field.content..field.end)?;
+                    put(&mut made, INITIALIZER, &tensor);
+                    self.tensors += 1;
+                }
+                _ => self.copy(field.start..field.end, &mut made)?,
+            }
+        }
+        Some(made)
+    }
+
+    fn tensor(&mut self, within: Range<u64>) -> Option<Vec<u8>> {
+        let mut made = Vec::new();
+        let (mut at, mut is_known) = (within.start, false);
+        while at < within.end {
+            let field = self.field(at, within.end)?;
+            at = field.end;
+            if field.tag != RAW_DATA {
+                self.copy(field.start..field.end, &mut made)?;
+                continue;
+            }
+            if std::mem::replace(&mut is_known, true) {
+                return None; // the last one counts, which is for the decoder to say
+            }
+            if field.end - field.content < LONG_BYTES_MIN {
+                self.copy(field.start..field.end, &mut made)?;
+            } else {
+                self.long.push((self.tensors, field.content..field.end));
+            }
+        }
+        Some(made)
+    }
+
+    /// The field at `at`, which must end at `end` at the latest.
+    fn field(&mut self, start: u64, end: u64) -> Option<Field> {
+        let mut content = start;
+        let tag = self.varint(&mut content, end)?;
+        let field_end = match tag & 7 {
+            0 => {
+                let mut at = content;
+                self.varint(&mut at, end)?;
+                at
+            }
+            1 => content + 8,
+            COUNTED => {
+                let size = self.varint(&mut content, end)?;
+                content.checked_add(size)?
+            }
+            5 => content + 4,
+            _ => return None,
+        };
+        (field_end <= end).then_some(Field { tag, start, content, end: field_end })
+    }
+
+    /// The integer at `at`, which then is behind it.
+    fn varint(&mut self, at: &mut u64, end: u64) -> Option<u64> {
+        let wanted = (varint::BYTES_MAX as u64).min(end.checked_sub(*at)?);
+        let has = self.start..self.start + self.window.len() as u64;
+        if *at < has.start || has.end < *at + wanted {
+            self.window.resize(WINDOW_BYTES.min((self.file.bytes() - *at) as usize), 0);
+            self.start = *at;
+            self.file.read_exact_at(&mut self.window, *at).ok()?;
+        }
+        let from = (*at - self.start) as usize;
+        let (value, length) = varint::read(&self.window[from..from + wanted as usize])?;
+        *at += length as u64;
+        Some(value)
+    }
+
+    /// Appends these bytes of the file.
+    fn copy(&mut self, range: Range<u64>, to: &mut Vec<u8>) -> Option<()> {
+        // What is mostly here is read once, and not copied from message to message.
+        if LIGHT_BYTES_MAX.max(self.file.bytes() / PART) < to.len() as u64 + range.end - range.start
+        {
+            return None;
+        }
+        let has = self.start..self.start + self.window.len() as u64;
+        if has.start <= range.start && range.end <= has.end {
+            let from = (range.start - has.start) as usize;
+            to.extend_from_slice(&self.window[from..][..(range.end - range.start) as usize]);
+            return Some(());
+        }
+        let at = to.len();
+        let bytes = usize::try_from(range.end - range.start).ok()?;
+        to.try_reserve(bytes).ok()?;
+        to.resize(at + bytes, 0);
+        self.file.read_exact_at(&mut to[at..], range.start).ok()
+    }
+}
+
+/// Appends a field of so many bytes.
+fn put(to: &mut Vec<u8>, tag: u64, content: &[u8]) {
+    for mut number in [tag, content.len() as u64] {
+        while number >= 0x80 {
+            to.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        to.push(number as u8);
+    }
+    to.extend_from_slice(content);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Stretch;
+    use prost::Message;
+    use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};
+
+    fn light(bytes: &[u8]) -> Option<Light> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        read(&Stretch::whole(file.path().to_owned()).pick().unwrap())
+    }
+
+    fn model() -> ModelProto {
+        let tensor = |name: &str, bytes: usize| TensorProto {
+            dims: vec![bytes as i64],
+            data_type: 3,
+            name: name.into(),
+            raw_data: (0..bytes).map(|it| it as u8).collect(),
+            ..TensorProto::default()
+        };
+        let node = NodeProto { op_type: "Neg".into(), ..NodeProto::default() };
+        let graph = GraphProto {
+            node: vec![node],
+            initializer: vec![tensor("a", 70_000), tensor("b", 100), tensor("c", 5_000)],
+            ..GraphProto::default()
+        };
+        ModelProto { ir_version: 8, graph: Some(graph), ..ModelProto::default() }
+    }
+
+    #[test]
+    fn a_file_without_its_long_tensors_is_whole_again_with_them() {
+        let model = model();
+        let bytes = model.encode_to_vec();
+        let light = light(&bytes).unwrap();
+        assert!(light.bytes.len() < 500 && light.tensors == 3);
+        let mut again = ModelProto::decode(light.bytes.as_slice()).unwrap();
+        let stored = &mut again.graph.as_mut().unwrap().initializer;
+        assert_eq!(light.long.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [0, 2]);
+        for (at, range) in light.long {
+            assert!(stored[at].raw_data.is_empty());
+            stored[at].raw_data = bytes[range.start as usize..range.end as usize].to_vec();
+        }
+        assert_eq!(again, model);
+    }
+
+    #[test]
+    fn a_cut_file_or_one_with_bytes_twice_is_for_others_to_read() {
+        let bytes = model().encode_to_vec();
+        for length in [1, 5, 100, 70_000, bytes.len() - 1] {
+            assert_eq!(light(&bytes[..length]), None, "{length} bytes");
+        }
+        let tensor = [9 << 3 | 2, 1, b'a', 9 << 3 | 2, 1, b'b'];
+        let graph: Vec<u8> = [5 << 3 | 2, 6].into_iter().chain(tensor).collect();
+        let twice: Vec<u8> = [7 << 3 | 2, 8].into_iter().chain(graph).collect();
+        assert_eq!(light(&twice), None);
+    }
+}
