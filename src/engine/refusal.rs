@@ -210,7 +210,7 @@ impl From<RunError> for Problem {
                 problem.retry = true;
                 problem
             }
-            RunError::Broke(_) => Problem::new(500, "runtime_broke", sentence),
+            RunError::Broke(_) | RunError::Unread => Problem::new(500, "runtime_broke", sentence),
         }
     }
 }

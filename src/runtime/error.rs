@@ -152,6 +152,11 @@ pub enum RunError {
     /// tract panicked on these values or this shape.
     #[error("the runtime broke on this input: {0}")]
     Broke(String),
+    /// Its weights are needed for another number of rows, and its file gives them no more.
+    #[error(
+        "the model's weights cannot be read again for so many rows: send as many as before, and look at the disk"
+    )]
+    Unread,
     /// The deadline passed while the model ran.
     #[error("the model did not finish in time: send fewer rows, or give the engine more CPUs")]
     Late,

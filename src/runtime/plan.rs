@@ -105,7 +105,7 @@ impl Plans {
         }
         let threads = if packing::has_threads() { rayon::current_num_threads() } else { 1 };
         let read = contained(|| Ok(written.graph(threads)))?;
-        read.ok_or_else(|| RunError::Broke("its weights cannot be read again".into()))
+        read.ok_or(RunError::Unread)
     }
 
     /// Whether stretches of the graph are ours to compute, with helpers where they are to be had.

@@ -105,10 +105,33 @@ impl Model {
             Some(late) => late.run(Some(pool), inputs, deadline)?,
             None => {
                 let extents = self.extents_of(binding, rows.len());
-                self.plan_of(Some(pool), extents)?.run(inputs, deadline)?
+                match self.plan_of(Some(pool), extents) {
+                    Err(RunError::Unread) if self.are_apart(binding, &rows) => {
+                        return self.one_by_one(pool, binding, rows, deadline);
+                    }
+                    plan => plan?.run(inputs, deadline)?,
+                }
             }
         };
         Ok(contained(|| outputs.iter().map(|output| values::from_tract(output)).collect())?)
+    }
+
+    /// Whether these are several rows that may be run each by itself, by a plan that is there.
+    fn are_apart(&self, binding: &Binding<'_>, rows: &Range<usize>) -> bool {
+        let is_there = self.plans.made(&self.extents_of(binding, 1)).is_some();
+        1 < rows.len() && self.divisible && binding.per_run == RowsPerRun::Any && is_there
+    }
+
+    /// The same rows by the plan for one: where the disk gives no weights for another, it still answers.
+    fn one_by_one(
+        &self,
+        pool: &Pool,
+        binding: &Binding<'_>,
+        rows: Range<usize>,
+        deadline: Deadline,
+    ) -> Result<Vec<Tensor<'static>>, RunError> {
+        let runs = rows.map(|row| self.part(pool, binding, row..row + 1, deadline));
+        self.joined(runs.collect::<Result<_, _>>()?)
     }
 
     /// The plan for these extents of the open dimensions, made when it is not there: on a thread
@@ -139,10 +162,16 @@ impl Model {
     }
 
     fn join(&self, runs: Vec<Vec<Tensor<'static>>>) -> Result<Vec<NamedTensor<'static>>, RunError> {
+        let tensors = self.joined(runs)?;
+        let named = self.outputs().iter().zip(tensors);
+        Ok(named.map(|(port, tensor)| NamedTensor { name: port.name.clone(), tensor }).collect())
+    }
+
+    fn joined(&self, runs: Vec<Vec<Tensor<'static>>>) -> Result<Vec<Tensor<'static>>, RunError> {
         let mut runs = runs.into_iter();
         let first = runs.next().unwrap_or_default();
-        let tensors = match runs.next() {
-            None => first,
+        match runs.next() {
+            None => Ok(first),
             Some(second) => {
                 let mut joined: Vec<Joined> = first.into_iter().map(Joined::first).collect();
                 for outputs in std::iter::once(second).chain(runs) {
@@ -151,11 +180,9 @@ impl Model {
                         joined.add(&port.name, output)?;
                     }
                 }
-                joined.into_iter().map(Joined::tensor).collect::<Result<_, _>>()?
+                joined.into_iter().map(Joined::tensor).collect()
             }
-        };
-        let named = self.outputs().iter().zip(tensors);
-        Ok(named.map(|(port, tensor)| NamedTensor { name: port.name.clone(), tensor }).collect())
+        }
     }
 }
 

@@ -68,11 +68,11 @@ fn try_steps(flow: &Flow, pool: &Pool) -> Result<(), Failure> {
             );
             Ok(())
         }
-        Err(error @ (RunError::Misfit(_) | RunError::Broke(_) | RunError::Late)) => {
-            Err(Failure::new(Exit::ModelRefused, Steps(error)).hint(
-                "nothing was published; each step takes the outputs of the step before it by \
+        Err(
+            error @ (RunError::Misfit(_) | RunError::Broke(_) | RunError::Unread | RunError::Late),
+        ) => Err(Failure::new(Exit::ModelRefused, Steps(error)).hint(
+            "nothing was published; each step takes the outputs of the step before it by \
                  name (or by `tensor_fields`)",
-            ))
-        }
+        )),
     }
 }

@@ -127,7 +127,9 @@ fn tried(model: Model) -> Facts {
         Err(error @ (RunError::Refused(_) | RunError::Uneven { .. })) => {
             facts.remark = Some(format!("a row of zeros is refused: {}", exit::chain(&error)));
         }
-        Err(error @ (RunError::Misfit(_) | RunError::Broke(_) | RunError::Late)) => {
+        Err(
+            error @ (RunError::Misfit(_) | RunError::Broke(_) | RunError::Unread | RunError::Late),
+        ) => {
             facts.error = Some(exit::chain(&error));
         }
     }

@@ -351,12 +351,12 @@ fn a_function_of_one_code_is_one_table() {
         let model = net.model((given, &dims), (&value, made));
         let typed = model.plans.typed();
         let input = noise(seed, typed.input_fact(0).unwrap().datum_type, &dims);
-        let (ours, tables) = tabled(typed);
+        let (ours, tables) = tabled(&typed);
         assert_eq!(tables, 1, "net {seed}");
         let floats = ours.nodes().iter().flat_map(|node| &node.outputs);
         assert!(floats.clone().all(|it| it.fact.datum_type != DatumType::F32), "net {seed}");
         several += usize::from(ours.nodes().len() + 2 < typed.nodes().len());
-        assert!(run(ours, &input) == run(typed.clone(), &input), "net {seed}");
+        assert!(run(ours, &input) == run(typed, &input), "net {seed}");
     }
     assert!(several > TRIES as usize / 2);
 }
@@ -371,10 +371,10 @@ fn a_function_of_two_codes_is_no_table() {
     let value = net.node(("", "QuantizeLinear"), &[&sum, &scale, &zero], 1);
     let model = net.model((DataType::Uint8, &[4, 4]), (&value, DataType::Uint8));
     let typed = model.plans.typed();
-    let (ours, tables) = tabled(typed);
+    let (ours, tables) = tabled(&typed);
     assert_eq!(tables, 0);
     let input = noise(1, DatumType::U8, &[4, 4]);
-    assert!(run(ours, &input) == run(typed.clone(), &input));
+    assert!(run(ours, &input) == run(typed, &input));
 }
 
 #[test]
