@@ -9,6 +9,7 @@ use super::loops;
 use super::map::Map;
 use super::patches::Patches;
 use super::window::Window;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// Pixels of a tile at most, on any processor.
@@ -272,7 +273,8 @@ impl Convolution {
         let first = channel / lanes * self.output.block();
         let left = self.output.channels - channel - (blocks - 1) * lanes;
         let computes = self.kind.convolutions(blocks, self.window.stride[1], self.input.lanes == 1);
-        let mut aside = [0.0_f32; PIXELS_MAX * GROUP * 16];
+        let mut aside = MaybeUninit::<[f32; PIXELS_MAX * GROUP * 16]>::uninit();
+        let aside = aside.as_mut_ptr().cast::<f32>();
         // All but where a tile is: that alone changes from one to the next.
         // SAFETY: the group's weights and biases are whole blocks, packed so by `new`.
         let mut job = unsafe {
@@ -307,11 +309,12 @@ impl Convolution {
             // SAFETY: what a tile reads and writes is inside of the buffers, which are as long as the caller
             // promises: `tiles` makes tiles of pixels of the output alone, and under the
             // window of each pixel is the input with its frame (`Window::fits`). `aside` has room for
-            // any tile. Nobody else has this group's blocks of these pixels, by the caller's promise.
+            // any tile, which writes what is copied from there. Nobody else has this group's blocks of these
+            // pixels, by the caller's promise.
             unsafe {
                 job.input = input.as_ptr().add(tile.input as usize);
                 (job.output, job.output_block) = match is_aside {
-                    true => (aside.as_mut_ptr(), PIXELS_MAX * lanes),
+                    true => (aside, PIXELS_MAX * lanes),
                     false => {
                         let floats = (blocks - 1) * self.output.block() + pixels * lanes;
                         (output.at(first + at, floats), self.output.block())
@@ -329,8 +332,7 @@ impl Convolution {
                         for block in 0..blocks {
                             let to =
                                 first + block * self.output.block() + self.output.at(row, column);
-                            let from =
-                                aside.as_ptr().add(block * PIXELS_MAX * lanes + pixel * lanes);
+                            let from = aside.add(block * PIXELS_MAX * lanes + pixel * lanes);
                             std::ptr::copy_nonoverlapping(from, output.at(to, floats), floats);
                         }
                         pixel += floats / lanes;

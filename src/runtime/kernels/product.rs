@@ -6,6 +6,7 @@ use super::kind::Kind;
 use super::lanes::Lanes;
 use super::loops;
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// Rows of a tile at most, on any processor.
@@ -362,23 +363,27 @@ impl Product {
 /// # Safety
 /// As [`tile`], but that there are so many columns of each row of the output and of the residual.
 unsafe fn aside(job: &mut Job, compute: Compute, rows: usize, columns: usize, wide: usize) {
-    let mut made = [0.0_f32; ROWS_MAX * VECTORS * LANES_MAX];
-    let mut added = [0.0_f32; ROWS_MAX * VECTORS * LANES_MAX];
+    const FLOATS: usize = ROWS_MAX * VECTORS * LANES_MAX;
+    let (mut made, mut added) =
+        (MaybeUninit::<[f32; FLOATS]>::uninit(), MaybeUninit::<[f32; FLOATS]>::uninit());
+    let (made, added) = (made.as_mut_ptr().cast::<f32>(), added.as_mut_ptr().cast::<f32>());
     let (output, output_row) = (job.output, job.output_row);
-    // SAFETY: the caller's promise, and both arrays have room for any tile.
+    // SAFETY: the caller's promise, and both arrays have room for any tile, which reads of the second
+    // what is cleared before, and writes of the first what is copied from there.
     unsafe {
         if !job.residual.is_null() {
+            added.write_bytes(0, rows * wide);
             for row in 0..rows {
                 let from = job.residual.add(row * job.residual_row);
-                std::ptr::copy_nonoverlapping(from, added.as_mut_ptr().add(row * wide), columns);
+                std::ptr::copy_nonoverlapping(from, added.add(row * wide), columns);
             }
-            (job.residual, job.residual_row) = (added.as_ptr(), wide);
+            (job.residual, job.residual_row) = (added, wide);
         }
-        (job.output, job.output_row) = (made.as_mut_ptr(), wide);
+        (job.output, job.output_row) = (made, wide);
         compute(job);
         for row in 0..rows {
             let to = output.add(row * output_row);
-            std::ptr::copy_nonoverlapping(made.as_ptr().add(row * wide), to, columns);
+            std::ptr::copy_nonoverlapping(made.add(row * wide), to, columns);
         }
     }
 }

@@ -385,6 +385,10 @@ pub(super) unsafe fn compute<V: Counts, const PIXELS: usize, const BLOCKS: usize
                 }
             }
         }
+        if V::STORES_TILES && job.added.is_none() {
+            V::store_tile(&sums, (job.steps, job.code), (job.output, job.output_block));
+            return;
+        }
         // Put away once: the loop that rounds is too long to be written out for each vector, and would
         // keep them in memory all the time.
         let mut kept = [[[0_i32; LANES]; BLOCKS]; PIXELS];

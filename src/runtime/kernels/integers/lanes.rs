@@ -115,6 +115,27 @@ pub(super) trait Counts: Copy {
     /// Stores codes.
     unsafe fn store(codes: Self::Codes, to: *mut u8);
 
+    /// Whether the codes of a whole tile are stored from registers, by [`store_tile`](Self::store_tile).
+    const STORES_TILES: bool = false;
+
+    /// Stores the codes of pixels that lie side by side, of each block.
+    #[inline(always)]
+    unsafe fn store_tile<const PIXELS: usize, const BLOCKS: usize>(
+        sums: &[[Self; BLOCKS]; PIXELS],
+        (steps, code): (*const f32, Code),
+        (to, block): (*mut u8, usize),
+    ) {
+        for (pixel, sums) in sums.iter().enumerate() {
+            for (at, counts) in sums.iter().enumerate() {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let codes = counts.coded(steps.add(at * LANES), code);
+                    Self::store(codes, to.add(at * block + pixel * LANES));
+                }
+            }
+        }
+    }
+
     /// Stores the codes of four pixels that lie side by side.
     #[inline(always)]
     unsafe fn store_four(four: [Self; QUAD], steps: *const f32, code: Code, to: *mut u8) {

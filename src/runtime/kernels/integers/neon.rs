@@ -365,6 +365,24 @@ impl Counts for Dot {
         unsafe { vst1q_u8(to, codes) }
     }
 
+    const STORES_TILES: bool = true;
+
+    #[inline(always)]
+    unsafe fn store_tile<const PIXELS: usize, const BLOCKS: usize>(
+        sums: &[[Dot; BLOCKS]; PIXELS],
+        (steps, code): (*const f32, Code),
+        (to, block): (*mut u8, usize),
+    ) {
+        for at in 0..BLOCKS {
+            unsafe {
+                let (steps, to) = (each(steps.add(at * LANES)), to.add(at * block));
+                for (pixel, sums) in sums.iter().enumerate() {
+                    vst1q_u8(to.add(pixel * LANES), coded(sums[at].0, steps, code));
+                }
+            }
+        }
+    }
+
     #[inline(always)]
     unsafe fn store_four(counts: [Dot; QUAD], steps: *const f32, code: Code, to: *mut u8) {
         // The steps are read once: what is stored could change them, for all that is known here.

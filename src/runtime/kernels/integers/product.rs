@@ -249,12 +249,12 @@ impl Product {
         let columns = (self.kind.blocks() * LANES).min(self.columns - column);
         let blocks = columns.div_ceil(LANES);
         let mut counts = MaybeUninit::<Counted>::uninit(); // of a row alone, most are never written
-        let counts = counts.as_mut_ptr().cast::<i32>();
         // SAFETY: `run` made the rows whole quads, and of these the tile has rows below their number.
         // Weights and beginnings are whole blocks, packed so by `new`, and `counts` has room for any
         // tile, which writes those of its rows and blocks. No other call has these rows of this group of the
         // output, whose values are of the end's type, as the caller of `run` promises.
         unsafe {
+            let counts = (&raw mut (*counts.as_mut_ptr()).0).cast::<i32>();
             self.kind.products(blocks)[rows](&Job {
                 input: given.codes.as_ptr().add(first * given.row),
                 input_row: given.row,
