@@ -1,4 +1,4 @@
-//! One engine in a process of its own, which shows what memory a net takes.
+//! One engine in a process of its own: what memory a net takes, and what `cross/count` counts the instructions of.
 
 use crate::engines::{NAMES, one};
 use crate::{CASES, Case};

@@ -34,6 +34,9 @@ pub(crate) trait Engine {
 /// The engines by their names, in the order of the tables.
 pub(crate) const NAMES: [&str; 5] = ["ours", "tract", "onnxruntime", "openvino", "rten"];
 
+/// Ours on tract's operators and plain code alone: what the kernels bring.
+pub(crate) const WITHOUT_KERNELS: &str = "without-kernels";
+
 /// One of them by its name, or none where it has not all operators of the model.
 pub(crate) fn one(
     name: &str,
@@ -45,6 +48,10 @@ pub(crate) fn one(
     let Asked { path, inputs, shape, values } = Asked::of(case, rows, directory);
     match name {
         "ours" => Some(Box::new(Ours::start(&path, &shape, threads, &values))),
+        WITHOUT_KERNELS => {
+            potoroo::runtime::use_kernels(false);
+            Some(Box::new(Ours::start(&path, &shape, threads, &values)))
+        }
         "tract" => Some(Box::new(Tract::start(&path, &shape, &values)?)),
         "onnxruntime" | "openvino" => {
             Some(Box::new(Peer::start(name, &path, &inputs, rows, threads)?))

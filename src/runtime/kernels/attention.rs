@@ -201,6 +201,7 @@ impl Attention {
                         residual: std::ptr::null(),
                         residual_row: 0,
                         activation: Activation::NONE,
+                        end: self.kind.product_end(),
                     });
                 }
             }
@@ -247,6 +248,7 @@ impl Attention {
                         residual: std::ptr::null(),
                         residual_row: 0,
                         activation: Activation::NONE,
+                        end: self.kind.product_end(),
                     });
                 }
             }

@@ -1,6 +1,7 @@
 //! One step of a recurrent layer for some rows: products with packed weights, and the gates while the sums are in registers.
 
 use super::lanes::Lanes;
+use super::loops::{self, FOUR};
 
 /// Rows that a tile computes at most, on any processor.
 pub(super) const ROWS_MAX: usize = 6;
@@ -85,7 +86,19 @@ pub(super) unsafe fn tile<
         let mut sums = [[[V::splat(0.0); G]; P]; B];
         let mut input: [*const f32; P] = rows.map(|row| job.input.add(row * job.input_row));
         let mut weights = job.weights;
-        for _ in 0..job.terms {
+        let fours = if V::TAKES_LANES { job.terms / FOUR } else { 0 };
+        for _ in 0..fours {
+            let mut values = [V::splat(0.0); P];
+            for (value, input) in values.iter_mut().zip(&mut input) {
+                *value = V::load(*input);
+                *input = input.add(FOUR);
+            }
+            for (block, sums) in sums.iter_mut().enumerate() {
+                loops::four(sums, &values, weights.add(block * job.weights_block), G * V::LANES);
+            }
+            weights = weights.add(FOUR * G * V::LANES);
+        }
+        for _ in FOUR * fours..job.terms {
             let mut values = [V::splat(0.0); P];
             for (value, input) in values.iter_mut().zip(&mut input) {
                 *value = V::splat(**input);

@@ -5,9 +5,11 @@ use super::aligned::Aligned;
 use super::crew::{Crew, Output};
 use super::kind::Kind;
 use super::lanes::Lanes;
+use super::loops;
 use super::map::Map;
 use super::patches::Patches;
 use super::window::Window;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// Pixels of a tile at most, on any processor.
@@ -77,10 +79,14 @@ pub(super) struct Job {
     /// Channels in the last block of the output, and of the input.
     pub(super) last: usize,
     pub(super) last_input: usize,
+    pub(super) end: End,
 }
 
 /// Computes one tile.
 pub(super) type Compute = unsafe fn(&Job);
+
+/// Ends a tile of so many pixels and blocks.
+pub(super) type End = unsafe fn(&Job, usize, usize);
 
 /// What a convolution is made of.
 pub(in crate::runtime) struct Parts<'p> {
@@ -270,11 +276,35 @@ impl Convolution {
         let channel = group * GROUP * lanes;
         let per_channel = self.input.blocks() * self.input.lanes * self.window.taps();
         let first = channel / lanes * self.output.block();
-        let residual_block = self.residual.map_or(0, |map| map.block());
-        let residual_base = channel / lanes * residual_block;
         let left = self.output.channels - channel - (blocks - 1) * lanes;
         let computes = self.kind.convolutions(blocks, self.window.stride[1], self.input.lanes == 1);
-        let mut aside = [0.0_f32; PIXELS_MAX * GROUP * 16];
+        let mut aside = MaybeUninit::<[f32; PIXELS_MAX * GROUP * 16]>::uninit();
+        let aside = aside.as_mut_ptr().cast::<f32>();
+        // All but where a tile is: that alone changes from one to the next.
+        // SAFETY: the group's weights and biases are whole blocks, packed so by `new`.
+        let mut job = unsafe {
+            Job {
+                input: input.as_ptr(),
+                weights: weights.as_ptr().add(channel * per_channel),
+                bias: self.bias.as_ptr().add(channel),
+                output: std::ptr::null_mut(),
+                residual: std::ptr::null(),
+                blocks: self.input.blocks(),
+                block: self.input.block(),
+                rows: self.window.size[0],
+                row: self.window.dilation[0] * self.input.row(),
+                columns: self.window.size[1],
+                column: self.window.dilation[1] * self.input.lanes,
+                stride: self.window.stride[1] * self.input.lanes,
+                output_block: self.output.block(),
+                residual_block: self.residual.map_or(0, |map| map.block()),
+                before: self.before,
+                after: self.after,
+                last: left.min(lanes),
+                last_input: self.input.channels - (self.input.blocks() - 1) * self.input.lanes,
+                end: self.kind.convolution_end(),
+            }
+        };
         for tile in &self.tiles[tiles] {
             let (row, column) = (tile.row as usize, tile.column as usize);
             let pixels = usize::from(tile.pixels);
@@ -283,39 +313,22 @@ impl Convolution {
             let at = self.output.at(row, 0) + column * lanes;
             // SAFETY: what a tile reads and writes is inside of the buffers, which are as long as the caller
             // promises: `tiles` makes tiles of pixels of the output alone, and under the
-            // window of each pixel is the input with its frame (`Window::fits`). The group's weights and
-            // biases are whole blocks, packed so by `new`. `aside` has room for any tile. Nobody
-            // else has this group's blocks of these pixels, by the caller's promise.
+            // window of each pixel is the input with its frame (`Window::fits`). `aside` has room for
+            // any tile, which writes what is copied from there. Nobody else has this group's blocks of these
+            // pixels, by the caller's promise.
             unsafe {
-                let job = Job {
-                    input: input.as_ptr().add(tile.input as usize),
-                    weights: weights.as_ptr().add(channel * per_channel),
-                    bias: self.bias.as_ptr().add(channel),
-                    output: match is_aside {
-                        true => aside.as_mut_ptr(),
-                        false => output
-                            .at(first + at, (blocks - 1) * self.output.block() + pixels * lanes),
-                    },
-                    residual: match (residual, &self.residual) {
-                        (Some(residual), Some(map)) => {
-                            residual.as_ptr().add(residual_base + map.at(row, 0) + column * lanes)
-                        }
-                        (_, _) => std::ptr::null(),
-                    },
-                    blocks: self.input.blocks(),
-                    block: self.input.block(),
-                    rows: self.window.size[0],
-                    row: self.window.dilation[0] * self.input.row(),
-                    columns: self.window.size[1],
-                    column: self.window.dilation[1] * self.input.lanes,
-                    stride: self.window.stride[1] * self.input.lanes,
-                    output_block: if is_aside { PIXELS_MAX * lanes } else { self.output.block() },
-                    residual_block,
-                    before: self.before,
-                    after: self.after,
-                    last: left.min(lanes),
-                    last_input: self.input.channels - (self.input.blocks() - 1) * self.input.lanes,
+                job.input = input.as_ptr().add(tile.input as usize);
+                (job.output, job.output_block) = match is_aside {
+                    true => (aside, PIXELS_MAX * lanes),
+                    false => {
+                        let floats = (blocks - 1) * self.output.block() + pixels * lanes;
+                        (output.at(first + at, floats), self.output.block())
+                    }
                 };
+                if let (Some(residual), Some(map)) = (residual, &self.residual) {
+                    let at = channel / lanes * map.block() + map.at(row, 0) + column * lanes;
+                    job.residual = residual.as_ptr().add(at);
+                }
                 computes[pixels](&job);
                 if is_aside {
                     let (mut row, mut column, mut pixel) = (row, column, 0);
@@ -324,8 +337,7 @@ impl Convolution {
                         for block in 0..blocks {
                             let to =
                                 first + block * self.output.block() + self.output.at(row, column);
-                            let from =
-                                aside.as_ptr().add(block * PIXELS_MAX * lanes + pixel * lanes);
+                            let from = aside.add(block * PIXELS_MAX * lanes + pixel * lanes);
                             std::ptr::copy_nonoverlapping(from, output.at(to, floats), floats);
                         }
                         pixel += floats / lanes;
@@ -414,32 +426,7 @@ pub(super) unsafe fn compute<
                 sums[block] = bias;
             }
         }
-        let mut weights = job.weights;
-        for block in 0..job.blocks {
-            // Lanes behind the last channel have weights of zero, which need not be multiplied.
-            let there = if block + 1 == job.blocks { job.last_input } else { lanes };
-            let skipped = (lanes - there) * BLOCKS * V::LANES;
-            for row in 0..job.rows {
-                let mut input = job.input.add(block * job.block + row * job.row);
-                for _ in 0..job.columns {
-                    for lane in 0..there {
-                        let mut at = [V::splat(0.0); BLOCKS];
-                        for (block, at) in at.iter_mut().enumerate() {
-                            *at = V::load(weights.add(block * V::LANES));
-                        }
-                        weights = weights.add(BLOCKS * V::LANES);
-                        for (pixel, sums) in sums.iter_mut().enumerate() {
-                            let value = V::splat(*input.add(pixel * stride + lane));
-                            for (sum, weight) in sums.iter_mut().zip(at) {
-                                *sum = sum.plus_product(value, weight);
-                            }
-                        }
-                    }
-                    weights = weights.wrapping_add(skipped);
-                    input = input.add(job.column);
-                }
-            }
-        }
+        loops::pixels::<V, PIXELS, BLOCKS, STRIDE, IS_PLANAR>(job, stride, &mut sums);
         let is_plain = job.before == Activation::NONE;
         if let (true, Activation::Clip(low, high)) = (is_plain, job.after) {
             let (low, high) = (V::splat(low), V::splat(high));
@@ -460,14 +447,27 @@ pub(super) unsafe fn compute<
             }
             return;
         }
-        // Code for each function at each place of the tile would be long: values go by memory.
+        // Code for each function behind each tile would be long: values go by memory.
         for (pixel, sums) in sums.iter().enumerate() {
             for (block, sum) in sums.iter().enumerate() {
                 sum.store(job.output.add(block * job.output_block + pixel * V::LANES));
             }
         }
-        for block in 0..BLOCKS {
-            for pixel in 0..PIXELS {
+        (job.end)(job, PIXELS, BLOCKS);
+    }
+}
+
+/// What becomes of the sums of a tile of so many pixels and blocks, which are where the output will be.
+///
+/// # Safety
+/// As [`compute`].
+#[inline(always)]
+pub(super) unsafe fn end<V: Lanes>(job: &Job, pixels: usize, blocks: usize) {
+    let is_plain = job.before == Activation::NONE;
+    // SAFETY: the caller's promise.
+    unsafe {
+        for block in 0..blocks {
+            for pixel in 0..pixels {
                 let at = job.output.add(block * job.output_block + pixel * V::LANES);
                 let mut value = V::load(at);
                 if !is_plain {
@@ -478,7 +478,7 @@ pub(super) unsafe fn compute<
                     value = value.plus(V::load(job.residual.add(residual)));
                 }
                 value = job.after.of(value);
-                if block + 1 == BLOCKS && job.last < V::LANES {
+                if block + 1 == blocks && job.last < V::LANES {
                     value = value.first(job.last);
                 }
                 value.store(at);

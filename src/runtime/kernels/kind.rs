@@ -49,7 +49,7 @@ enum Vectors {
 type Tiles = [Compute; PIXELS_MAX + 1];
 
 /// For vectors `V` with the processor's features `feature`: a table of tiles for each number of
-/// blocks and each stride, and the row of a depthwise convolution.
+/// blocks and each stride, and rows of a depthwise convolution.
 macro_rules! kernels {
     ($module:ident, $vectors:ty $(, $feature:literal)?) => {
         mod $module {
@@ -61,6 +61,18 @@ macro_rules! kernels {
             ) {
                 // SAFETY: the caller's promise.
                 unsafe { convolution::compute::<$vectors, P, B, S, I>(job) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn convolution_end(job: &convolution::Job, pixels: usize, blocks: usize) {
+                // SAFETY: the caller's promise.
+                unsafe { convolution::end::<$vectors>(job, pixels, blocks) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn product_end(job: &product::Job, rows: usize, vectors: usize) {
+                // SAFETY: the caller's promise.
+                unsafe { product::end::<$vectors>(job, rows, vectors) }
             }
 
             /// Numbers of pixels beyond what the registers hold have no kernel of their own.
@@ -106,7 +118,7 @@ macro_rules! kernels {
             $(#[target_feature(enable = $feature)])?
             pub(super) unsafe fn depthwise<const S: usize>(job: &depthwise::Job) {
                 // SAFETY: the caller's promise.
-                unsafe { depthwise::row::<$vectors, S>(job) }
+                unsafe { depthwise::rows::<$vectors, S>(job) }
             }
 
             $(#[target_feature(enable = $feature)])?
@@ -365,7 +377,17 @@ impl Kind {
         })
     }
 
-    /// A row of a depthwise convolution with such a stride.
+    /// What becomes of the sums of a tile of a convolution.
+    pub(super) fn convolution_end(self) -> convolution::End {
+        with_kind!(self, kernels kernels, kernels::convolution_end)
+    }
+
+    /// What becomes of the sums of a tile of a product.
+    pub(super) fn product_end(self) -> product::End {
+        with_kind!(self, kernels kernels, kernels::product_end)
+    }
+
+    /// Rows of a depthwise convolution with such a stride.
     pub(super) fn depthwise(self, stride: usize) -> unsafe fn(&depthwise::Job) {
         with_kind!(self, kernels kernels, match stride {
             1 => kernels::depthwise::<1>,

@@ -22,6 +22,25 @@ pub(super) trait Lanes: Copy {
     unsafe fn splat(value: f32) -> Self;
     /// `self` and the product of the others.
     unsafe fn plus_product(self, one: Self, other: Self) -> Self;
+    /// Whether multiplying by one lane of a vector costs no more than by all: the four values of a vector
+    /// are read at once then, and [`plus_lane`](Self::plus_lane) takes one after the other.
+    const TAKES_LANES: bool = false;
+    /// `self` and the product of one lane of `values`, the same for all lanes, and the other.
+    #[inline(always)]
+    unsafe fn plus_lane<const LANE: i32>(self, values: Self, other: Self) -> Self {
+        let mut kept = [0.0_f32; 16];
+        // SAFETY: the caller's promise; no vector has more lanes.
+        unsafe {
+            values.store(kept.as_mut_ptr());
+            self.plus_product(Self::splat(kept[LANE as usize]), other)
+        }
+    }
+    /// The same pointer, as one that has nothing to do with others: where several move on side by side,
+    /// compilers count each from the one before it, each time.
+    #[inline(always)]
+    fn apart(pointer: *const f32) -> *const f32 {
+        pointer
+    }
     unsafe fn plus(self, other: Self) -> Self;
     unsafe fn minus(self, other: Self) -> Self;
     unsafe fn times(self, other: Self) -> Self;

@@ -17,6 +17,7 @@ mod gang;
 pub(super) mod integers;
 mod kind;
 mod lanes;
+mod loops;
 mod map;
 mod maps;
 #[cfg(target_arch = "aarch64")]

@@ -33,6 +33,22 @@ impl Lanes for Neon {
         Neon(unsafe { vfmaq_f32(self.0, one.0, other.0) })
     }
 
+    const TAKES_LANES: bool = true;
+
+    #[inline(always)]
+    unsafe fn plus_lane<const LANE: i32>(self, values: Neon, other: Neon) -> Neon {
+        Neon(unsafe { vfmaq_laneq_f32::<LANE>(self.0, other.0, values.0) })
+    }
+
+    #[inline(always)]
+    fn apart(mut pointer: *const f32) -> *const f32 {
+        // SAFETY: there is no instruction.
+        unsafe {
+            std::arch::asm!("/* {} */", inout(reg) pointer, options(pure, nomem, nostack, preserves_flags));
+        }
+        pointer
+    }
+
     #[inline(always)]
     unsafe fn plus(self, other: Neon) -> Neon {
         Neon(unsafe { vaddq_f32(self.0, other.0) })

@@ -179,30 +179,35 @@ impl Patches {
                     let channel = group * GROUP * lanes;
                     let weights = weights.as_ptr().add(channel * places * inputs);
                     let computes = of.kind.convolutions(wide, 1, false);
+                    let mut product = Product {
+                        input: made,
+                        weights,
+                        bias: zeros.as_ptr(),
+                        output: sums,
+                        residual: std::ptr::null(),
+                        blocks,
+                        block: many * lanes,
+                        rows: 1,
+                        row: 0,
+                        columns: 1,
+                        column: 0,
+                        stride: lanes,
+                        output_block: many * lanes,
+                        residual_block: 0,
+                        before: Activation::NONE,
+                        after: Activation::NONE,
+                        last: lanes,
+                        last_input: of.input.channels - (blocks - 1) * lanes,
+                        end: of.kind.convolution_end(),
+                    };
                     for at in 0..places {
+                        product.weights = weights.add(at * wide * lanes * inputs);
                         let (mut first, mut chunks) = (0, many.div_ceil(of.kind.pixels()));
                         while first < many {
                             let pixels = (many - first).div_ceil(chunks);
-                            computes[pixels](&Product {
-                                input: made.add(at * place + first * lanes),
-                                weights: weights.add(at * wide * lanes * inputs),
-                                bias: zeros.as_ptr(),
-                                output: sums.add(at * sums_place + first * lanes),
-                                residual: std::ptr::null(),
-                                blocks,
-                                block: many * lanes,
-                                rows: 1,
-                                row: 0,
-                                columns: 1,
-                                column: 0,
-                                stride: lanes,
-                                output_block: many * lanes,
-                                residual_block: 0,
-                                before: Activation::NONE,
-                                after: Activation::NONE,
-                                last: lanes,
-                                last_input: of.input.channels - (blocks - 1) * lanes,
-                            });
+                            product.input = made.add(at * place + first * lanes);
+                            product.output = sums.add(at * sums_place + first * lanes);
+                            computes[pixels](&product);
                             first += pixels;
                             chunks -= 1;
                         }

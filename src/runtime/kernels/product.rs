@@ -4,7 +4,9 @@ use super::activation::Activation;
 use super::crew::{Crew, Output};
 use super::kind::Kind;
 use super::lanes::Lanes;
+use super::loops;
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// Rows of a tile at most, on any processor.
@@ -45,10 +47,14 @@ pub(super) struct Job {
     pub(super) residual: *const f32,
     pub(super) residual_row: usize,
     pub(super) activation: Activation,
+    pub(super) end: End,
 }
 
 /// Computes one tile.
 pub(super) type Compute = unsafe fn(&Job);
+
+/// Ends a tile of so many rows and vectors.
+pub(super) type End = unsafe fn(&Job, usize, usize);
 
 /// By rows of a tile.
 pub(super) type Tiles = [Compute; ROWS_MAX + 1];
@@ -72,23 +78,7 @@ pub(super) unsafe fn tile<V: Lanes, const ROWS: usize, const WIDE: usize>(job: &
                 }
             }
         }
-        let step = job.input_row;
-        let mut input = job.input;
-        let mut weights = job.weights;
-        for _ in 0..job.terms {
-            let mut at = [V::splat(0.0); WIDE];
-            for (vector, at) in at.iter_mut().enumerate() {
-                *at = V::load(weights.add(vector * V::LANES));
-            }
-            weights = weights.wrapping_add(job.weights_row);
-            for (row, sums) in sums.iter_mut().enumerate() {
-                let value = V::splat(*input.wrapping_add(row * step));
-                for (sum, weight) in sums.iter_mut().zip(at) {
-                    *sum = sum.plus_product(value, weight);
-                }
-            }
-            input = input.wrapping_add(1);
-        }
+        loops::rows(job, &mut sums);
         if let Activation::Clip(low, high) = job.activation {
             let (low, high) = (V::splat(low), V::splat(high));
             for (row, sums) in sums.iter().enumerate() {
@@ -103,14 +93,26 @@ pub(super) unsafe fn tile<V: Lanes, const ROWS: usize, const WIDE: usize>(job: &
             }
             return;
         }
-        // Code for each function at each place of the tile would be long: values go by memory.
+        // Code for each function behind each tile would be long: values go by memory.
         for (row, sums) in sums.iter().enumerate() {
             for (vector, sum) in sums.iter().enumerate() {
                 sum.store(job.output.add(row * job.output_row + vector * V::LANES));
             }
         }
-        for row in 0..ROWS {
-            for vector in 0..WIDE {
+        (job.end)(job, ROWS, WIDE);
+    }
+}
+
+/// What becomes of the sums of a tile of so many rows of so many vectors, which are where the output will be.
+///
+/// # Safety
+/// As [`tile`].
+#[inline(always)]
+pub(super) unsafe fn end<V: Lanes>(job: &Job, rows: usize, vectors: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for row in 0..rows {
+            for vector in 0..vectors {
                 let at = job.output.add(row * job.output_row + vector * V::LANES);
                 let mut value = job.activation.of(V::load(at));
                 if !job.residual.is_null() {
@@ -150,30 +152,13 @@ pub(super) unsafe fn single<V: Lanes, const GROUPS: usize>(job: &Job) {
                 }
             }
         }
-        for term in 0..job.terms {
-            let value = V::splat(*job.input.add(term));
-            for (group, sums) in sums.iter_mut().enumerate() {
-                let weights = job.weights.add(group * job.weights_row + term * wide);
-                for (vector, sum) in sums.iter_mut().enumerate() {
-                    let weight = V::load(weights.add(vector * V::LANES));
-                    *sum = sum.plus_product(value, weight);
-                }
-            }
-        }
+        loops::row(job, &mut sums);
         for (group, sums) in sums.iter().enumerate() {
             for (vector, sum) in sums.iter().enumerate() {
                 sum.store(job.output.add(group * wide + vector * V::LANES));
             }
         }
-        // Once for all vectors, as in a tile.
-        for vector in 0..GROUPS * VECTORS {
-            let at = job.output.add(vector * V::LANES);
-            let mut value = job.activation.of(V::load(at));
-            if !job.residual.is_null() {
-                value = value.plus(V::load(job.residual.add(vector * V::LANES)));
-            }
-            value.store(at);
-        }
+        (job.end)(job, 1, GROUPS * VECTORS);
     }
 }
 
@@ -318,6 +303,7 @@ impl Product {
                         .map_or(std::ptr::null(), |residual| residual.as_ptr().add(column)),
                     residual_row: self.columns,
                     activation: self.activation,
+                    end: self.kind.product_end(),
                 };
                 self.kind.singles()[groups - 1](&job);
             }
@@ -360,6 +346,7 @@ impl Product {
                 residual: residual.map_or(std::ptr::null(), |residual| residual.as_ptr().add(at)),
                 residual_row: self.columns,
                 activation: self.activation,
+                end: self.kind.product_end(),
             };
             let compute = self.kind.products(wide)[rows];
             if is_aside {
@@ -376,23 +363,27 @@ impl Product {
 /// # Safety
 /// As [`tile`], but that there are so many columns of each row of the output and of the residual.
 unsafe fn aside(job: &mut Job, compute: Compute, rows: usize, columns: usize, wide: usize) {
-    let mut made = [0.0_f32; ROWS_MAX * VECTORS * LANES_MAX];
-    let mut added = [0.0_f32; ROWS_MAX * VECTORS * LANES_MAX];
+    const FLOATS: usize = ROWS_MAX * VECTORS * LANES_MAX;
+    let (mut made, mut added) =
+        (MaybeUninit::<[f32; FLOATS]>::uninit(), MaybeUninit::<[f32; FLOATS]>::uninit());
+    let (made, added) = (made.as_mut_ptr().cast::<f32>(), added.as_mut_ptr().cast::<f32>());
     let (output, output_row) = (job.output, job.output_row);
-    // SAFETY: the caller's promise, and both arrays have room for any tile.
+    // SAFETY: the caller's promise, and both arrays have room for any tile, which reads of the second
+    // what is cleared before, and writes of the first what is copied from there.
     unsafe {
         if !job.residual.is_null() {
+            added.write_bytes(0, rows * wide);
             for row in 0..rows {
                 let from = job.residual.add(row * job.residual_row);
-                std::ptr::copy_nonoverlapping(from, added.as_mut_ptr().add(row * wide), columns);
+                std::ptr::copy_nonoverlapping(from, added.add(row * wide), columns);
             }
-            (job.residual, job.residual_row) = (added.as_ptr(), wide);
+            (job.residual, job.residual_row) = (added, wide);
         }
-        (job.output, job.output_row) = (made.as_mut_ptr(), wide);
+        (job.output, job.output_row) = (made, wide);
         compute(job);
         for row in 0..rows {
             let to = output.add(row * output_row);
-            std::ptr::copy_nonoverlapping(made.as_ptr().add(row * wide), to, columns);
+            std::ptr::copy_nonoverlapping(made.add(row * wide), to, columns);
         }
     }
 }

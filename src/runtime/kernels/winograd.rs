@@ -174,17 +174,21 @@ pub(super) unsafe fn gather<V: Lanes, const SIDE: usize>(job: &Gather) {
     // SAFETY: the caller's promise, of which the loops keep to the extents.
     unsafe {
         let reach = SIDE + TAPS - 1;
-        let mut columns = [[V::splat(0.0); REACH_MAX]; REACH_MAX];
-        for (column, made) in columns.iter_mut().take(reach).enumerate() {
+        // By reference: an array that is moved goes by memory.
+        let mut rows = [[V::splat(0.0); REACH_MAX]; REACH_MAX];
+        for column in 0..reach {
             let at = job.input.add(column * V::LANES);
             let mut from = [V::splat(0.0); REACH_MAX];
             for (row, from) in from.iter_mut().take(reach).enumerate() {
                 *from = V::load(at.add(row * job.row));
             }
-            *made = there::<V, SIDE>(from);
+            let made = there::<V, SIDE>(from);
+            for (row, made) in rows.iter_mut().take(reach).zip(made) {
+                row[column] = made;
+            }
         }
-        for row in 0..reach {
-            let made = there::<V, SIDE>(columns.map(|column| column[row]));
+        for (row, from) in rows.iter().take(reach).enumerate() {
+            let made = there::<V, SIDE>(*from);
             for (column, value) in made.into_iter().take(reach).enumerate() {
                 value.store(job.made.add((row * reach + column) * job.place));
             }
@@ -202,19 +206,22 @@ pub(super) unsafe fn scatter<V: Lanes, const SIDE: usize>(job: &Scatter) {
     // SAFETY: the caller's promise, of which the loops keep to the extents.
     unsafe {
         let reach = SIDE + TAPS - 1;
-        let mut columns = [[V::splat(0.0); SIDE_MAX]; REACH_MAX];
-        for (column, made) in columns.iter_mut().take(reach).enumerate() {
+        let mut rows = [[V::splat(0.0); REACH_MAX]; SIDE_MAX];
+        for column in 0..reach {
             let at = job.sums.add(column * job.place);
             let mut from = [V::splat(0.0); REACH_MAX];
             for (row, from) in from.iter_mut().take(reach).enumerate() {
                 *from = V::load(at.add(row * reach * job.place));
             }
-            *made = back::<V, SIDE>(from);
+            let made = back::<V, SIDE>(from);
+            for (row, made) in rows.iter_mut().take(SIDE).zip(made) {
+                row[column] = made;
+            }
         }
         let bias = V::load(job.bias);
         let is_plain = job.before == Activation::NONE;
-        for row in 0..SIDE.min(job.rows) {
-            let made = back::<V, SIDE>(columns.map(|column| column[row]));
+        for (row, from) in rows.iter().take(SIDE.min(job.rows)).enumerate() {
+            let made = back::<V, SIDE>(*from);
             // By memory, or code for each function would be there for each of them.
             for (column, value) in made.into_iter().take(SIDE.min(job.columns)).enumerate() {
                 let mut value = value.plus(bias);

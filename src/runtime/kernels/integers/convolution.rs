@@ -4,7 +4,7 @@ use super::super::crew::{Crew, Output};
 use super::super::map::Map;
 use super::super::window::Window;
 use super::kind::Kind;
-use super::lanes::{Code, Counts, LANES, QUAD, SLACK, Sum, WEIGHTS};
+use super::lanes::{Code, Counts, LANES, QUAD, SLACK, Sum, WEIGHTS, plus_four};
 use std::ops::Range;
 
 /// Pixels of a tile at most, on any processor.
@@ -245,10 +245,34 @@ impl Convolution {
         let channel = first * LANES;
         let (quads, last_quads) = quads(&self.input);
         let inside = ((self.input.blocks() - 1) * quads + last_quads) * self.window.taps();
-        let residual_block = self.residual.map_or(0, |residual| residual.map.block());
         let computes = self.kind.convolutions(blocks);
         let mut aside = [0_u8; PIXELS_MAX * BLOCKS_MAX * LANES];
         let aside_block = PIXELS_MAX * LANES;
+        // All but where a tile is: that alone changes from one to the next.
+        // SAFETY: the group's weights, beginnings and steps are whole blocks, packed so by `new`.
+        let mut job = unsafe {
+            Job {
+                input: input.as_ptr(),
+                weights: self.weights.as_ptr().add(channel * inside * QUAD),
+                begun: self.begun.as_ptr().add(channel),
+                steps: self.steps.as_ptr().add(channel),
+                output: std::ptr::null_mut(),
+                residual: std::ptr::null(),
+                blocks: self.input.blocks(),
+                block: self.input.block(),
+                rows: self.window.size[0],
+                row: self.window.dilation[0] * self.input.row(),
+                columns: self.window.size[1],
+                column: self.window.dilation[1] * self.input.lanes,
+                quads,
+                last_quads,
+                stride: self.window.stride[1] * self.input.lanes,
+                output_block: self.output.block(),
+                residual_block: self.residual.map_or(0, |residual| residual.map.block()),
+                code: self.code,
+                added: self.residual,
+            }
+        };
         for tile in &self.tiles[tiles] {
             let (row, column) = (tile.row as usize, tile.column as usize);
             let pixels = usize::from(tile.pixels);
@@ -257,40 +281,22 @@ impl Convolution {
             let at = first * self.output.block() + self.output.at(row, 0) + column * LANES;
             // SAFETY: what a tile reads and writes is inside of the buffers, which `run` found as long
             // as their maps: `tiles` makes tiles of pixels of the output alone, and under the
-            // window of each pixel is the input with its frame (`Window::fits`). The group's weights,
-            // beginnings and steps are whole blocks, packed so by `new`. `aside` has room for any
-            // tile. No other part has this group's blocks of these pixels.
+            // window of each pixel is the input with its frame (`Window::fits`). `aside` has room for
+            // any tile. No other part has this group's blocks of these pixels.
             unsafe {
-                computes[pixels](&Job {
-                    input: input.as_ptr().add(tile.input as usize),
-                    weights: self.weights.as_ptr().add(channel * inside * QUAD),
-                    begun: self.begun.as_ptr().add(channel),
-                    steps: self.steps.as_ptr().add(channel),
-                    output: match is_aside {
-                        true => aside.as_mut_ptr(),
-                        false => output.at(at, (blocks - 1) * self.output.block() + pixels * LANES),
-                    },
-                    residual: match (residual, &self.residual) {
-                        (Some(residual), Some(Residual { map, .. })) => {
-                            let at = first * map.block() + map.at(row, 0) + column * LANES;
-                            residual.as_ptr().add(at)
-                        }
-                        (_, _) => std::ptr::null(),
-                    },
-                    blocks: self.input.blocks(),
-                    block: self.input.block(),
-                    rows: self.window.size[0],
-                    row: self.window.dilation[0] * self.input.row(),
-                    columns: self.window.size[1],
-                    column: self.window.dilation[1] * self.input.lanes,
-                    quads,
-                    last_quads,
-                    stride: self.window.stride[1] * self.input.lanes,
-                    output_block: if is_aside { aside_block } else { self.output.block() },
-                    residual_block,
-                    code: self.code,
-                    added: self.residual,
-                });
+                job.input = input.as_ptr().add(tile.input as usize);
+                (job.output, job.output_block) = match is_aside {
+                    true => (aside.as_mut_ptr(), aside_block),
+                    false => {
+                        let codes = (blocks - 1) * self.output.block() + pixels * LANES;
+                        (output.at(at, codes), self.output.block())
+                    }
+                };
+                if let (Some(residual), Some(Residual { map, .. })) = (residual, &self.residual) {
+                    let at = first * map.block() + map.at(row, 0) + column * LANES;
+                    job.residual = residual.as_ptr().add(at);
+                }
+                computes[pixels](&job);
                 if is_aside {
                     for pixel in 0..pixels {
                         let width = self.output.width;
@@ -361,25 +367,38 @@ pub(super) unsafe fn compute<V: Counts, const PIXELS: usize, const BLOCKS: usize
         }
         let stride = job.stride;
         let mut weights = job.weights;
-        for block in 0..job.blocks {
+        let mut first = 0;
+        if V::TAKES_PARTS && (job.rows, job.columns, job.quads) == (1, 1, QUAD) {
+            // Under a window of one place a loop over blocks alone, which is not left for each of them.
+            first = job.blocks - usize::from(job.last_quads < QUAD);
+            let mut input = job.input;
+            for _ in 0..first {
+                V::plus_sixteen(&mut sums, (input, stride), weights);
+                weights = weights.add(QUAD * BLOCKS * WEIGHTS);
+                input = input.wrapping_add(job.block);
+            }
+        }
+        for block in first..job.blocks {
             let quads = if block + 1 == job.blocks { job.last_quads } else { job.quads };
             for row in 0..job.rows {
                 let mut input = job.input.add(block * job.block + row * job.row);
                 for _ in 0..job.columns {
-                    for quad in 0..quads {
-                        let at: [V::Weights; BLOCKS] =
-                            std::array::from_fn(|block| V::weights(weights.add(block * WEIGHTS)));
-                        weights = weights.add(BLOCKS * WEIGHTS);
-                        for (pixel, sums) in sums.iter_mut().enumerate() {
-                            let codes = V::everywhere(input.add(pixel * stride + quad * QUAD));
-                            for (sum, weights) in sums.iter_mut().zip(at) {
-                                *sum = sum.plus_products(codes, weights);
-                            }
+                    if V::TAKES_PARTS && quads == QUAD {
+                        V::plus_sixteen(&mut sums, (input, stride), weights);
+                        weights = weights.add(QUAD * BLOCKS * WEIGHTS);
+                    } else {
+                        for quad in 0..quads {
+                            plus_four(&mut sums, (input.add(quad * QUAD), stride), weights);
+                            weights = weights.add(BLOCKS * WEIGHTS);
                         }
                     }
                     input = input.add(job.column);
                 }
             }
+        }
+        if V::STORES_TILES && job.added.is_none() {
+            V::store_tile(&sums, (job.steps, job.code), (job.output, job.output_block));
+            return;
         }
         // Put away once: the loop that rounds is too long to be written out for each vector, and would
         // keep them in memory all the time.
@@ -419,11 +438,11 @@ pub(super) unsafe fn compute<V: Counts, const PIXELS: usize, const BLOCKS: usize
                 if let Some((others, Residual { sum, is_first, .. })) = residual {
                     let others = V::codes(others.add(pixel * LANES));
                     codes = match is_first {
-                        true => others.summed(codes, sum),
-                        false => codes.summed(others, sum),
+                        true => V::summed(others, codes, sum),
+                        false => V::summed(codes, others, sum),
                     };
                 }
-                codes.store(output.add(pixel * LANES));
+                V::store(codes, output.add(pixel * LANES));
             }
         }
     }

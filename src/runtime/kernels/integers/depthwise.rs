@@ -254,7 +254,7 @@ unsafe fn put<V: Counts, const PIXELS: usize>(job: &Job, first: usize, sums: [V;
         }
         for (at, sum) in rest.iter().enumerate() {
             let to = job.output.add((first + fours.len() * QUAD + at) * LANES);
-            sum.coded(job.steps, job.code).store(to);
+            V::store(sum.coded(job.steps, job.code), to);
         }
     }
 }

@@ -60,6 +60,8 @@ macro_rules! kernels {
                 }
                 if most > 4 {
                     tiles[5] = tile::<5, B>;
+                }
+                if most > 5 {
                     tiles[6] = tile::<6, B>;
                     tiles[7] = tile::<7, B>;
                     tiles[8] = tile::<8, B>;
@@ -96,6 +98,8 @@ macro_rules! kernels {
                 }
                 if most > 4 {
                     tiles[5] = row_tile::<5, B>;
+                }
+                if most > 5 {
                     tiles[6] = row_tile::<6, B>;
                     tiles[7] = row_tile::<7, B>;
                     tiles[8] = row_tile::<8, B>;

@@ -72,6 +72,8 @@ pub(super) trait Counts: Copy {
     const BLOCKS: usize;
     /// What is taken from a code before it is multiplied: 128 where products want a sign.
     const MOVED: i32;
+    /// A code for each lane.
+    type Codes: Copy;
     /// Four codes for each lane.
     type Quads: Copy;
     /// Four weights for each lane.
@@ -85,21 +87,61 @@ pub(super) trait Counts: Copy {
     unsafe fn across(from: *const u8) -> Self::Quads;
     unsafe fn weights(from: *const i8) -> Self::Weights;
     unsafe fn plus_products(self, quads: Self::Quads, weights: Self::Weights) -> Self;
+    /// Whether a product takes its four codes from any part of a vector: sixteen are read at once then, by
+    /// [`plus_sixteen`](Self::plus_sixteen).
+    const TAKES_PARTS: bool = false;
+    /// Adds the products of sixteen codes of each pixel, `stride` bytes apart, with the weights of four
+    /// quads.
+    #[inline(always)]
+    unsafe fn plus_sixteen<const PIXELS: usize, const BLOCKS: usize>(
+        sums: &mut [[Self; BLOCKS]; PIXELS],
+        (codes, stride): (*const u8, usize),
+        weights: *const i8,
+    ) {
+        for quad in 0..QUAD {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let weights = weights.add(quad * BLOCKS * WEIGHTS);
+                plus_four(sums, (codes.add(quad * QUAD), stride), weights);
+            }
+        }
+    }
     /// The codes of counts, each of which is so many steps.
-    unsafe fn coded(self, steps: *const f32, code: Code) -> Self;
+    unsafe fn coded(self, steps: *const f32, code: Code) -> Self::Codes;
     /// Codes as they lie in an image.
-    unsafe fn codes(from: *const u8) -> Self;
+    unsafe fn codes(from: *const u8) -> Self::Codes;
     /// The codes of the sum of codes.
-    unsafe fn summed(self, other: Self, sum: Sum) -> Self;
+    unsafe fn summed(one: Self::Codes, other: Self::Codes, sum: Sum) -> Self::Codes;
     /// Stores codes.
-    unsafe fn store(self, to: *mut u8);
+    unsafe fn store(codes: Self::Codes, to: *mut u8);
+
+    /// Whether the codes of a whole tile are stored from registers, by [`store_tile`](Self::store_tile).
+    const STORES_TILES: bool = false;
+
+    /// Stores the codes of pixels that lie side by side, of each block.
+    #[inline(always)]
+    unsafe fn store_tile<const PIXELS: usize, const BLOCKS: usize>(
+        sums: &[[Self; BLOCKS]; PIXELS],
+        (steps, code): (*const f32, Code),
+        (to, block): (*mut u8, usize),
+    ) {
+        for (pixel, sums) in sums.iter().enumerate() {
+            for (at, counts) in sums.iter().enumerate() {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let codes = counts.coded(steps.add(at * LANES), code);
+                    Self::store(codes, to.add(at * block + pixel * LANES));
+                }
+            }
+        }
+    }
 
     /// Stores the codes of four pixels that lie side by side.
     #[inline(always)]
     unsafe fn store_four(four: [Self; QUAD], steps: *const f32, code: Code, to: *mut u8) {
         for (pixel, counts) in four.into_iter().enumerate() {
             // SAFETY: the caller's promise.
-            unsafe { counts.coded(steps, code).store(to.add(pixel * LANES)) }
+            unsafe { Self::store(counts.coded(steps, code), to.add(pixel * LANES)) }
         }
     }
 
@@ -116,8 +158,31 @@ pub(super) trait Counts: Copy {
             unsafe {
                 let (one, other) =
                     (counts.coded(steps, code), Self::codes(others.add(pixel * LANES)));
-                let summed = if is_first { other.summed(one, sum) } else { one.summed(other, sum) };
-                summed.store(to.add(pixel * LANES));
+                let (one, other) = if is_first { (other, one) } else { (one, other) };
+                Self::store(Self::summed(one, other, sum), to.add(pixel * LANES));
+            }
+        }
+    }
+}
+
+/// Adds the products of four codes of each pixel, `stride` bytes apart, with the weights of a quad.
+///
+/// # Safety
+/// The processor has the vectors, and the codes and weights are there.
+#[inline(always)]
+pub(super) unsafe fn plus_four<V: Counts, const PIXELS: usize, const BLOCKS: usize>(
+    sums: &mut [[V; BLOCKS]; PIXELS],
+    (codes, stride): (*const u8, usize),
+    weights: *const i8,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let at: [V::Weights; BLOCKS] =
+            std::array::from_fn(|block| V::weights(weights.add(block * WEIGHTS)));
+        for (pixel, sums) in sums.iter_mut().enumerate() {
+            let quads = V::everywhere(codes.add(pixel * stride));
+            for (sum, weights) in sums.iter_mut().zip(at) {
+                *sum = sum.plus_products(quads, weights);
             }
         }
     }
@@ -137,6 +202,7 @@ impl Counts for Plain {
     const PIXELS: usize = 2;
     const BLOCKS: usize = 1;
     const MOVED: i32 = 0;
+    type Codes = Plain;
     type Quads = [[u8; QUAD]; LANES];
     type Weights = [[i8; QUAD]; LANES];
 
@@ -192,12 +258,12 @@ impl Counts for Plain {
     }
 
     #[inline(always)]
-    unsafe fn summed(self, other: Plain, sum: Sum) -> Plain {
-        Plain::each(|lane| sum.of(self.0[lane], other.0[lane]))
+    unsafe fn summed(one: Plain, other: Plain, sum: Sum) -> Plain {
+        Plain::each(|lane| sum.of(one.0[lane], other.0[lane]))
     }
 
     #[inline(always)]
-    unsafe fn store(self, to: *mut u8) {
-        unsafe { to.cast::<[u8; LANES]>().write_unaligned(self.0.map(|code| code as u8)) }
+    unsafe fn store(codes: Plain, to: *mut u8) {
+        unsafe { to.cast::<[u8; LANES]>().write_unaligned(codes.0.map(|code| code as u8)) }
     }
 }

@@ -56,7 +56,7 @@ pub(super) unsafe fn row<V: Counts>(job: &Job) {
         // SAFETY: the caller's promise.
         unsafe {
             let (one, other) = (V::codes(job.one.add(at)), V::codes(job.other.add(at)));
-            one.summed(other, job.sum).store(job.output.add(at));
+            V::store(V::summed(one, other, job.sum), job.output.add(at));
         }
     }
 }

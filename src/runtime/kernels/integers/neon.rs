@@ -1,6 +1,6 @@
 //! Vectors of counts of 64-bit ARM: products of bytes with a sign, in 16 bits, or four at a time where the processor has those.
 
-use super::lanes::{Code, Counts, LANES, Sum};
+use super::lanes::{Code, Counts, LANES, QUAD, Sum, WEIGHTS};
 use std::arch::aarch64::*;
 
 /// Codes as bytes with a sign: 128 less.
@@ -68,69 +68,82 @@ unsafe fn keep(counts: [int32x4_t; 4], to: *mut i32) {
     }
 }
 
-/// Half to even, between the bounds; the least one for what is no number.
+/// Sixteen codes of steps, four in each: half to even, between the bounds; the least one for what is no number.
+///
+/// Bounds are kept by what is rounded, too, of which bytes have four times as many beside each other.
 #[inline(always)]
-unsafe fn rounded(steps: float32x4_t, code: Code) -> int32x4_t {
+unsafe fn rounded(steps: [float32x4_t; 4], code: Code) -> uint8x16_t {
+    let bound = |steps: f32| (steps.round_ties_even() as i32 + code.zero).clamp(0, 255) as u8;
     unsafe {
-        let steps = vmaxnmq_f32(steps, vdupq_n_f32(code.least));
-        let steps = vcvtnq_s32_f32(vminnmq_f32(steps, vdupq_n_f32(code.most)));
-        vaddq_s32(steps, vdupq_n_s32(code.zero))
+        let least = vdupq_n_f32(code.least);
+        let [a, b, c, d] = steps.map(|steps| vcvtnq_s32_f32(vmaxnmq_f32(steps, least)));
+        let zero = vdupq_n_s16(code.zero as i16);
+        let low = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(a), b), zero);
+        let high = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(c), d), zero);
+        vminq_u8(vqmovun_high_s16(vqmovun_s16(low), high), vdupq_n_u8(bound(code.most)))
     }
 }
 
+/// The codes of counts, each of which is so many steps.
 #[inline(always)]
-unsafe fn coded(mut counts: [int32x4_t; 4], steps: *const f32, code: Code) -> [int32x4_t; 4] {
-    for (at, count) in counts.iter_mut().enumerate() {
-        unsafe {
-            let steps = vmulq_f32(vcvtq_f32_s32(*count), vld1q_f32(steps.add(4 * at)));
-            *count = rounded(steps, code);
-        }
+unsafe fn coded([a, b, c, d]: [int32x4_t; 4], steps: [float32x4_t; 4], code: Code) -> uint8x16_t {
+    let [one, two, three, four] = steps;
+    unsafe {
+        let steps = [
+            vmulq_f32(vcvtq_f32_s32(a), one),
+            vmulq_f32(vcvtq_f32_s32(b), two),
+            vmulq_f32(vcvtq_f32_s32(c), three),
+            vmulq_f32(vcvtq_f32_s32(d), four),
+        ];
+        rounded(steps, code)
     }
-    counts
 }
 
+/// The steps of sixteen lanes.
 #[inline(always)]
-unsafe fn codes(from: *const u8) -> [int32x4_t; 4] {
+unsafe fn each(steps: *const f32) -> [float32x4_t; 4] {
     unsafe {
-        let codes = vld1q_u8(from);
-        let (low, high) = (vmovl_u8(vget_low_u8(codes)), vmovl_high_u8(codes));
         [
-            vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(low))),
-            vreinterpretq_s32_u32(vmovl_high_u16(low)),
-            vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(high))),
-            vreinterpretq_s32_u32(vmovl_high_u16(high)),
+            vld1q_f32(steps),
+            vld1q_f32(steps.add(4)),
+            vld1q_f32(steps.add(8)),
+            vld1q_f32(steps.add(12)),
+        ]
+    }
+}
+
+/// How far codes are from the one that stands for zero.
+#[inline(always)]
+unsafe fn apart(codes: uint8x16_t, zero: u8) -> [float32x4_t; 4] {
+    unsafe {
+        let zero = vdupq_n_u8(zero);
+        let low = vreinterpretq_s16_u16(vsubl_u8(vget_low_u8(codes), vget_low_u8(zero)));
+        let high = vreinterpretq_s16_u16(vsubl_high_u8(codes, zero));
+        [
+            vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))),
+            vcvtq_f32_s32(vmovl_high_s16(low)),
+            vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))),
+            vcvtq_f32_s32(vmovl_high_s16(high)),
         ]
     }
 }
 
 #[inline(always)]
-unsafe fn summed(mut one: [int32x4_t; 4], other: [int32x4_t; 4], sum: Sum) -> [int32x4_t; 4] {
+unsafe fn summed(one: uint8x16_t, other: uint8x16_t, sum: Sum) -> uint8x16_t {
     unsafe {
-        let moved = vdupq_n_s32(i32::from(sum.moved));
-        for (one, other) in one.iter_mut().zip(other) {
-            let other = vcvtq_f32_s32(vsubq_s32(other, moved));
-            let begun = vfmaq_f32(vdupq_n_f32(sum.constant), other, vdupq_n_f32(sum.ratios[1]));
-            let first = vcvtq_f32_s32(vsubq_s32(*one, moved));
-            let whole = vfmaq_f32(begun, first, vdupq_n_f32(sum.ratios[0]));
-            *one = rounded(whole, Code::of(sum.moved));
+        let [ratio, other_ratio] = sum.ratios.map(|ratio| vdupq_n_f32(ratio));
+        let constant = vdupq_n_f32(sum.constant);
+        let mut whole = apart(one, sum.moved);
+        for (one, other) in whole.iter_mut().zip(apart(other, sum.moved)) {
+            *one = vfmaq_f32(vfmaq_f32(constant, other, other_ratio), *one, ratio);
         }
-        one
-    }
-}
-
-#[inline(always)]
-unsafe fn store(codes: [int32x4_t; 4], to: *mut u8) {
-    unsafe {
-        let low = vcombine_s16(vmovn_s32(codes[0]), vmovn_s32(codes[1]));
-        let high = vcombine_s16(vmovn_s32(codes[2]), vmovn_s32(codes[3]));
-        let codes = vcombine_s8(vmovn_s16(low), vmovn_s16(high));
-        vst1q_u8(to, vreinterpretq_u8_s8(codes));
+        rounded(whole, Code::of(sum.moved))
     }
 }
 
 impl Neon {
     #[inline(always)]
-    unsafe fn apart(counts: [int32x4_t; 4]) -> Neon {
+    unsafe fn spread(counts: [int32x4_t; 4]) -> Neon {
         unsafe {
             let zero = vdupq_n_s32(0);
             let [a, b, c, d] = counts;
@@ -158,12 +171,13 @@ impl Counts for Neon {
     const PIXELS: usize = 2;
     const BLOCKS: usize = 1;
     const MOVED: i32 = MOVED as i32;
+    type Codes = uint8x16_t;
     type Quads = Bytes;
     type Weights = Bytes;
 
     #[inline(always)]
     unsafe fn load(from: *const i32) -> Neon {
-        unsafe { Neon::apart(four(from)) }
+        unsafe { Neon::spread(four(from)) }
     }
 
     #[inline(always)]
@@ -200,30 +214,70 @@ impl Counts for Neon {
     }
 
     #[inline(always)]
-    unsafe fn coded(self, steps: *const f32, code: Code) -> Neon {
-        unsafe { Neon::apart(coded(self.together(), steps, code)) }
+    unsafe fn coded(self, steps: *const f32, code: Code) -> uint8x16_t {
+        unsafe { coded(self.together(), each(steps), code) }
     }
 
     #[inline(always)]
-    unsafe fn codes(from: *const u8) -> Neon {
-        unsafe { Neon::apart(codes(from)) }
+    unsafe fn codes(from: *const u8) -> uint8x16_t {
+        unsafe { vld1q_u8(from) }
     }
 
     #[inline(always)]
-    unsafe fn summed(self, other: Neon, sum: Sum) -> Neon {
-        unsafe { Neon::apart(summed(self.together(), other.together(), sum)) }
+    unsafe fn summed(one: uint8x16_t, other: uint8x16_t, sum: Sum) -> uint8x16_t {
+        unsafe { summed(one, other, sum) }
     }
 
     #[inline(always)]
-    unsafe fn store(self, to: *mut u8) {
-        unsafe { store(self.together(), to) }
+    unsafe fn store(codes: uint8x16_t, to: *mut u8) {
+        unsafe { vst1q_u8(to, codes) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_four(counts: [Neon; QUAD], steps: *const f32, code: Code, to: *mut u8) {
+        // The steps are read once: what is stored could change them, for all that is known here.
+        let steps = unsafe { each(steps) };
+        for (pixel, counts) in counts.into_iter().enumerate() {
+            unsafe { vst1q_u8(to.add(pixel * LANES), coded(counts.together(), steps, code)) }
+        }
+    }
+}
+
+impl Dot {
+    /// The products of four of the sixteen codes of each pixel.
+    #[inline(always)]
+    unsafe fn part<const PART: i32, const PIXELS: usize, const BLOCKS: usize>(
+        sums: &mut [[Dot; BLOCKS]; PIXELS],
+        codes: &[int8x16_t; PIXELS],
+        from: *const i8,
+    ) {
+        for block in 0..BLOCKS {
+            let at = unsafe { weights(from.add(block * WEIGHTS)) };
+            for (sums, codes) in sums.iter_mut().zip(codes) {
+                for (sum, weights) in sums[block].0.iter_mut().zip(at) {
+                    // SAFETY: as in `plus_products`.
+                    unsafe {
+                        std::arch::asm!(
+                            ".arch_extension dotprod",
+                            "sdot {sum:v}.4s, {weights:v}.16b, {codes:v}.4b[{part}]",
+                            sum = inout(vreg) *sum,
+                            weights = in(vreg) weights,
+                            codes = in(vreg) *codes,
+                            part = const PART,
+                            options(pure, nomem, nostack, preserves_flags),
+                        );
+                    }
+                }
+            }
+        }
     }
 }
 
 impl Counts for Dot {
-    const PIXELS: usize = 4;
+    const PIXELS: usize = 5;
     const BLOCKS: usize = 1;
     const MOVED: i32 = MOVED as i32;
+    type Codes = uint8x16_t;
     type Quads = Bytes;
     type Weights = Bytes;
 
@@ -271,23 +325,70 @@ impl Counts for Dot {
         self
     }
 
+    const TAKES_PARTS: bool = true;
+
     #[inline(always)]
-    unsafe fn coded(self, steps: *const f32, code: Code) -> Dot {
-        Dot(unsafe { coded(self.0, steps, code) })
+    unsafe fn plus_sixteen<const PIXELS: usize, const BLOCKS: usize>(
+        sums: &mut [[Dot; BLOCKS]; PIXELS],
+        (codes, stride): (*const u8, usize),
+        weights: *const i8,
+    ) {
+        unsafe {
+            let mut at = [vdupq_n_s8(0); PIXELS];
+            for (pixel, at) in at.iter_mut().enumerate() {
+                *at = signed(vld1q_u8(codes.add(pixel * stride)));
+            }
+            Dot::part::<0, PIXELS, BLOCKS>(sums, &at, weights);
+            Dot::part::<1, PIXELS, BLOCKS>(sums, &at, weights.add(BLOCKS * WEIGHTS));
+            Dot::part::<2, PIXELS, BLOCKS>(sums, &at, weights.add(2 * BLOCKS * WEIGHTS));
+            Dot::part::<3, PIXELS, BLOCKS>(sums, &at, weights.add(3 * BLOCKS * WEIGHTS));
+        }
     }
 
     #[inline(always)]
-    unsafe fn codes(from: *const u8) -> Dot {
-        Dot(unsafe { codes(from) })
+    unsafe fn coded(self, steps: *const f32, code: Code) -> uint8x16_t {
+        unsafe { coded(self.0, each(steps), code) }
     }
 
     #[inline(always)]
-    unsafe fn summed(self, other: Dot, sum: Sum) -> Dot {
-        Dot(unsafe { summed(self.0, other.0, sum) })
+    unsafe fn codes(from: *const u8) -> uint8x16_t {
+        unsafe { vld1q_u8(from) }
     }
 
     #[inline(always)]
-    unsafe fn store(self, to: *mut u8) {
-        unsafe { store(self.0, to) }
+    unsafe fn summed(one: uint8x16_t, other: uint8x16_t, sum: Sum) -> uint8x16_t {
+        unsafe { summed(one, other, sum) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(codes: uint8x16_t, to: *mut u8) {
+        unsafe { vst1q_u8(to, codes) }
+    }
+
+    const STORES_TILES: bool = true;
+
+    #[inline(always)]
+    unsafe fn store_tile<const PIXELS: usize, const BLOCKS: usize>(
+        sums: &[[Dot; BLOCKS]; PIXELS],
+        (steps, code): (*const f32, Code),
+        (to, block): (*mut u8, usize),
+    ) {
+        for at in 0..BLOCKS {
+            unsafe {
+                let (steps, to) = (each(steps.add(at * LANES)), to.add(at * block));
+                for (pixel, sums) in sums.iter().enumerate() {
+                    vst1q_u8(to.add(pixel * LANES), coded(sums[at].0, steps, code));
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_four(counts: [Dot; QUAD], steps: *const f32, code: Code, to: *mut u8) {
+        // The steps are read once: what is stored could change them, for all that is known here.
+        let steps = unsafe { each(steps) };
+        for (pixel, counts) in counts.into_iter().enumerate() {
+            unsafe { vst1q_u8(to.add(pixel * LANES), coded(counts.0, steps, code)) }
+        }
     }
 }

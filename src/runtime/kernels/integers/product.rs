@@ -3,8 +3,9 @@
 use super::super::crew::{Crew, Output};
 use super::super::product::{Shares, tile_rows};
 use super::kind::Kind;
-use super::lanes::{Code, Counts, LANES, QUAD, WEIGHTS};
+use super::lanes::{Code, Counts, LANES, QUAD, WEIGHTS, plus_four};
 use super::product_end::{self, End};
+use std::mem::MaybeUninit;
 
 /// Rows of a tile at most, on any processor.
 pub(super) const ROWS_MAX: usize = super::convolution::PIXELS_MAX;
@@ -247,25 +248,25 @@ impl Product {
         let column = group * self.kind.blocks() * LANES;
         let columns = (self.kind.blocks() * LANES).min(self.columns - column);
         let blocks = columns.div_ceil(LANES);
-        let mut counts = Counted([0; ROWS_MAX * BLOCKS_MAX * LANES]);
+        let mut counts = MaybeUninit::<Counted>::uninit(); // of a row alone, most are never written
         // SAFETY: `run` made the rows whole quads, and of these the tile has rows below their number.
         // Weights and beginnings are whole blocks, packed so by `new`, and `counts` has room for any
-        // tile. No other call has these rows of this group of the output, whose values are of the
-        // end's type, as the caller of `run` promises.
+        // tile, which writes those of its rows and blocks. No other call has these rows of this group of the
+        // output, whose values are of the end's type, as the caller of `run` promises.
         unsafe {
+            let counts = (&raw mut (*counts.as_mut_ptr()).0).cast::<i32>();
             self.kind.products(blocks)[rows](&Job {
                 input: given.codes.as_ptr().add(first * given.row),
                 input_row: given.row,
                 quads: given.row / QUAD,
                 weights: self.weights.as_ptr().add(column * given.row),
                 begun: begun.as_ptr().add(column),
-                counts: counts.0.as_mut_ptr(),
+                counts,
             });
             if !self.moved.is_empty() {
                 let moved = &self.moved[column..column + blocks * LANES];
-                for (row, counts) in
-                    counts.0.chunks_exact_mut(blocks * LANES).take(rows).enumerate()
-                {
+                let counts = std::slice::from_raw_parts_mut(counts, rows * blocks * LANES);
+                for (row, counts) in counts.chunks_exact_mut(blocks * LANES).enumerate() {
                     let codes = &given.codes[(first + row) * given.row..][..self.terms];
                     let apart = codes.iter().fold(0, |sum: i32, code| sum + i32::from(*code));
                     let apart = apart.wrapping_sub(given.zero.wrapping_mul(self.terms as i32));
@@ -276,7 +277,7 @@ impl Product {
             }
             let at = first * self.columns + column;
             self.kind.product_end()(&product_end::Job {
-                counts: counts.0.as_ptr(),
+                counts,
                 rows,
                 column,
                 columns,
@@ -305,16 +306,16 @@ pub(super) unsafe fn tile<V: Counts, const ROWS: usize, const BLOCKS: usize>(job
             }
         }
         let mut weights = job.weights;
-        for quad in 0..job.quads {
-            let at: [V::Weights; BLOCKS] =
-                std::array::from_fn(|block| V::weights(weights.add(block * WEIGHTS)));
+        let sixteens = if V::TAKES_PARTS { job.quads / QUAD } else { 0 };
+        let mut input = job.input;
+        for _ in 0..sixteens {
+            V::plus_sixteen(&mut sums, (input, job.input_row), weights);
+            weights = weights.add(QUAD * BLOCKS * WEIGHTS);
+            input = input.wrapping_add(QUAD * QUAD);
+        }
+        for quad in QUAD * sixteens..job.quads {
+            plus_four(&mut sums, (job.input.add(quad * QUAD), job.input_row), weights);
             weights = weights.add(BLOCKS * WEIGHTS);
-            for (row, sums) in sums.iter_mut().enumerate() {
-                let codes = V::everywhere(job.input.add(row * job.input_row + quad * QUAD));
-                for (sum, weights) in sums.iter_mut().zip(at) {
-                    *sum = sum.plus_products(codes, weights);
-                }
-            }
         }
         // By reference: arrays that are moved go by memory, twice.
         for (row, sums) in sums.iter().enumerate() {

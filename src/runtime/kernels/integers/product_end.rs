@@ -57,11 +57,11 @@ pub(super) unsafe fn end<V: Counts>(job: &Job<'_>) {
                         let steps = &steps[column..column + LANES];
                         let coded = V::load(counts).coded(steps.as_ptr(), code);
                         if left == LANES && moved == 0 {
-                            coded.store(job.output.add(at));
+                            V::store(coded, job.output.add(at));
                             continue;
                         }
                         let mut codes = [0_u8; LANES];
-                        coded.store(codes.as_mut_ptr());
+                        V::store(coded, codes.as_mut_ptr());
                         codes.iter_mut().for_each(|code| *code ^= moved);
                         put(&codes, job.output.add(at), left);
                     }

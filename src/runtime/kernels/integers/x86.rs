@@ -12,6 +12,7 @@ impl Counts for Vnni {
     const PIXELS: usize = 14;
     const BLOCKS: usize = 2;
     const MOVED: i32 = 0;
+    type Codes = Vnni;
     type Quads = __m512i;
     type Weights = __m512i;
 
@@ -65,12 +66,12 @@ impl Counts for Vnni {
     }
 
     #[inline(always)]
-    unsafe fn summed(self, other: Vnni, sum: Sum) -> Vnni {
+    unsafe fn summed(one: Vnni, other: Vnni, sum: Sum) -> Vnni {
         unsafe {
             let [ratio, other_ratio] = sum.ratios.map(|ratio| _mm512_set1_ps(ratio));
             let constant = _mm512_set1_ps(sum.constant);
             let moved = _mm512_set1_epi32(i32::from(sum.moved));
-            let one = _mm512_cvtepi32_ps(_mm512_sub_epi32(self.0, moved));
+            let one = _mm512_cvtepi32_ps(_mm512_sub_epi32(one.0, moved));
             let other = _mm512_cvtepi32_ps(_mm512_sub_epi32(other.0, moved));
             let begun = _mm512_fmadd_ps(other, other_ratio, constant);
             let whole = _mm512_fmadd_ps(one, ratio, begun);
@@ -79,8 +80,8 @@ impl Counts for Vnni {
     }
 
     #[inline(always)]
-    unsafe fn store(self, to: *mut u8) {
-        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtusepi32_epi8(self.0)) }
+    unsafe fn store(codes: Vnni, to: *mut u8) {
+        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtusepi32_epi8(codes.0)) }
     }
 
     #[inline(always)]
@@ -253,6 +254,7 @@ impl Counts for Avx2 {
     const PIXELS: usize = 4;
     const BLOCKS: usize = 1;
     const MOVED: i32 = 0;
+    type Codes = Avx2;
     type Quads = [Split; 2];
     type Weights = [Split; 2];
 
@@ -328,18 +330,18 @@ impl Counts for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn summed(self, other: Avx2, sum: Sum) -> Avx2 {
+    unsafe fn summed(one: Avx2, other: Avx2, sum: Sum) -> Avx2 {
         unsafe {
-            let low = Avx2::half_summed(self.0[0], other.0[0], sum);
-            Avx2([low, Avx2::half_summed(self.0[1], other.0[1], sum)])
+            let low = Avx2::half_summed(one.0[0], other.0[0], sum);
+            Avx2([low, Avx2::half_summed(one.0[1], other.0[1], sum)])
         }
     }
 
     #[inline(always)]
-    unsafe fn store(self, to: *mut u8) {
+    unsafe fn store(codes: Avx2, to: *mut u8) {
         unsafe {
             // Each half of a register is narrowed by itself, so both come in the order 0 2 1 3.
-            let words = _mm256_packus_epi32(self.0[0], self.0[1]);
+            let words = _mm256_packus_epi32(codes.0[0], codes.0[1]);
             let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(words);
             let bytes = _mm_packus_epi16(
                 _mm256_castsi256_si128(words),
