@@ -79,8 +79,9 @@ for command in docker-registry skopeo curl openssl chromium faketime podman runc
 done
 command -v ip >/dev/null || missing+=(iproute2)
 command -v strip >/dev/null || missing+=(binutils)
-# Podman's network, and the names in it.
+# Podman's network, what it calls for its rules without its package saying so, and the names in it.
 [ -x /usr/lib/podman/netavark ] || missing+=(netavark)
+[ -x /usr/sbin/iptables ] || missing+=(iptables)
 [ -x /usr/lib/podman/aardvark-dns ] || missing+=(aardvark-dns)
 command -v chromedriver >/dev/null || missing+=(chromium-driver)
 has_venv || missing+=(python3-venv)
