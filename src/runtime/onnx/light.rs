@@ -1,14 +1,11 @@
 //! A model's file without its long tensors, so that these are read once each, into the place where they stay.
 
-use super::varint;
+use super::fields::{COUNTED, Fields};
 use crate::disk::Picking;
 use std::ops::Range;
 
 /// Bytes of a tensor from which on it is left where it is.
 const LONG_BYTES_MIN: u64 = 4 << 10;
-
-/// Bytes that are read at once: most parts of a graph are some hundred bytes long.
-const WINDOW_BYTES: usize = 64 << 10;
 
 /// How much of a file may be left when its tensors are not there: this, or such a part of it.
 const LIGHT_BYTES_MAX: u64 = 256 << 10;
@@ -18,7 +15,6 @@ const PART: u64 = 8;
 const GRAPH: u64 = 7 << 3 | COUNTED;
 const INITIALIZER: u64 = 5 << 3 | COUNTED;
 const RAW_DATA: u64 = 9 << 3 | COUNTED;
-const COUNTED: u64 = 2;
 
 /// The file with empty raw bytes in the place of long ones.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,26 +29,16 @@ pub(super) struct Light {
 /// Reads a file but for the raw bytes of its graph's long tensors; none when it is not as simple as what
 /// exporters write, and has to be read as a whole.
 pub(super) fn read(file: &Picking) -> Option<Light> {
-    let mut walk = Walk { file, window: Vec::new(), start: 0, long: Vec::new(), tensors: 0 };
+    let mut walk = Walk { file, fields: Fields::of(file), long: Vec::new(), tensors: 0 };
     let bytes = walk.model()?;
     Some(Light { bytes, long: walk.long, tensors: walk.tensors })
 }
 
 struct Walk<'f> {
     file: &'f Picking,
-    window: Vec<u8>,
-    /// Where in the file the window begins.
-    start: u64,
+    fields: Fields<'f>,
     long: Vec<(usize, Range<u64>)>,
     tensors: usize,
-}
-
-/// A field: its tag, and where it begins, its content begins, and it ends.
-struct Field {
-    tag: u64,
-    start: u64,
-    content: u64,
-    end: u64,
 }
 
 impl Walk<'_> {
@@ -60,7 +46,7 @@ impl Walk<'_> {
         let mut made = Vec::new();
         let (mut at, end) = (0, self.file.bytes());
         while at < end {
-            let field = self.field(at, end)?;
+            let field = self.fields.field(at, end)?;
             at = field.end;
             match field.tag {
                 GRAPH => {
@@ -77,7 +63,7 @@ impl Walk<'_> {
         let mut made = Vec::new();
         let mut at = within.start;
         while at < within.end {
-            let field = self.field(at, within.end)?;
+            let field = self.fields.field(at, within.end)?;
             at = field.end;
             match field.tag {
                 INITIALIZER => {
@@ -95,7 +81,7 @@ impl Walk<'_> {
         let mut made = Vec::new();
         let (mut at, mut is_known) = (within.start, false);
         while at < within.end {
-            let field = self.field(at, within.end)?;
+            let field = self.fields.field(at, within.end)?;
             at = field.end;
             if field.tag != RAW_DATA {
                 self.copy(field.start..field.end, &mut made)?;
@@ -113,42 +99,6 @@ impl Walk<'_> {
         Some(made)
     }
 
-    /// The field at `at`, which must end at `end` at the latest.
-    fn field(&mut self, start: u64, end: u64) -> Option<Field> {
-        let mut content = start;
-        let tag = self.varint(&mut content, end)?;
-        let field_end = match tag & 7 {
-            0 => {
-                let mut at = content;
-                self.varint(&mut at, end)?;
-                at
-            }
-            1 => content + 8,
-            COUNTED => {
-                let size = self.varint(&mut content, end)?;
-                content.checked_add(size)?
-            }
-            5 => content + 4,
-            _ => return None,
-        };
-        (field_end <= end).then_some(Field { tag, start, content, end: field_end })
-    }
-
-    /// The integer at `at`, which then is behind it.
-    fn varint(&mut self, at: &mut u64, end: u64) -> Option<u64> {
-        let wanted = (varint::BYTES_MAX as u64).min(end.checked_sub(*at)?);
-        let has = self.start..self.start + self.window.len() as u64;
-        if *at < has.start || has.end < *at + wanted {
-            self.window.resize(WINDOW_BYTES.min((self.file.bytes() - *at) as usize), 0);
-            self.start = *at;
-            self.file.read_exact_at(&mut self.window, *at).ok()?;
-        }
-        let from = (*at - self.start) as usize;
-        let (value, length) = varint::read(&self.window[from..from + wanted as usize])?;
-        *at += length as u64;
-        Some(value)
-    }
-
     /// Appends these bytes of the file.
     fn copy(&mut self, range: Range<u64>, to: &mut Vec<u8>) -> Option<()> {
         // What is mostly here is read once, and not copied from message to message.
@@ -156,10 +106,8 @@ impl Walk<'_> {
         {
             return None;
         }
-        let has = self.start..self.start + self.window.len() as u64;
-        if has.start <= range.start && range.end <= has.end {
-            let from = (range.start - has.start) as usize;
-            to.extend_from_slice(&self.window[from..][..(range.end - range.start) as usize]);
+        if let Some(bytes) = self.fields.seen(&range) {
+            to.extend_from_slice(bytes);
             return Some(());
         }
         let at = to.len();

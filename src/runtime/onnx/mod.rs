@@ -8,6 +8,7 @@
 //! place is blanked where it stands.
 
 mod beside;
+mod fields;
 mod guard;
 mod handed;
 mod inline;
