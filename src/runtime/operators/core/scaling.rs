@@ -210,7 +210,7 @@ impl Dequantize {
 }
 
 /// Values may be moved about where all have one scale.
-fn is_elementwise(known: Option<&Arc<Steps>>) -> bool {
+pub(super) fn is_elementwise(known: Option<&Arc<Steps>>) -> bool {
     known.is_some_and(|steps| steps.single().is_some())
 }
 

@@ -3,7 +3,7 @@
 // Exporters do not know the names of these: `onnx/whole` puts them in the place of what they write.
 
 use super::integer;
-use super::scaling::{Dequantize, Quantize};
+use super::scaling::{Dequantize, Quantize, is_elementwise};
 use super::steps::{Integer, Limits, Steps, by_integer};
 use super::words::{Saying, Words};
 use tract_onnx::model::ParsingContext;
@@ -173,7 +173,7 @@ pub(in crate::runtime) fn is_of_single_values(op: &dyn Op) -> bool {
         (None, Some(dequantize)) => dequantize.known.as_ref(),
         (None, None) => None,
     };
-    known.is_some_and(|steps| steps.single().is_some())
+    is_elementwise(known)
 }
 
 /// What two ratios and all that is constant come to, where a sum is computed.
