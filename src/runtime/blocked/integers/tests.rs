@@ -1,6 +1,7 @@
 //! Stretches of integers held against the operators that they come from: equal, not near.
 
-use super::operator::Integers;
+use super::super::operator::Blocked;
+use super::steps::Work;
 use super::*;
 use crate::runtime::Model;
 use prost::Message;
@@ -240,7 +241,7 @@ fn run(model: TypedModel, input: &Tensor) -> Vec<Tensor> {
 }
 
 fn operators(model: &TypedModel) -> usize {
-    model.nodes().iter().filter(|node| node.op_is::<Integers>()).count()
+    model.nodes().iter().filter(|node| node.op_is::<Blocked<Work>>()).count()
 }
 
 /// Values all over their range, the same each time.
