@@ -3,6 +3,7 @@
 use super::operator::Blocked;
 use super::steps::Work;
 use super::*;
+use crate::random::Random;
 use std::sync::Arc;
 use tract_onnx::tract_core::internal::{Approximation, OutletId, TVec, TypedOp};
 use tract_onnx::tract_core::ops::array::{Slice, TypedConcat};
@@ -23,24 +24,17 @@ const DIFFERENCE_MAX: f32 = 1e-4;
 /// A typed graph under construction, with numbers that are the same each time.
 struct Net {
     model: TypedModel,
-    state: u64,
+    random: Random,
     nodes: usize,
 }
 
 impl Net {
     fn new(seed: u64) -> Net {
-        Net {
-            model: TypedModel::default(),
-            state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
-            nodes: 0,
-        }
+        Net { model: TypedModel::default(), random: Random::of(seed), nodes: 0 }
     }
 
     fn between(&mut self, low: usize, high: usize) -> usize {
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        low + (self.state >> 20) as usize % (high - low + 1)
+        self.random.between(low, high)
     }
 
     fn tensor(&mut self, shape: &[usize], scale: f32) -> Tensor {

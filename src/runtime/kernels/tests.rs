@@ -5,6 +5,7 @@ mod patches;
 mod products;
 
 use super::*;
+use crate::random::Random;
 use std::sync::Arc;
 
 /// How far a value may be from that of the loops, relative to it, or absolutely below one: the sums
@@ -27,27 +28,13 @@ const ACTIVATIONS: [Activation; 10] = [
     Activation::GeluTanh,
 ];
 
-/// Numbers that are the same each time.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 >> 20
-    }
-
-    fn between(&mut self, low: usize, high: usize) -> usize {
-        low + self.next() as usize % (high - low + 1)
-    }
-
     fn one_in(&mut self, times: usize) -> bool {
         self.between(1, times) == 1
     }
 
     fn floats(&mut self, count: usize) -> Vec<f32> {
-        (0..count).map(|_| (self.next() % 20_001) as f32 / 10_000.0 - 1.0).collect()
+        (0..count).map(|_| ((self.next() >> 20) % 20_001) as f32 / 10_000.0 - 1.0).collect()
     }
 
     fn activation(&mut self) -> Activation {
