@@ -5,21 +5,21 @@
 
 #[path = "center/logs.rs"]
 mod logs;
+#[path = "support/ops_center.rs"]
+mod ops_center;
 
+use ops_center::{Center, TOKEN};
 use potoroo::clock::{DeviceClock, unix_ms};
-use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const PUBLISHES: usize = 10_000;
 /// Edges, unless `POTOROO_EDGES` says how many.
 const EDGES: usize = 10_000;
 const ROUNDS: usize = 41;
-
-/// What the bench shows; its hash is put into the records.
-const TOKEN: &str = "ptr_bench";
 
 fn main() {
     let home = tempfile::tempdir().unwrap();
@@ -130,37 +130,7 @@ fn measured(what: &str, ask: impl Fn() -> Vec<u8>) {
     println!("{median:7.1} ms, worst {worst:7.1} ms, {bytes:9} bytes: {what}");
 }
 
-/// `potoroo-ops serve`, ended when dropped.
-struct Center {
-    process: Child,
-    address: String,
-    /// Kept open, or its next line of log would be an error.
-    _log: Lines<BufReader<ChildStderr>>,
-}
-
 impl Center {
-    fn start(data: &Path) -> Center {
-        let program = std::env::var_os("POTOROO_OPS")
-            .map_or_else(|| env!("CARGO_BIN_EXE_potoroo-ops").into(), PathBuf::from);
-        let mut process = Command::new(program)
-            .env_clear()
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
-        let address = loop {
-            let line = log.next().expect("the ops center ended").unwrap();
-            if line.contains("msg=ready") {
-                let word = line.split(' ').find_map(|word| word.strip_prefix("listen="));
-                break word.unwrap().to_owned();
-            }
-        };
-        Center { process, address, _log: log }
-    }
-
     /// A page of the dashboard.
     fn get(&self, path: &str) -> Vec<u8> {
         let Center { address, .. } = self;
@@ -187,12 +157,5 @@ impl Center {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         answer
-    }
-}
-
-impl Drop for Center {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }

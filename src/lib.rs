@@ -37,6 +37,9 @@ pub mod codec;
 pub mod registry;
 pub mod runtime;
 
+#[cfg(test)]
+mod random;
+
 #[cfg(feature = "engine")]
 pub mod engine;
 #[cfg(feature = "ops")]

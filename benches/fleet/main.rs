@@ -4,12 +4,15 @@
 #![expect(clippy::print_stdout, reason = "figures are its output")]
 
 mod edge;
+#[path = "../support/ops_center.rs"]
+mod ops_center;
 
 use edge::Edge;
-use std::io::{BufRead, BufReader, Lines, Read, Write};
+use ops_center::{Center, TOKEN};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const EDGES: usize = 100;
@@ -19,9 +22,6 @@ const RATE: usize = 50;
 
 /// How often an edge sends what it has.
 const EVERY: Duration = Duration::from_secs(2);
-
-/// What the bench shows; its hash is put into the records.
-const TOKEN: &str = "ptr_bench";
 
 const VERSION: &str = "3b49fba8-94d8-4fca-aecc-c75257fd16c6";
 
@@ -117,37 +117,7 @@ fn run(
     (edge.next, bytes, busy, times)
 }
 
-/// `potoroo-ops serve`, ended when dropped.
-struct Center {
-    process: Child,
-    address: String,
-    /// Kept open, or its next line of log would be an error.
-    _log: Lines<BufReader<ChildStderr>>,
-}
-
 impl Center {
-    fn start(data: &Path) -> Center {
-        let program = std::env::var_os("POTOROO_OPS")
-            .map_or_else(|| env!("CARGO_BIN_EXE_potoroo-ops").into(), PathBuf::from);
-        let mut process = Command::new(program)
-            .env_clear()
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
-        let address = loop {
-            let line = log.next().expect("the ops center ended").unwrap();
-            if line.contains("msg=ready") {
-                let word = line.split(' ').find_map(|word| word.strip_prefix("listen="));
-                break word.unwrap().to_owned();
-            }
-        };
-        Center { process, address, _log: log }
-    }
-
     /// User and system time so far (proc(5), `stat`).
     fn cpu_seconds(&self) -> f64 {
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
@@ -191,12 +161,5 @@ impl Center {
             bytes += count;
             lines += piece[..count].iter().filter(|byte| **byte == b'\n').count();
         }
-    }
-}
-
-impl Drop for Center {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }

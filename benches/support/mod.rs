@@ -1,9 +1,11 @@
 //! What the benches share: the shipped engine, the models it serves, and its process.
 
+mod serving;
+
 use potoroo::ops::publish::{Order, Target, publish};
-use std::io::{BufRead, BufReader, Lines};
+pub(crate) use serving::Serving as Engine;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::Command;
 
 /// A file of the package.
 pub(crate) fn file(path: &str) -> PathBuf {
@@ -39,47 +41,20 @@ pub(crate) fn published(fixture: &str, home: &Path) -> String {
     publish(&order).unwrap().pipeline_url
 }
 
-/// A running engine, which is killed when dropped.
-pub(crate) struct Engine {
-    process: Child,
-    /// Where it listens, `127.0.0.1:port`.
-    pub(crate) address: String,
-    /// Kept open, or its next line of log would be an error.
-    _log: Lines<BufReader<ChildStderr>>,
-}
-
 impl Engine {
     /// Starts `engine` with what was published into `home`, and waits until it listens.
     pub(crate) fn start(engine: &Path, url: &str, home: &Path, more: &[(&str, &str)]) -> Engine {
-        let mut process = Command::new(engine)
+        let mut serve = Command::new(engine);
+        serve
             .env_clear()
             .env("PIPELINE_URL", url)
             .env("POTOROO_LISTEN", "127.0.0.1:0")
             .env("POTOROO_PERSIST", home.join("persist"))
-            .envs(more.iter().copied())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
-        let address = loop {
-            let line = log.next().expect("the engine ended").unwrap();
-            if line.contains("msg=ready") {
-                let word = line.split(' ').find_map(|word| word.strip_prefix("listen="));
-                break word.unwrap().to_owned();
-            }
-        };
-        Engine { process, address, _log: log }
+            .envs(more.iter().copied());
+        Engine::of(&mut serve)
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::pipeline::Record;
+use crate::random::Random;
 use crate::tensor::{Column, Data, ElementType, NamedTensor, RowShape, Table, Tensor};
 use arrow_array::{
     ArrayRef, BinaryViewArray, BooleanArray, DictionaryArray, Int8Array, Int64Array, ListArray,
@@ -15,32 +16,16 @@ use std::sync::Arc;
 /// Mutants of each body.
 const MUTANTS: usize = 4000;
 
-/// xorshift64: the same damage in every run.
-struct Damage(u64);
-
-impl Damage {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    /// Changes one to four bytes, to anything or to what is most often at a limit.
-    fn hurt(&mut self, body: &mut [u8]) {
-        for _ in 0..=self.below(4) {
-            let at = self.below(body.len());
-            body[at] = match self.below(4) {
-                0 => 0,
-                1 => 0xff,
-                2 => body[at] ^ (1 << self.below(8)),
-                _ => self.next() as u8,
-            };
-        }
+/// Changes one to four bytes, to anything or to what is most often at a limit.
+fn hurt(random: &mut Random, body: &mut [u8]) {
+    for _ in 0..=random.below(4) {
+        let at = random.below(body.len());
+        body[at] = match random.below(4) {
+            0 => 0,
+            1 => 0xff,
+            2 => body[at] ^ (1 << random.below(8)),
+            _ => random.next() as u8,
+        };
     }
 }
 
@@ -86,11 +71,11 @@ const OBJECT_BODY: &str = r#"{"x": {"y": [null, true]}, "name": ["a\u00e9\n", "Ã
 /// Every prefix, then `MUTANTS` seeded mutants; how many of them were still readable.
 fn survivors(format: InputFormat, good: &[u8]) -> usize {
     assert_eq!(decode(format, good.to_vec(), &ports(), &[]).unwrap().table().columns().len(), 2);
-    let mut damage = Damage(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let prefixes = (0..good.len()).map(|end| good[..end].to_vec());
     let mutants = (0..MUTANTS).map(|_| {
         let mut body = good.to_vec();
-        damage.hurt(&mut body);
+        hurt(&mut random, &mut body);
         body
     });
     let mut readable = 0;

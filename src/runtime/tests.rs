@@ -1,6 +1,7 @@
 //! Models of the fixtures through the whole room: shapes that fit and do not, time that runs out.
 
 use super::{Deadline, Flow, Model, Part, Pool, RunError, kernels_in_use, profiled};
+use crate::random::Random;
 use crate::tensor::{Column, Data, MisfitKind, RowShape, Table};
 use std::borrow::Cow;
 use std::path::Path;
@@ -317,13 +318,8 @@ fn values_that_nobody_can_compute_with_are_refused_by_a_sentence_at_the_node() {
 #[test]
 fn no_change_of_a_models_bytes_is_more_than_an_error() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models");
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = move |below: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state % below as u64) as usize
-    };
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = |below: usize| random.below(below);
     let mut refused = 0;
     for name in ["counter.onnx", "score.onnx", "small_ints.onnx", "two_in_two_out.onnx"] {
         let sound = std::fs::read(fixtures.join(name)).unwrap();

@@ -1,10 +1,8 @@
 //! The dashboard: the contract's three tasks clicked through, and what a page may not let happen.
 
 use crate::support::browser::{click_through, look_again};
-use crate::support::engine::Engine;
 use crate::support::founded::{Center, Client, EMAIL, PASSWORD, command};
-use crate::support::publishing::{Author, docker_environment, until};
-use crate::support::python::request;
+use crate::support::publishing::{Author, infers, run_as_printed, until};
 use crate::support::registry::{Auth, PASSWORD as REGISTRY_PASSWORD, Registry};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -14,21 +12,6 @@ const USER: &str = "_json_key_base64";
 
 /// A page without images, at most.
 const PAGE_BYTES_MAX: u64 = 100_000;
-
-/// An engine with exactly the variables of a shown `docker run`.
-fn run_as_shown(given: &Value, username: &str, password: &str) -> Engine {
-    let shell = [("REGISTRYUSERNAME", username), ("REGISTRYPASSWORD", password)];
-    let variables = docker_environment(given["docker_run"].as_str().unwrap(), &shell);
-    let variables: Vec<(&str, &str)> =
-        variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    Engine::start(&variables)
-}
-
-fn infers(engine: &Engine, pipeline: &str) {
-    let answer = engine.infer_file(pipeline, &request("fraud_1.json"));
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    assert_eq!(answer.json()[0]["pipeline_name"], pipeline);
-}
 
 /// What nobody should meet on any page.
 fn is_clean(seen: &Value) {
@@ -69,7 +52,7 @@ fn a_person_views_publishes_and_deploys_with_an_external_registry() {
     let engine = format!("{host}/team/engines/potoroo-engine:v{}", env!("CARGO_PKG_VERSION"));
     assert_eq!(info["Engine url"], engine);
     assert!(seen["tested"].as_str().unwrap().contains(&host), "{seen}");
-    infers(&run_as_shown(&seen, USER, REGISTRY_PASSWORD), "fraud");
+    infers(&run_as_printed(&seen["docker_run"], USER, REGISTRY_PASSWORD), "fraud");
 }
 
 /// The version that Check Info names.
@@ -92,7 +75,7 @@ fn the_first_steps_end_with_an_answer_by_the_built_in_registry() {
             line.unwrap().trim_start_matches('=').to_owned()
         };
         let (username, password) = (value("REGISTRYUSERNAME"), value("REGISTRYPASSWORD"));
-        let engine = run_as_shown(given, &username, &password);
+        let engine = run_as_printed(&given["docker_run"], &username, &password);
         infers(&engine, pipeline);
         engine
     };

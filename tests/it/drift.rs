@@ -6,7 +6,7 @@ use crate::support::fixture;
 use crate::support::founded::Center;
 use crate::support::ops::ops;
 use crate::support::process::run;
-use crate::support::publishing::{Author, until};
+use crate::support::publishing::{Author, edge_variables, until};
 use crate::support::python::{RECORDS, python, request};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -34,15 +34,7 @@ impl Stage {
         let publish = author.published(saved.id);
         let engine = |name: &str| {
             let added = author.add_edge(&publish, name);
-            let text = |value: &Value| value.as_str().unwrap().to_owned();
-            Engine::start_in(
-                &home.path().join(name),
-                &[
-                    ("EDGE_BUNDLE", &text(&added["docker_run_variables"]["EDGE_BUNDLE"])),
-                    ("OCI_USERNAME", &text(&added["pull_credentials"]["username"])),
-                    ("OCI_PASSWORD", &text(&added["pull_credentials"]["password"])),
-                ],
-            )
+            Engine::start_in(&home.path().join(name), &edge_variables(&added))
         };
         let engines = vec![engine("till-1"), engine("till-2")];
         Stage { engines, pipeline: saved.pipeline, center, home }

@@ -4,7 +4,7 @@ use crate::sources::{self, Scan, Source, Use};
 
 /// From the bottom up; a room uses only rooms of the layers before its own.
 const LAYERS: [(&str, &[&str]); 4] = [
-    ("words", &["tensor", "pipeline", "oci", "fleet"]),
+    ("words", &["random", "tensor", "pipeline", "oci", "fleet"]),
     ("hands", &["allocator", "clock", "logging", "exit", "disk", "http", "supervisor"]),
     ("crafts", &["codec", "registry", "runtime"]),
     ("programs", &["engine", "ops"]),

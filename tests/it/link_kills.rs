@@ -5,7 +5,7 @@ use crate::support::engine::command;
 use crate::support::founded::Center;
 use crate::support::link_proxy::{LinkProxy, Luck};
 use crate::support::process::{PATIENCE, Running};
-use crate::support::publishing::{Author, until};
+use crate::support::publishing::{Author, edge_variables, until};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -114,15 +114,7 @@ fn every_edge_ends_joined_exactly_once_whatever_is_killed() {
         edges += 1;
         let added = Author::of(stage.center()).add_edge(&publish, &name);
         let home = tempfile::tempdir().unwrap();
-        let start = || {
-            let text = |value: &Value| value.as_str().unwrap().to_owned();
-            Running::start(
-                command(home.path())
-                    .env("EDGE_BUNDLE", text(&added["docker_run_variables"]["EDGE_BUNDLE"]))
-                    .env("OCI_USERNAME", text(&added["pull_credentials"]["username"]))
-                    .env("OCI_PASSWORD", text(&added["pull_credentials"]["password"])),
-            )
-        };
+        let start = || Running::start(command(home.path()).envs(edge_variables(&added)));
         let mut engine = start();
         let mut known: Option<Value> = None;
         for _ in 0..KILLS_OF_AN_EDGE {

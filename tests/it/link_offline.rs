@@ -5,7 +5,7 @@ use crate::support::edge::Random;
 use crate::support::engine::{Engine, curl};
 use crate::support::founded::Center;
 use crate::support::link_proxy::{LinkProxy, Luck};
-use crate::support::publishing::{Author, until};
+use crate::support::publishing::{Author, edge_variables, until};
 use potoroo::http::server::REQUESTS_PER_CONNECTION_MAX;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -112,23 +112,12 @@ fn what_was_inferred_while_the_ops_center_was_away_arrives_once_and_in_order() {
     let offline = Duration::from_secs(asked("POTOROO_OFFLINE_S", OFFLINE_S));
     let proxy = LinkProxy::start(|_| Luck::Good);
     let home = tempfile::tempdir().unwrap();
-    let url = format!("http://{}", proxy.host());
-    let arguments = ["--url", &url, "--report-seconds", "1"];
-    let mut center = Center::serve(&home.path().join("data"), &arguments);
+    let mut center = Center::behind(&proxy, &home.path().join("data"));
     center.first_run();
-    proxy.lead_to(Some(&center.address));
     let author = Author::of(&center);
     let saved = author.save("fraud", "fraud.onnx");
     let added = author.add_edge(&author.published(saved.id), "till-7");
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let engine = Engine::start_in(
-        &home.path().join("edge"),
-        &[
-            ("EDGE_BUNDLE", &text(&added["docker_run_variables"]["EDGE_BUNDLE"])),
-            ("OCI_USERNAME", &text(&added["pull_credentials"]["username"])),
-            ("OCI_PASSWORD", &text(&added["pull_credentials"]["password"])),
-        ],
-    );
+    let engine = Engine::start_in(&home.path().join("edge"), &edge_variables(&added));
     let address = engine.address.as_str();
     let mut sender = Sender::of(address, asked("POTOROO_OFFLINE_RATE", RATE));
     sender.infer_for(ONLINE);
@@ -147,9 +136,8 @@ fn what_was_inferred_while_the_ops_center_was_away_arrives_once_and_in_order() {
     ];
     let [waiting, bytes, written, syncs] = metrics(address, names);
 
-    let mut again = Center::serve(&center.data, &arguments);
+    let mut again = Center::behind(&proxy, &center.data);
     (again.token, again.workspace) = (center.token.clone(), center.workspace);
-    proxy.lead_to(Some(&again.address));
     let back = Instant::now();
     // It goes on inferring meanwhile. No more waits in the end than comes in a few batches.
     let (mut most, mut found) = (waiting, None);

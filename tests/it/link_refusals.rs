@@ -4,7 +4,7 @@ use crate::support::engine::Engine;
 use crate::support::founded::{Center, command};
 use crate::support::link_proxy::{LinkProxy, Luck};
 use crate::support::process::run;
-use crate::support::publishing::{Author, until};
+use crate::support::publishing::{Author, edge_variables, until};
 use crate::support::python::request;
 use potoroo::fleet::{Bundle, Code};
 use serde_json::{Value, json};
@@ -60,12 +60,7 @@ impl Stage {
     /// Adds an edge; the variables that its engine runs with.
     fn add(&self, name: &str) -> Variables {
         let added = Author::of(&self.center).add_edge(&self.publish, name);
-        let variables = [
-            ("EDGE_BUNDLE", &added["docker_run_variables"]["EDGE_BUNDLE"]),
-            ("OCI_USERNAME", &added["pull_credentials"]["username"]),
-            ("OCI_PASSWORD", &added["pull_credentials"]["password"]),
-        ];
-        variables.map(|(name, value)| (name.into(), value.as_str().unwrap().into())).to_vec()
+        edge_variables(&added).map(|(name, value)| (name.into(), value.into())).to_vec()
     }
 
     fn remove(&self, name: &str) {

@@ -4,7 +4,7 @@ use crate::support::edge::Random;
 use crate::support::engine::Engine;
 use crate::support::founded::Center;
 use crate::support::link_proxy::{LinkProxy, Luck};
-use crate::support::publishing::{Author, until};
+use crate::support::publishing::{Author, edge_variables, until};
 use crate::support::python::{RECORDS, request};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -48,16 +48,8 @@ fn an_edge_that_is_told_to_come_again_later_loses_nothing() {
     let author = Author::of(&center);
     let saved = author.save("fraud", "fraud.onnx");
     let added = author.add_edge(&author.published(saved.id), "till-7");
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
     let home = tempfile::tempdir().unwrap();
-    let engine = Engine::start_in(
-        &home.path().join("edge"),
-        &[
-            ("EDGE_BUNDLE", &text(&added["docker_run_variables"]["EDGE_BUNDLE"])),
-            ("OCI_USERNAME", &text(&added["pull_credentials"]["username"])),
-            ("OCI_PASSWORD", &text(&added["pull_credentials"]["password"])),
-        ],
-    );
+    let engine = Engine::start_in(&home.path().join("edge"), &edge_variables(&added));
     let mut next = 0;
     until(|| {
         for _ in 0..STRETCH {
@@ -84,24 +76,15 @@ fn what_was_inferred_over_a_bad_link_arrives_once_and_in_order() {
         _ => Luck::Good,
     });
     let home = tempfile::tempdir().unwrap();
-    let url = format!("http://{}", proxy.host());
-    let arguments = ["--url", &url, "--report-seconds", "1"];
-    let mut center = Center::serve(&home.path().join("data"), &arguments);
+    let mut center = Center::behind(&proxy, &home.path().join("data"));
     center.first_run();
-    proxy.lead_to(Some(&center.address));
     let author = Author::of(&center);
     let saved = author.save("fraud", "fraud.onnx");
     let publish = author.published(saved.id);
     let added = author.add_edge(&publish, "till-7");
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
     let engine = Engine::start_in(
         &home.path().join("edge"),
-        &[
-            ("EDGE_BUNDLE", &text(&added["docker_run_variables"]["EDGE_BUNDLE"])),
-            ("OCI_USERNAME", &text(&added["pull_credentials"]["username"])),
-            ("OCI_PASSWORD", &text(&added["pull_credentials"]["password"])),
-            ("POTOROO_SEND_KIB", "64"),
-        ],
+        &[&edge_variables(&added)[..], &[("POTOROO_SEND_KIB", "64")]].concat(),
     );
     let mut next = 0;
     let mut stretch = || {
@@ -116,9 +99,8 @@ fn what_was_inferred_over_a_bad_link_arrives_once_and_in_order() {
     stretch();
     center.process.signal("KILL");
     stretch();
-    let mut again = Center::serve(&center.data, &arguments);
+    let mut again = Center::behind(&proxy, &center.data);
     (again.token, again.workspace) = (center.token.clone(), center.workspace);
-    proxy.lead_to(Some(&again.address));
     stretch();
     let all =
         until(|| Some(arrived(&again, saved.pipeline)).filter(|it| it.len() as u64 >= 4 * STRETCH));

@@ -5,7 +5,7 @@ use crate::support::founded::{Center, Reply};
 use crate::support::link_proxy::{LinkProxy, Luck};
 use crate::support::ops::ops;
 use crate::support::process::run;
-use crate::support::publishing::{Author, Saved, until};
+use crate::support::publishing::{Author, Saved, edge_variables, until};
 use crate::support::python::{ARROW, RECORDS, python, request};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -31,21 +31,13 @@ impl Stage {
     fn start_with(save: impl Fn(&Author) -> Saved) -> Stage {
         let proxy = LinkProxy::start(|_| Luck::Good);
         let home = tempfile::tempdir().unwrap();
-        let url = format!("http://{}", proxy.host());
-        let arguments = ["--url", &url, "--report-seconds", "1"];
-        let mut center = Center::serve(&home.path().join("data"), &arguments);
+        let mut center = Center::behind(&proxy, &home.path().join("data"));
         center.first_run();
-        proxy.lead_to(Some(&center.address));
         let author = Author::of(&center);
         let saved = save(&author);
         let publish = author.published(saved.id);
         let added = author.add_edge(&publish, "till-7");
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let variables = [
-            ("EDGE_BUNDLE", text(&added["docker_run_variables"]["EDGE_BUNDLE"])),
-            ("OCI_USERNAME", text(&added["pull_credentials"]["username"])),
-            ("OCI_PASSWORD", text(&added["pull_credentials"]["password"])),
-        ];
+        let variables = edge_variables(&added).map(|(name, value)| (name, value.to_owned()));
         let pipeline = saved.pipeline;
         let mut stage = Stage { proxy, center, pipeline, engine: None, home, variables };
         stage.start_engine();
@@ -62,11 +54,8 @@ impl Stage {
     fn kill_center(&mut self) {
         self.proxy.lead_to(None);
         self.center.process.signal("KILL");
-        let url = format!("http://{}", self.proxy.host());
-        let arguments = ["--url", &url, "--report-seconds", "1"];
-        let mut next = Center::serve(&self.center.data, &arguments);
+        let mut next = Center::behind(&self.proxy, &self.center.data);
         (next.token, next.workspace) = (self.center.token.clone(), self.center.workspace);
-        self.proxy.lead_to(Some(&next.address));
         self.center = next;
     }
 

@@ -4,8 +4,7 @@ use crate::support::engine::Engine;
 use crate::support::founded::{Center, command};
 use crate::support::front::{Front, Way};
 use crate::support::golden;
-use crate::support::publishing::{Author, docker_environment, until};
-use crate::support::python::request;
+use crate::support::publishing::{Author, infers, run_as_printed, until};
 use crate::support::registry::{Auth, PASSWORD, Registry, credentials};
 use crate::support::signing::{Keys, PASSWORD as KEY_PASSWORD};
 use potoroo::fleet::Bundle;
@@ -26,21 +25,6 @@ fn center_with(registry: &str, password: Option<&str>) -> (Center, tempfile::Tem
     let mut center = Center::run(&data, &mut serve);
     center.first_run();
     (center, home)
-}
-
-/// An engine with exactly the variables of a printed `docker run`.
-fn run_as_printed(printed: &Value, username: &str, password: &str) -> Engine {
-    let shell = [("REGISTRYUSERNAME", username), ("REGISTRYPASSWORD", password)];
-    let variables = docker_environment(printed.as_str().unwrap(), &shell);
-    let variables: Vec<(&str, &str)> =
-        variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    Engine::start(&variables)
-}
-
-fn infers(engine: &Engine, pipeline: &str) {
-    let answer = engine.infer_file(pipeline, &request("fraud_1.json"));
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    assert_eq!(answer.json()[0]["pipeline_name"], pipeline);
 }
 
 #[test]

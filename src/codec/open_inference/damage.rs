@@ -1,6 +1,7 @@
 //! Damage done to good requests: none may panic, nor make a table that the body cannot hold.
 
 use super::read_infer;
+use crate::random::Random;
 use crate::tensor::{Dimension, ElementType, Port};
 use std::panic::catch_unwind;
 
@@ -16,28 +17,16 @@ const HEAD: &str = r#"{"id":"a","inputs":[
 
 const TEXTS: [u8; 11] = [1, 0, 0, 0, b'a', 2, 0, 0, 0, 0xc3, 0xa9];
 
-/// xorshift64: the same damage in every run.
-struct Damage(u64);
-
-impl Damage {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end as u64) as usize
-    }
-
-    /// Changes one to three bytes: to a limit, by a bit, or to what is of weight in the format.
-    fn hurt(&mut self, body: &mut [u8]) {
-        for _ in 0..=self.below(3) {
-            let at = self.below(body.len());
-            body[at] = match self.below(4) {
-                0 => [0, 0xff][self.below(2)],
-                1 => body[at] ^ (1 << self.below(8)),
-                2 => b"0123456789-.,[]{}\":e "[self.below(21)],
-                _ => self.below(256) as u8,
-            };
-        }
+/// Changes one to three bytes: to a limit, by a bit, or to what is of weight in the format.
+fn hurt(random: &mut Random, body: &mut [u8]) {
+    for _ in 0..=random.below(3) {
+        let at = random.below(body.len());
+        body[at] = match random.below(4) {
+            0 => [0, 0xff][random.below(2)],
+            1 => body[at] ^ (1 << random.below(8)),
+            2 => b"0123456789-.,[]{}\":e "[random.below(21)],
+            _ => random.below(256) as u8,
+        };
     }
 }
 
@@ -82,7 +71,7 @@ fn no_damage_to_a_request_panics() {
     let good = [HEAD.as_bytes(), &[1; 24], &TEXTS].concat();
     let (head, ports) = (HEAD.len(), ports());
     assert!(is_readable(good.clone(), Some(head), &ports));
-    let mut damage = Damage(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut readable = 0;
     for end in 0..good.len() {
         let is_readable = is_readable(good[..end].to_vec(), Some(head.min(end)), &ports);
@@ -90,10 +79,10 @@ fn no_damage_to_a_request_panics() {
     }
     for _ in 0..MUTANTS {
         let mut body = good.clone();
-        damage.hurt(&mut body);
-        let length = match damage.below(10) {
+        hurt(&mut random, &mut body);
+        let length = match random.below(10) {
             0 => None,
-            1 => Some(damage.below(good.len() + 2)),
+            1 => Some(random.below(good.len() + 2)),
             _ => Some(head),
         };
         readable += usize::from(is_readable(body, length, &ports));
@@ -103,11 +92,11 @@ fn no_damage_to_a_request_panics() {
 
 #[test]
 fn any_bytes_as_one_tensor_do_not_panic() {
-    let mut damage = Damage(7);
+    let mut random = Random(7);
     for _ in 0..MUTANTS {
-        let mut body: Vec<u8> = TEXTS.repeat(1 + damage.below(3));
-        damage.hurt(&mut body);
-        body.truncate(damage.below(34));
+        let mut body: Vec<u8> = TEXTS.repeat(1 + random.below(3));
+        hurt(&mut random, &mut body);
+        body.truncate(random.below(34));
         for port in ports() {
             is_readable(body.clone(), Some(0), &[port]);
         }

@@ -160,18 +160,7 @@ fn eight(bytes: [u8; 8]) -> Option<u64> {
 mod tests {
     use super::super::cursor::Cursor;
     use super::*;
-
-    /// xorshift64: the same numbers in every run.
-    struct Numbers(u64);
-
-    impl Numbers {
-        fn next(&mut self) -> u64 {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            self.0
-        }
-    }
+    use crate::random::Random;
 
     /// How many floats and doubles were had at once; none may differ from the standard library's.
     fn had_at_once(text: &str) -> [usize; 2] {
@@ -186,7 +175,7 @@ mod tests {
 
     #[test]
     fn every_way_to_write_a_float_gives_that_float() {
-        let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+        let mut numbers = Random(0x9e37_79b9_7f4a_7c15);
         let (mut floats, mut all) = (0, 0);
         for _ in 0..20_000 {
             let float = f32::from_bits(numbers.next() as u32);
@@ -215,7 +204,7 @@ mod tests {
 
     #[test]
     fn numbers_as_clients_send_them_are_had_at_once() {
-        let mut numbers = Numbers(7);
+        let mut numbers = Random(7);
         let (mut floats, mut doubles) = (0, 0);
         for _ in 0..20_000 {
             let unit = numbers.next() as f64 / u64::MAX as f64;

@@ -8,6 +8,7 @@ use crate::clock::DeviceClock;
 use crate::codec::journal::{Header, JsonLog, Origin, Rows, Shown, frames};
 use crate::codec::{Dataset, InputFormat, decode};
 use crate::pipeline::{Finding, Record};
+use crate::random::Random;
 use crate::tensor::{Data, ElementType, NamedTensor, Port, Tensor};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -29,14 +30,9 @@ fn open(directory: &Path, cap_bytes: u64) -> Arc<Journal> {
 /// An inference whose one input tells which it is, with so many values that repeat nothing.
 fn inference(number: u64, values: usize) -> Inference<'static> {
     let port = Port { name: "x".into(), element: ElementType::F64, dimensions: vec![] };
-    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut random = Random::of(number);
     let mut row = vec![number as f64];
-    for _ in 0..values {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        row.push(state as f64);
-    }
+    row.extend((0..values).map(|_| random.next() as f64));
     let body = format!("[{{\"x\":{row:?}}}]");
     let input = decode(InputFormat::PandasRecords, body.into_bytes(), &[port], &[]).unwrap();
     let data = Data::F64(Cow::Owned(vec![number as f64 * 2.0]));

@@ -100,18 +100,7 @@ pub(super) fn accept_at(
         let said = Said { contact, fingerprint: mark, known, incumbent, is_copy, now_ms, gone_after_ms };
         let turn = turn(&session, reached, &said);
         let Said { known, incumbent, .. } = said;
-        let mut speaker = known.unwrap_or_else(|| InstanceRecord {
-            instance: instance.clone(),
-            boot: contact.boot.to_string(),
-            fingerprint: mark.flatten().map(str::to_owned),
-            first_ms: now_ms,
-            first_mono_ms: mono_ms,
-            seen_ms: now_ms,
-            mono_ms,
-            again_mono_ms: None,
-            copied_ms: None,
-            has_left: false,
-        });
+        let mut speaker = known.unwrap_or_else(|| speaks_first(contact, mark.flatten(), now_ms));
         let edge = session.edge.clone();
         match turn {
             Turn::Goes { is_new: false } => return Ok(Ok(accepted(&session, contact, now_ms))),
@@ -194,6 +183,27 @@ fn accepted(session: &SessionRecord, contact: &Contact, now_ms: i64) -> Accepted
         zero_ms: now_ms.saturating_sub(signed(contact.monotonic_ms)),
         facts: facts(session, now_ms),
         now_ms,
+    }
+}
+
+/// A process that speaks for the first time, on such a device.
+pub(super) fn speaks_first(
+    contact: &Contact,
+    fingerprint: Option<&str>,
+    now_ms: i64,
+) -> InstanceRecord {
+    let mono_ms = signed(contact.monotonic_ms);
+    InstanceRecord {
+        instance: contact.instance.to_string(),
+        boot: contact.boot.to_string(),
+        fingerprint: fingerprint.map(str::to_owned),
+        first_ms: now_ms,
+        first_mono_ms: mono_ms,
+        seen_ms: now_ms,
+        mono_ms,
+        again_mono_ms: None,
+        copied_ms: None,
+        has_left: false,
     }
 }
 

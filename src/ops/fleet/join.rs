@@ -1,6 +1,7 @@
 //! Joining: a token is bound to one key, once and for all, and whoever has that key is answered again.
 
 use super::LinkError;
+use super::accept::speaks_first;
 use super::verify::is_signed;
 use crate::fleet::{
     Code, Contact, JOIN_PATH, JoinRequest, Joined, SESSION_LIFE_MS, SessionFacts, Signature,
@@ -8,7 +9,7 @@ use crate::fleet::{
 use crate::logging::AT_SERVE;
 use crate::ops::access::{fresh_uuid, hashed};
 use crate::ops::center::Center;
-use crate::ops::store::{InstanceRecord, SessionRecord, Store};
+use crate::ops::store::{SessionRecord, Store};
 
 /// The serial that a session begins with.
 const FIRST_SERIAL: i64 = 1;
@@ -80,22 +81,8 @@ pub(super) fn join_at(
         };
         tx.use_join_token(&hash, &session.public_key, now_ms)?;
         tx.add_edge_session(&session)?;
-        let mono_ms = i64::try_from(contact.monotonic_ms).unwrap_or(i64::MAX);
-        tx.put_edge_instance(
-            &session.id,
-            &InstanceRecord {
-                instance: session.instance.clone(),
-                boot: contact.boot.to_string(),
-                fingerprint: session.fingerprint.clone(),
-                first_ms: now_ms,
-                first_mono_ms: mono_ms,
-                seen_ms: now_ms,
-                mono_ms,
-                again_mono_ms: None,
-                copied_ms: None,
-                has_left: false,
-            },
-        )?;
+        let device = session.fingerprint.as_deref();
+        tx.put_edge_instance(&session.id, &speaks_first(contact, device, now_ms))?;
         Ok((session, true))
     })?;
     if is_new {

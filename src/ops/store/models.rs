@@ -122,6 +122,10 @@ pub(in crate::ops) struct ModelConfig {
     pub settings: String,
 }
 
+/// Every column of a model, in the order of `model_of`.
+const MODEL: &str =
+    "SELECT id, workspace_id, name, created_ms, updated_ms, created_by FROM models ";
+
 /// Every column of a version, in the order of `version_of`.
 const VERSION: &str =
     "SELECT model_versions.id, model_id, models.name, models.workspace_id, version, sha,
@@ -138,29 +142,19 @@ impl Tx<'_> {
         by: &str,
         now_ms: i64,
     ) -> Result<i64, StoreError> {
-        let mut add = self.0.prepare_cached(
-            "INSERT INTO models (workspace_id, name, created_ms, updated_ms, created_by)
-             VALUES (?, ?, ?3, ?3, ?4)
-             ON CONFLICT (workspace_id, name) DO UPDATE SET updated_ms = excluded.updated_ms
-             RETURNING id",
-        )?;
-        Ok(add.query_row(params![workspace, name, now_ms, by], |row| row.get(0))?)
+        named(self, "models", (workspace, name), by, now_ms)
     }
 
     /// The model of that number.
     pub(in crate::ops) fn model(&self, id: i64) -> Result<Option<Model>, StoreError> {
-        let mut look = self.0.prepare_cached(
-            "SELECT id, workspace_id, name, created_ms, updated_ms, created_by FROM models WHERE id = ?",
-        )?;
+        let mut look = self.0.prepare_cached(&format!("{MODEL} WHERE id = ?"))?;
         Ok(look.query_row([id], model_of).optional()?)
     }
 
     /// All models of a workspace, by name.
     pub(in crate::ops) fn models(&self, workspace: i64) -> Result<Vec<Model>, StoreError> {
-        let mut look = self.0.prepare_cached(
-            "SELECT id, workspace_id, name, created_ms, updated_ms, created_by FROM models
-             WHERE workspace_id = ? ORDER BY name",
-        )?;
+        let sql = format!("{MODEL} WHERE workspace_id = ? ORDER BY name");
+        let mut look = self.0.prepare_cached(&sql)?;
         Ok(look.query_map([workspace], model_of)?.collect::<Result<_, _>>()?)
     }
 
@@ -323,6 +317,24 @@ impl Tx<'_> {
         let mut found = look.query_and_then(parameters, version_of)?;
         found.next().transpose()
     }
+}
+
+/// The number of what has that name in a table of such, where it is made if it is not there.
+pub(super) fn named(
+    tx: &Tx<'_>,
+    table: &'static str,
+    (workspace, name): (i64, &str),
+    by: &str,
+    now_ms: i64,
+) -> Result<i64, StoreError> {
+    let sql = format!(
+        "INSERT INTO {table} (workspace_id, name, created_ms, updated_ms, created_by)
+         VALUES (?, ?, ?3, ?3, ?4)
+         ON CONFLICT (workspace_id, name) DO UPDATE SET updated_ms = excluded.updated_ms
+         RETURNING id"
+    );
+    let mut add = tx.0.prepare_cached(&sql)?;
+    Ok(add.query_row(params![workspace, name, now_ms, by], |row| row.get(0))?)
 }
 
 pub(super) fn model_of(row: &Row<'_>) -> rusqlite::Result<Model> {

@@ -1,5 +1,6 @@
 //! Pipelines and their immutable versions, as records.
 
+use super::models::named;
 use super::{StoreError, Tx};
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -84,13 +85,7 @@ impl Tx<'_> {
         by: &str,
         now_ms: i64,
     ) -> Result<i64, StoreError> {
-        let mut add = self.0.prepare_cached(
-            "INSERT INTO pipelines (workspace_id, name, created_ms, updated_ms, created_by)
-             VALUES (?, ?, ?3, ?3, ?4)
-             ON CONFLICT (workspace_id, name) DO UPDATE SET updated_ms = excluded.updated_ms
-             RETURNING id",
-        )?;
-        Ok(add.query_row(params![workspace, name, now_ms, by], |row| row.get(0))?)
+        named(self, "pipelines", (workspace, name), by, now_ms)
     }
 
     /// The pipeline of that number.

@@ -10,20 +10,20 @@ pub(super) type Name = usize;
 pub(super) type Extents = [usize; 3];
 
 /// A net of images of one shape each; rows of a batch go through it one by one.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Graph {
-    pub(super) inputs: Vec<Extents>,
+#[derive(Debug, Clone)]
+pub(super) struct Graph<O = Operator, V = Extents> {
+    pub(super) inputs: Vec<V>,
     /// Each after those whose values it takes.
-    pub(super) nodes: Vec<Node>,
+    pub(super) nodes: Vec<Node<O, V>>,
     pub(super) outputs: Vec<Name>,
 }
 
 /// One operator and what it is given.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
-    pub(super) operator: Operator,
+pub(super) struct Node<O = Operator, V = Extents> {
+    pub(super) operator: O,
     pub(super) inputs: Vec<Name>,
-    pub(super) output: Extents,
+    pub(super) output: V,
 }
 
 /// What a node does.
@@ -69,13 +69,18 @@ impl Filters {
     }
 }
 
-impl Graph {
-    /// The extents of a value.
-    pub(super) fn extents(&self, name: Name) -> Extents {
+impl<O, V: Copy> Graph<O, V> {
+    /// What is known of a value: its extents, and of integers their sign.
+    pub(super) fn value(&self, name: Name) -> V {
         match self.inputs.get(name) {
-            Some(extents) => *extents,
+            Some(value) => *value,
             None => self.nodes[name - self.inputs.len()].output,
         }
+    }
+
+    /// The same of all values, by their names.
+    pub(super) fn values(&self) -> Vec<V> {
+        self.inputs.iter().copied().chain(self.nodes.iter().map(|node| node.output)).collect()
     }
 
     /// How often each value is taken, by nodes and as an output.
@@ -85,7 +90,9 @@ impl Graph {
         taken.for_each(|name| uses[*name] += 1);
         uses
     }
+}
 
+impl Graph {
     /// Joins the products that exporters write for `Swish` and `HardSwish`; what is left without use
     /// stays, and is not computed.
     pub(super) fn join_swishes(&mut self) {

@@ -15,7 +15,7 @@ impl Graph {
             let (1, [from]) = (uses[input], first.inputs.as_slice()) else { continue };
             let from = *from;
             if let Some(earlier) = self.before_spread(before, at) {
-                self.nodes[before].output = self.extents(from);
+                self.nodes[before].output = self.value(from);
                 let spread = std::mem::replace(&mut self.nodes[before].operator, earlier);
                 self.nodes[at].operator = spread;
                 continue;
@@ -32,7 +32,7 @@ impl Graph {
     /// What a step behind a spread comes to before it, where a convolution makes what is spread.
     fn before_spread(&self, before: usize, at: usize) -> Option<Operator> {
         let Operator::Spread(times) = self.nodes[before].operator else { return None };
-        let channels = self.extents(*self.nodes[before].inputs.first()?)[0];
+        let channels = self.value(*self.nodes[before].inputs.first()?)[0];
         let taps = times[0] * times[1];
         let each = |values: &[f32], padding: f32| {
             let mut values = values.to_vec();

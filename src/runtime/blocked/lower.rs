@@ -2,7 +2,8 @@
 
 use super::graph::{Extents, Filters, Graph, Name, Node, Operator};
 use super::places;
-use super::program::{Program, Step, Value, Work};
+use super::program::{self, Program};
+use super::steps::Work;
 use crate::runtime::kernels::{
     Activation, Convolution, Depthwise, Frame, Kind, Map, Parts, Pooling, Window,
 };
@@ -10,6 +11,9 @@ use crate::runtime::packing;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Mutex;
+
+type Step = program::Step<Work>;
+type Value = program::Value<Work>;
 
 /// A convolution whose values were not stored yet: what comes behind may still be joined to it.
 struct Open {
@@ -61,27 +65,28 @@ pub(super) fn lower(kind: Kind, mut graph: Graph) -> Option<Lowered> {
     graph.join_steps();
     let uses = graph.uses();
     let (inputs, outputs) = (graph.inputs.len(), graph.outputs.clone());
-    let extents: Vec<Extents> =
-        (0..inputs + graph.nodes.len()).map(|name| graph.extents(name)).collect();
+    let extents = graph.values();
     let mut planned = plan(graph, &uses);
     draw_gates_in(&mut planned, &uses, |name| extents[name][1] * extents[name][2]);
     let maps = maps(kind, &planned, &extents, inputs);
-    let mut values: Vec<Value> = maps.iter().map(|map| Value { map: *map, buffer: 0 }).collect();
-    let buffers = place(&planned, &mut values, inputs, &outputs);
+    let value = |map: &Map| Value { map: *map, codes: (), buffer: 0 };
+    let mut values: Vec<Value> = maps.iter().map(value).collect();
+    let taken: Vec<_> = planned.iter().map(|it| (it.inputs.as_slice(), it.output)).collect();
+    let buffers = places::place(&taken, &mut values, inputs, &outputs);
     let has_kernels = planned.iter().all(|planned| planned.has_kernel(kind, &maps));
     has_kernels.then_some(Lowered { kind, planned, maps, values, inputs, outputs, buffers })
 }
 
 impl Lowered {
     /// Packs the weights, each of which is dropped once it is packed; none never, since all steps have kernels.
-    pub(super) fn pack(self) -> Option<Program> {
+    pub(super) fn pack(self) -> Option<Program<Work>> {
         let Lowered { kind, planned, maps, values, inputs, outputs, buffers } = self;
         let make = |planned| step(kind, planned, &maps);
         let steps: Option<Vec<Step>> = match packing::has_threads() {
             true => planned.into_par_iter().map(make).collect(),
             false => planned.into_iter().map(make).collect(),
         };
-        let (steps, inputs, idle) = (steps?, (0..inputs).collect(), Mutex::new(Vec::new()));
+        let (steps, idle) = (steps?, Mutex::new(Vec::new()));
         Some(Program { kind, steps, inputs, values, outputs, buffers, idle })
     }
 }
@@ -322,15 +327,6 @@ fn maps(kind: Kind, planned: &[Planned], extents: &[Extents], inputs: usize) -> 
     .collect()
 }
 
-/// Gives each value its buffer; gives the floats of the buffers.
-fn place(planned: &[Planned], values: &mut [Value], inputs: usize, outputs: &[Name]) -> Vec<usize> {
-    let steps: Vec<_> = planned.iter().map(|it| (it.inputs.as_slice(), it.output)).collect();
-    let sizes: Vec<usize> = values.iter().map(|value| value.map.floats()).collect();
-    let (places, buffers) = places::place(&steps, &sizes, inputs, outputs);
-    values.iter_mut().zip(places).for_each(|(value, place)| value.buffer = place);
-    buffers
-}
-
 fn step(kind: Kind, planned: Planned, maps: &[Map]) -> Option<Step> {
     let Planned { plan, inputs, output, after } = planned;
     let (input, made) = (maps[inputs[0]], maps[output]);
@@ -379,5 +375,5 @@ fn step(kind: Kind, planned: Planned, maps: &[Map]) -> Option<Step> {
         Plan::Enlarge(times) => Work::Enlarge(times),
         Plan::Spread(times) => Work::Spread(times),
     };
-    Some(Step { work, inputs, output })
+    Some(Step { work, inputs, output, size: made.floats() })
 }

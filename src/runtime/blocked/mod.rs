@@ -19,16 +19,21 @@ mod program;
 mod programs;
 mod roles;
 mod spent;
+mod steps;
 mod stretch;
 mod weights;
 
 use crate::runtime::kernels::{self, Kind};
 use crate::runtime::products;
 use across::SoftmaxAcross;
+use graph::Graph;
+use lower::lower;
 use operator::Blocked;
+use programs::Key;
 pub(super) use programs::Programs;
 use roles::constant;
 use std::collections::HashMap;
+use stretch::Draft;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::OutletId;
 use tract_onnx::tract_core::ops::cnn::Conv;
@@ -120,7 +125,7 @@ const BESIDE_MAX: usize = 8 << 10;
 pub(super) fn gain_from_each_other(model: &TypedModel) -> bool {
     let (mut work, mut has_weights) = (0, false);
     for node in model.nodes() {
-        if let Some(blocked) = node.op_as::<Blocked>() {
+        if let Some(blocked) = node.op_as::<Blocked<steps::Work>>() {
             work += blocked.program.work();
             continue;
         }
@@ -151,8 +156,22 @@ fn rewrite_for(kind: Kind, model: &mut TypedModel) -> TractResult<usize> {
 
 fn rewrite_with(kind: Kind, model: &mut TypedModel, programs: &Programs) -> TractResult<usize> {
     let (mut taken, mut moved) = (0, HashMap::new());
-    for stretch in stretch::stretches(kind, model)? {
-        taken += usize::from(stretch.replace((kind, programs), model, &mut moved)?);
+    for stretch in stretch::stretches(model, |node| roles::role(kind, model, node))? {
+        let nodes: Vec<usize> = stretch.members.iter().map(|(id, _)| *id).collect();
+        let convolutions = stretch.members.iter().filter(|(_, role)| role.draft.is_convolution());
+        let weights = convolutions.filter_map(|(id, _)| model.node(*id).inputs.get(1).copied());
+        let weights: Vec<OutletId> = weights.collect();
+        let make = |graph: Graph, model: &mut TypedModel| {
+            let names = nodes.iter().map(|id| model.node(*id).name.clone()).collect();
+            programs.or_make(Key::new(names, &graph), || {
+                let lowered = lower(kind, graph)?;
+                // From here on nobody goes back to the nodes: each weight goes when it is packed.
+                let are_of_it = |node| nodes.contains(&node);
+                weights.iter().for_each(|weights| spent::drop_value(model, *weights, are_of_it));
+                lowered.pack()
+            })
+        };
+        taken += usize::from(stretch.replace(model, &mut moved, make)?);
     }
     Ok(taken)
 }

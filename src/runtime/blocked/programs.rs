@@ -1,9 +1,12 @@
 //! The programs of a model that plans have at hand: a plan for more rows packs no weights again.
 
 use super::graph::{Extents, Graph, Name};
-use super::program::Program;
+use super::program;
+use super::steps::Work;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+type Program = program::Program<Work>;
 
 /// The programs that plans of one model run, for other plans of it.
 #[derive(Debug, Default)]
@@ -21,9 +24,8 @@ pub(super) struct Key {
 
 impl Key {
     pub(super) fn new(nodes: Vec<String>, graph: &Graph) -> Key {
-        let inputs = graph.inputs.len();
-        let extents = (0..inputs + graph.nodes.len()).map(|name| graph.extents(name)).collect();
-        Key { nodes, extents, inputs, outputs: graph.outputs.clone() }
+        let (inputs, outputs) = (graph.inputs.len(), graph.outputs.clone());
+        Key { nodes, extents: graph.values(), inputs, outputs }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a node of tract's graph is among images: the operators that there are kernels for, in the forms that a graph has after typing.
 
-use super::graph::{Filters, Operator};
+use super::graph::{Extents, Filters, Graph, Name, Node, Operator};
+use super::stretch;
 use super::weights::Weights;
 use crate::runtime::kernels::{Activation, Kind, Pooling, Window};
 use std::sync::Arc;
@@ -19,11 +20,7 @@ use tract_onnx::tract_core::ops::nn::{
     DataFormat, HardSwish, LeakyRelu, Reduce, Reducer, Sigmoid, Silu,
 };
 
-/// An operator, and which of the node's inputs are images.
-pub(super) struct Role {
-    pub(super) operator: Draft,
-    pub(super) images: Vec<OutletId>,
-}
+type Role = stretch::Role<Draft>;
 
 /// An operator whose weights are still in the graph.
 pub(super) enum Draft {
@@ -35,6 +32,7 @@ pub(super) enum Draft {
     },
     /// A convolution backwards whose windows, of such a size, lie side by side.
     Deconvolution {
+        kind: Kind,
         size: [usize; 2],
         weights: Arc<Tensor>,
         bias: Vec<f32>,
@@ -42,38 +40,54 @@ pub(super) enum Draft {
     Ready(Operator),
 }
 
-impl Draft {
-    /// How many operators it comes to, each but the last with one input.
-    pub(super) fn operators(&self) -> usize {
-        match self {
-            Draft::Deconvolution { .. } => 2,
-            Draft::Convolution { .. } | Draft::Ready(_) => 1,
-        }
+impl stretch::Draft for Draft {
+    type Operator = Operator;
+    type Value = Extents;
+
+    fn image(model: &TypedModel, outlet: OutletId) -> Option<(usize, Extents)> {
+        let [rows, channels, height, width] = image(model, outlet)?;
+        Some((rows, [channels, height, width]))
     }
 
-    /// Whether its weights are looked for at a node of the graph, its second input.
-    pub(super) fn has_weights(&self) -> bool {
+    /// Its weights are looked for at a node of the graph then, its second input.
+    fn is_convolution(&self) -> bool {
         match self {
             Draft::Convolution { .. } | Draft::Deconvolution { .. } => true,
             Draft::Ready(_) => false,
         }
     }
 
-    /// The operator, the last one where there are several, behind the one before it with the channels
-    /// that this makes. None when its weights are no floats.
-    pub(super) fn operator(self, kind: Kind) -> Option<(Option<(Operator, usize)>, Operator)> {
-        Some(match self {
-            Draft::Deconvolution { size, weights, bias } => {
-                (Some(before(kind, size, &weights, &bias)?), Operator::Spread(size))
+    fn operators(&self) -> usize {
+        match self {
+            Draft::Deconvolution { .. } => 2,
+            Draft::Convolution { .. } | Draft::Ready(_) => 1,
+        }
+    }
+
+    fn write(self, graph: &mut Graph, mut inputs: Vec<Name>, output: Extents) -> Option<()> {
+        let operator = match self {
+            Draft::Deconvolution { kind, size, weights, bias } => {
+                let (operator, channels) = before(kind, size, &weights, &bias)?;
+                let [_, height, width] = graph.value(inputs[0]);
+                let made = graph.inputs.len() + graph.nodes.len();
+                let inputs = std::mem::replace(&mut inputs, vec![made]);
+                graph.nodes.push(Node { operator, inputs, output: [channels, height, width] });
+                Operator::Spread(size)
             }
             Draft::Convolution { window, is_depthwise, weights, bias } => {
                 let weights = Weights::of(weights)?;
-                let filters = Filters { window, is_depthwise, weights, bias };
-                (None, Operator::Convolution(filters))
+                Operator::Convolution(Filters { window, is_depthwise, weights, bias })
             }
-            Draft::Ready(operator) => (None, operator),
-        })
+            Draft::Ready(operator) => operator,
+        };
+        graph.nodes.push(Node { operator, inputs, output });
+        Some(())
     }
+}
+
+/// A role without nodes that count for it.
+fn plain(draft: Draft, images: Vec<OutletId>) -> Role {
+    Role { draft, images, inside: Vec::new() }
 }
 
 /// What comes before the pixels of a convolution backwards are spread, and the channels that it makes.
@@ -124,7 +138,7 @@ pub(super) fn role(kind: Kind, model: &TypedModel, node: &TypedNode) -> Option<R
         return convolution(model, node, conv);
     }
     if let Some(deconv) = op.downcast_ref::<Deconv>() {
-        return deconvolution(model, node, deconv);
+        return deconvolution(kind, model, node, deconv);
     }
     if let Some(TypedBinOp(op, None)) = op.downcast_ref() {
         let [one, other] = *node.inputs.as_slice() else { return None };
@@ -139,8 +153,8 @@ pub(super) fn role(kind: Kind, model: &TypedModel, node: &TypedNode) -> Option<R
     let [input] = *node.inputs.as_slice() else {
         let TypedConcat { axis: 1 } = op.downcast_ref()? else { return None };
         let are_images = node.inputs.iter().all(|input| image(model, *input).is_some());
-        let operator = Draft::Ready(Operator::Concat);
-        return are_images.then(|| Role { operator, images: node.inputs.to_vec() });
+        let draft = Draft::Ready(Operator::Concat);
+        return are_images.then(|| plain(draft, node.inputs.to_vec()));
     };
     let given = image(model, input)?;
     let operator = if let Some(NearestUpsample { scales }) = op.downcast_ref() {
@@ -194,7 +208,7 @@ pub(super) fn role(kind: Kind, model: &TypedModel, node: &TypedNode) -> Option<R
         };
         Operator::Pool(window, Pooling::Sum)
     };
-    Some(Role { operator: Draft::Ready(operator), images: vec![input] })
+    Some(plain(Draft::Ready(operator), vec![input]))
 }
 
 fn convolution(model: &TypedModel, node: &TypedNode, conv: &Conv) -> Option<Role> {
@@ -220,11 +234,15 @@ fn convolution(model: &TypedModel, node: &TypedNode, conv: &Conv) -> Option<Role
     }
     let bias = constant(model, bias)?;
     let bias = per_channel(&bias, made[1])?;
-    let operator = Draft::Convolution { window, is_depthwise, weights, bias };
-    Some(Role { operator, images: vec![input] })
+    Some(plain(Draft::Convolution { window, is_depthwise, weights, bias }, vec![input]))
 }
 
-fn deconvolution(model: &TypedModel, node: &TypedNode, deconv: &Deconv) -> Option<Role> {
+fn deconvolution(
+    kind: Kind,
+    model: &TypedModel,
+    node: &TypedNode,
+    deconv: &Deconv,
+) -> Option<Role> {
     let Deconv { pool_spec: spec, kernel_format: KernelFormat::OIHW, adjustments, group: 1 } =
         deconv
     else {
@@ -246,8 +264,7 @@ fn deconvolution(model: &TypedModel, node: &TypedNode, deconv: &Deconv) -> Optio
     }
     let bias = constant(model, bias)?;
     let bias = per_channel(&bias, made[1])?;
-    let operator = Draft::Deconvolution { size, weights, bias };
-    Some(Role { operator, images: vec![input] })
+    Some(plain(Draft::Deconvolution { kind, size, weights, bias }, vec![input]))
 }
 
 pub(super) fn window(spec: &PoolSpec, given: [usize; 4], made: [usize; 4]) -> Option<Window> {
@@ -297,7 +314,7 @@ fn with_constant(
         ("Div", false) => Operator::Scale(values.iter().map(|it| 1.0 / it).collect(), zeros),
         _ => return None,
     };
-    Some(Role { operator: Draft::Ready(operator), images: vec![input] })
+    Some(plain(Draft::Ready(operator), vec![input]))
 }
 
 fn of_two(model: &TypedModel, op: &str, one: OutletId, other: OutletId) -> Option<Role> {
@@ -310,7 +327,7 @@ fn of_two(model: &TypedModel, op: &str, one: OutletId, other: OutletId) -> Optio
         "Mul" if is_gate(second, first) => (Operator::Gate, vec![other, one]),
         _ => return None,
     };
-    Some(Role { operator: Draft::Ready(operator), images })
+    Some(plain(Draft::Ready(operator), images))
 }
 
 /// As many values as channels, from one or as many.

@@ -1,57 +1,92 @@
 //! Stretches of a graph that can be one operator: connected nodes with kernels, between which no other node stands.
 
-use super::graph::{Graph, Name, Node};
-use super::lower::lower;
+use super::graph::{Graph, Name};
 use super::operator::Blocked;
-use super::program::Program;
-use super::programs::{Key, Programs};
-use super::roles::{Draft, Role, image, role};
-use super::spent;
-use crate::runtime::kernels::Kind;
-use std::collections::{BTreeSet, HashMap};
+use super::program::{Program, Work};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{OutletId, TypedModelPatch, TypedOp};
 
-/// Nodes that become one operator.
-pub(super) struct Stretch {
-    rows: usize,
-    /// Each after those whose values it takes.
-    members: Vec<(usize, Role)>,
+/// What a node is in a stretch.
+pub(super) struct Role<D> {
+    pub(super) draft: D,
+    /// Which outlets its images are.
+    pub(super) images: Vec<OutletId>,
+    /// Nodes between the images and this one, which nobody else needs.
+    pub(super) inside: Vec<usize>,
 }
 
-/// The stretches of a graph, each with a convolution at its beginning.
-pub(super) fn stretches(kind: Kind, model: &TypedModel) -> TractResult<Vec<Stretch>> {
-    let mut stretches: Vec<Stretch> = Vec::new();
+/// What a node does with images, of floats or of integers, before its stretch is known.
+pub(super) trait Draft: Sized {
+    /// What it is in the words of a stretch.
+    type Operator;
+    /// What is known of one row of a value.
+    type Value: Copy;
+
+    /// Rows, and what one of them is, of an outlet that is a batch of such images.
+    fn image(model: &TypedModel, outlet: OutletId) -> Option<(usize, Self::Value)>;
+    /// Whether a stretch begins with it.
+    fn is_convolution(&self) -> bool;
+    /// How many operators it comes to, of which the last one makes what it makes.
+    fn operators(&self) -> usize;
+    /// Writes these down behind all others; none when there are no kernels for them after all.
+    fn write(
+        self,
+        graph: &mut Graph<Self::Operator, Self::Value>,
+        inputs: Vec<Name>,
+        output: Self::Value,
+    ) -> Option<()>;
+}
+
+/// Nodes that become one operator.
+pub(super) struct Stretch<D> {
+    rows: usize,
+    /// Each after those whose values it takes.
+    pub(super) members: Vec<(usize, Role<D>)>,
+}
+
+/// The stretches of a graph whose nodes have these roles, each with a convolution at its beginning.
+pub(super) fn stretches<D: Draft>(
+    model: &TypedModel,
+    role: impl Fn(&TypedNode) -> Option<Role<D>>,
+) -> TractResult<Vec<Stretch<D>>> {
+    let mut roles: HashMap<usize, Role<D>> = HashMap::new();
+    for node in model.nodes() {
+        roles.extend(role(node).map(|role| (node.id, role)));
+    }
+    let inside: HashSet<usize> = roles.values().flat_map(|role| role.inside.clone()).collect();
+    let mut stretches: Vec<Stretch<D>> = Vec::new();
     let mut home: HashMap<usize, usize> = HashMap::new();
     // The stretches that reach a node over one of other nodes: it must not be of them, or the
     // operator would wait for itself.
     let mut reach: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); model.nodes().len()];
     for id in model.eval_order()? {
-        let node = model.node(id);
+        if inside.contains(&id) {
+            continue; // the node that it counts for tells what is before both
+        }
+        let role = roles.remove(&id);
+        let images = role.as_ref().map_or(&*model.node(id).inputs, |role| &role.images);
         let mut outside = BTreeSet::new();
-        for input in &node.inputs {
+        for input in images {
             outside.extend(&reach[input.node]);
         }
         let before: BTreeSet<usize> =
-            node.inputs.iter().filter_map(|input| home.get(&input.node).copied()).collect();
-        let role = role(kind, model, node);
+            images.iter().filter_map(|input| home.get(&input.node).copied()).collect();
         let joined = role.and_then(|role| {
-            let rows = image(model, OutletId::new(id, 0))?[0];
+            let (rows, _) = D::image(model, OutletId::new(id, 0))?;
             let open = |at: &&usize| !outside.contains(*at) && stretches[**at].rows == rows;
             let at = match before.iter().find(open) {
                 Some(at) => *at,
-                None => {
-                    let (Draft::Convolution { .. } | Draft::Deconvolution { .. }) = role.operator
-                    else {
-                        return None;
-                    };
+                None if role.draft.is_convolution() => {
                     stretches.push(Stretch { rows, members: Vec::new() });
                     stretches.len() - 1
                 }
+                None => return None,
             };
-            stretches[at].members.push((id, role));
             home.insert(id, at);
+            home.extend(role.inside.iter().map(|inside| (*inside, at)));
+            stretches[at].members.push((id, role));
             Some(at)
         });
         outside.extend(before.into_iter().filter(|at| Some(*at) != joined));
@@ -69,10 +104,7 @@ pub(super) fn stretches(kind: Kind, model: &TypedModel) -> TractResult<Vec<Stret
 }
 
 /// Whether the graph has an order still when each stretch is one node.
-pub(super) fn is_without_cycles(
-    model: &TypedModel,
-    home: &HashMap<usize, usize>,
-) -> TractResult<bool> {
+fn is_without_cycles(model: &TypedModel, home: &HashMap<usize, usize>) -> TractResult<bool> {
     let joint = |node: usize| home.get(&node).map_or(node, |at| model.nodes().len() + at);
     let mut awaited: HashMap<usize, BTreeSet<usize>> = HashMap::new();
     let mut awaits: HashMap<usize, BTreeSet<usize>> = HashMap::new();
@@ -103,28 +135,43 @@ pub(super) fn is_without_cycles(
     Ok(done == awaits.len())
 }
 
-/// What takes a stretch's place: the patch, what it computes, and the outlets that it gives anew.
-type Patched = (TypedModelPatch, Arc<Program>, Vec<OutletId>);
-
-impl Stretch {
+impl<D: Draft> Stretch<D> {
     /// Puts an operator in the place of these nodes, unless one of them has no kernel after all.
     ///
-    /// `moved` tells where values are that another stretch makes now, and is told of those of this.
-    pub(super) fn replace(
+    /// `make` makes the program of the stretch. `moved` tells where values are that another stretch
+    /// makes now, and is told of those of this.
+    pub(super) fn replace<W: Work>(
         self,
-        (kind, programs): (Kind, &Programs),
         model: &mut TypedModel,
         moved: &mut HashMap<OutletId, OutletId>,
+        make: impl FnOnce(Graph<D::Operator, D::Value>, &mut TypedModel) -> Option<Arc<Program<W>>>,
     ) -> TractResult<bool> {
         let (first, nodes) = (self.members.first().map_or(0, |(id, _)| *id), self.members.len());
-        let Some((patch, program, outputs)) = self.patch((kind, programs), model, moved)? else {
+        let (rows, [inputs, outputs]) = (self.rows, self.ends(model));
+        let graph = self.graph(model, &inputs, &outputs);
+        let (Some(program), Some(last)) =
+            (graph.and_then(|graph| make(graph, model)), outputs.last())
+        else {
             let first = &model.node(first).name;
             log::debug!("{nodes} nodes of images from `{first}` on have no kernels of ours");
             return Ok(false);
         };
+        let facts = outputs.iter().map(|outlet| Ok(model.outlet_fact(*outlet)?.without_value()));
+        let facts = facts.collect::<TractResult<_>>()?;
+        let operator: Box<dyn TypedOp> =
+            Box::new(Blocked { program: program.clone(), facts, rows });
+        let mut patch = TypedModelPatch::default();
+        let now: Vec<OutletId> =
+            inputs.iter().map(|input| moved.get(input).copied().unwrap_or(*input)).collect();
+        let taps = patch.taps(model, &now)?;
+        let name = format!("{}.{}", model.node(last.node).name, W::NAME.to_lowercase());
+        let wires = patch.wire_node(name, operator, &taps)?;
+        for (outlet, wire) in outputs.iter().zip(&wires) {
+            patch.shunt_outside(model, *outlet, *wire)?;
+        }
         patch.apply(model)?;
         let is_it = |node: &&TypedNode| {
-            node.op_as::<Blocked>().is_some_and(|it| Arc::ptr_eq(&it.program, &program))
+            node.op_as::<Blocked<W>>().is_some_and(|it| Arc::ptr_eq(&it.program, &program))
         };
         if let Some(node) = model.nodes().iter().find(is_it) {
             let made = outputs.into_iter().enumerate();
@@ -133,99 +180,49 @@ impl Stretch {
         Ok(true)
     }
 
-    fn patch(
-        self,
-        (kind, programs): (Kind, &Programs),
-        model: &mut TypedModel,
-        moved: &HashMap<OutletId, OutletId>,
-    ) -> TractResult<Option<Patched>> {
-        let members: HashMap<usize, usize> =
-            self.members.iter().enumerate().map(|(at, (id, _))| (*id, at)).collect();
+    /// The values that it takes from other nodes, and those that others take from it.
+    fn ends(&self, model: &TypedModel) -> [Vec<OutletId>; 2] {
+        let nodes = |(id, role): &(usize, Role<D>)| [&[*id], &*role.inside].concat();
+        let within: HashSet<usize> = self.members.iter().flat_map(nodes).collect();
         let mut inputs: Vec<OutletId> = Vec::new();
         for outlet in self.members.iter().flat_map(|(_, role)| &role.images) {
-            if !members.contains_key(&outlet.node) && !inputs.contains(outlet) {
+            if !within.contains(&outlet.node) && !inputs.contains(outlet) {
                 inputs.push(*outlet);
             }
         }
-        let outputs: Vec<OutletId> = self
-            .members
-            .iter()
-            .map(|(id, _)| OutletId::new(*id, 0))
-            .filter(|outlet| {
-                let mut successors = model.nodes()[outlet.node].outputs[0].successors.iter();
-                model.outputs.contains(outlet)
-                    || successors.any(|inlet| !members.contains_key(&inlet.node))
-            })
-            .collect();
-        // A member may come to more than one operator; the last one makes what it makes.
+        let is_taken = |outlet: &OutletId| {
+            let mut successors = model.nodes()[outlet.node].outputs[0].successors.iter();
+            model.outputs.contains(outlet) || successors.any(|inlet| !within.contains(&inlet.node))
+        };
+        let outlets = self.members.iter().map(|(id, _)| OutletId::new(*id, 0));
+        [inputs, outlets.filter(is_taken).collect()]
+    }
+
+    /// The stretch in words; none when one of its nodes has no kernel.
+    fn graph(
+        self,
+        model: &TypedModel,
+        inputs: &[OutletId],
+        outputs: &[OutletId],
+    ) -> Option<Graph<D::Operator, D::Value>> {
+        let mut names: HashMap<OutletId, Name> = inputs.iter().copied().zip(0..).collect();
         let mut next = inputs.len();
-        let mut last_of = |(_, role): &(usize, Role)| {
-            next += role.operator.operators();
-            next - 1
-        };
-        let names: Vec<Name> = self.members.iter().map(&mut last_of).collect();
-        let name = |outlet: &OutletId| -> Option<Name> {
-            match members.get(&outlet.node) {
-                Some(at) => Some(names[*at]),
-                None => inputs.iter().position(|input| input == outlet),
-            }
-        };
-        let extents = |outlet: OutletId| {
-            let [_, channels, height, width] = image(model, outlet)?;
-            Some([channels, height, width])
-        };
-        let rows_fit =
-            inputs.iter().all(|input| image(model, *input).is_some_and(|it| it[0] == self.rows));
-        let mut graph = Graph::default();
-        for input in &inputs {
-            let Some(extents) = extents(*input).filter(|_| rows_fit) else { return Ok(None) };
-            graph.inputs.push(extents);
+        for (id, role) in &self.members {
+            next += role.draft.operators();
+            names.insert(OutletId::new(*id, 0), next - 1);
         }
-        let nodes = self.members.iter().map(|(id, _)| model.node(*id).name.clone()).collect();
-        let mut weights = Vec::new();
-        for (id, role) in self.members {
-            let names: Option<Vec<Name>> = role.images.iter().map(name).collect();
-            if role.operator.has_weights() {
-                weights.extend(model.node(id).inputs.get(1));
-            }
-            let (Some(mut inputs), Some(output), Some((before, operator))) =
-                (names, extents(OutletId::new(id, 0)), role.operator.operator(kind))
-            else {
-                return Ok(None);
-            };
-            if let Some((operator, channels)) = before {
-                let [_, height, width] = graph.extents(inputs[0]);
-                let made = graph.inputs.len() + graph.nodes.len();
-                let inputs = std::mem::replace(&mut inputs, vec![made]);
-                graph.nodes.push(Node { operator, inputs, output: [channels, height, width] });
-            }
-            graph.nodes.push(Node { operator, inputs, output });
-        }
-        graph.outputs = outputs.iter().filter_map(name).collect();
-        let program = programs.or_make(Key::new(nodes, &graph), || {
-            let lowered = lower(kind, graph)?;
-            // From here on nobody goes back to the nodes: each weight goes when it is packed.
-            let are_of_it = |node| members.contains_key(&node);
-            weights.iter().for_each(|weights| spent::drop_value(model, *weights, are_of_it));
-            lowered.pack()
-        });
-        let Some(program) = program else { return Ok(None) };
-        let facts = outputs.iter().map(|outlet| Ok(model.outlet_fact(*outlet)?.without_value()));
-        let operator = Blocked {
-            program: program.clone(),
-            facts: facts.collect::<TractResult<_>>()?,
-            rows: self.rows,
+        let named = |outlets: &[OutletId]| -> Option<Vec<Name>> {
+            outlets.iter().map(|outlet| names.get(outlet).copied()).collect()
         };
-        let mut patch = TypedModelPatch::default();
-        let now: Vec<OutletId> =
-            inputs.iter().map(|input| moved.get(input).copied().unwrap_or(*input)).collect();
-        let taps = patch.taps(model, &now)?;
-        let last = &model.node(outputs[outputs.len() - 1].node).name;
-        let operator: Box<dyn TypedOp> = Box::new(operator);
-        let wires = patch.wire_node(format!("{last}.blocked"), operator, &taps)?;
-        for (outlet, wire) in outputs.iter().zip(&wires) {
-            patch.shunt_outside(model, *outlet, *wire)?;
+        let value = |outlet: &OutletId| {
+            let (rows, value) = D::image(model, *outlet)?;
+            (rows == self.rows).then_some(value)
+        };
+        let inputs = inputs.iter().map(value).collect::<Option<_>>()?;
+        let mut graph = Graph { inputs, nodes: Vec::new(), outputs: named(outputs)? };
+        for (id, Role { draft, images, .. }) in self.members {
+            draft.write(&mut graph, named(&images)?, value(&OutletId::new(id, 0))?)?;
         }
-        Ok(Some((patch, program, outputs)))
+        Some(graph)
     }
 }

@@ -1,8 +1,9 @@
 //! Stretches held against the graph that they come from, on random nets of images.
 
 use super::operator::Blocked;
-use super::program::Work;
+use super::steps::Work;
 use super::*;
+use crate::random::Random;
 use std::sync::Arc;
 use tract_onnx::tract_core::internal::{Approximation, OutletId, TVec, TypedOp};
 use tract_onnx::tract_core::ops::array::{Slice, TypedConcat};
@@ -23,24 +24,17 @@ const DIFFERENCE_MAX: f32 = 1e-4;
 /// A typed graph under construction, with numbers that are the same each time.
 struct Net {
     model: TypedModel,
-    state: u64,
+    random: Random,
     nodes: usize,
 }
 
 impl Net {
     fn new(seed: u64) -> Net {
-        Net {
-            model: TypedModel::default(),
-            state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
-            nodes: 0,
-        }
+        Net { model: TypedModel::default(), random: Random::of(seed), nodes: 0 }
     }
 
     fn between(&mut self, low: usize, high: usize) -> usize {
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        low + (self.state >> 20) as usize % (high - low + 1)
+        self.random.between(low, high)
     }
 
     fn tensor(&mut self, shape: &[usize], scale: f32) -> Tensor {
@@ -346,7 +340,7 @@ fn a_row_of_blocks_becomes_one_operator_whose_values_share_few_buffers() {
     net.model.select_output_outlets(&[x]).unwrap();
     assert!(is_of_images(&net.model) == Kind::best().is_quick());
     assert_eq!(rewrite_for(Kind::best(), &mut net.model).unwrap(), 1);
-    let blocked = net.model.nodes().iter().find_map(|node| node.op_as::<Blocked>()).unwrap();
+    let blocked = net.model.nodes().iter().find_map(|node| node.op_as::<Blocked<Work>>()).unwrap();
     assert_eq!(blocked.program.steps.len(), 17, "one for each convolution");
     assert!(blocked.program.buffers.len() <= 4, "{:?}", blocked.program.buffers);
 }
@@ -374,7 +368,7 @@ fn gates_are_drawn_into_the_convolutions_behind_them_and_answer_as_their_graph_d
     for kind in Kind::all() {
         let mut ours = net.model.clone();
         assert_eq!(rewrite_for(kind, &mut ours).unwrap(), 1);
-        let blocked = ours.nodes().iter().find_map(|node| node.op_as::<Blocked>()).unwrap();
+        let blocked = ours.nodes().iter().find_map(|node| node.op_as::<Blocked<Work>>()).unwrap();
         let steps = &blocked.program.steps;
         let gates = steps.iter().filter(|step| matches!(step.work, Work::Gate(_)));
         assert_eq!(gates.count(), 0, "{steps:?}"); // at the smallest, 100 pixels for 40 weights
@@ -422,7 +416,7 @@ fn plans_for_one_row_and_for_four_run_one_program() {
     let mut models = [1, 1, 4].map(|rows| classifier(rows, 100, false));
     let program = |model: &mut TypedModel| {
         assert_eq!(rewrite_with(Kind::best(), model, &programs).unwrap(), 1);
-        let blocked = model.nodes().iter().find_map(|node| node.op_as::<Blocked>()).unwrap();
+        let blocked = model.nodes().iter().find_map(|node| node.op_as::<Blocked<Work>>()).unwrap();
         blocked.program.clone()
     };
     let made = models.each_mut().map(program);
@@ -476,7 +470,7 @@ fn what_paddle_writes_behind_a_convolution_is_computed_along_with_it() {
     let x = net.wire(add(), &[x, shift]);
     net.model.select_output_outlets(&[x]).unwrap();
     assert_eq!(rewrite_for(Kind::best(), &mut net.model).unwrap(), 1);
-    let blocked = net.model.nodes().iter().find_map(|node| node.op_as::<Blocked>()).unwrap();
+    let blocked = net.model.nodes().iter().find_map(|node| node.op_as::<Blocked<Work>>()).unwrap();
     assert_eq!(blocked.program.steps.len(), 1, "{:?}", blocked.program.steps);
 }
 

@@ -5,6 +5,7 @@ mod patches;
 mod products;
 
 use super::*;
+use crate::random::Random;
 use std::sync::Arc;
 
 /// How far a value may be from that of the loops, relative to it, or absolutely below one: the sums
@@ -13,6 +14,11 @@ const DIFFERENCE_MAX: f32 = 1e-4;
 
 /// Shapes that each test tries.
 const TRIES: usize = if cfg!(miri) { 4 } else { 60 };
+
+/// Channels and pixels at most, fewer where each step takes a microsecond.
+const fn most(extent: usize) -> usize {
+    if cfg!(miri) { extent.div_ceil(4) } else { extent }
+}
 
 const ACTIVATIONS: [Activation; 10] = [
     Activation::NONE,
@@ -27,27 +33,13 @@ const ACTIVATIONS: [Activation; 10] = [
     Activation::GeluTanh,
 ];
 
-/// Numbers that are the same each time.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 >> 20
-    }
-
-    fn between(&mut self, low: usize, high: usize) -> usize {
-        low + self.next() as usize % (high - low + 1)
-    }
-
     fn one_in(&mut self, times: usize) -> bool {
         self.between(1, times) == 1
     }
 
     fn floats(&mut self, count: usize) -> Vec<f32> {
-        (0..count).map(|_| (self.next() % 20_001) as f32 / 10_000.0 - 1.0).collect()
+        (0..count).map(|_| ((self.next() >> 20) % 20_001) as f32 / 10_000.0 - 1.0).collect()
     }
 
     fn activation(&mut self) -> Activation {
@@ -171,10 +163,10 @@ fn taps(window: &Window, row: usize, column: usize, map: &Map) -> Vec<(usize, us
 fn convolve(kind: Kind, random: &mut Random, crew: &dyn Crew) {
     let is_depthwise = random.one_in(3);
     let is_planar = !is_depthwise && random.one_in(4);
-    let given = random.between(1, if is_planar { 4 } else { 40 });
-    let made = if is_depthwise { given } else { random.between(1, 70) };
+    let given = random.between(1, if is_planar { 4 } else { most(40) });
+    let made = if is_depthwise { given } else { random.between(1, most(70)) };
     let window = random.window();
-    let image = [random.between(1, 20), random.between(1, 33)];
+    let image = [random.between(1, most(20)), random.between(1, most(33))];
     let shape = (given, made, image, window);
     convolve_of(kind, random, crew, shape, (is_depthwise, is_planar));
 }
@@ -316,7 +308,7 @@ fn what_is_blended_and_pooled_comes_to_what_loops_come_to() {
     for (kind, _) in Kind::all().into_iter().flat_map(|kind| (0..TRIES).map(move |at| (kind, at))) {
         let lanes = kind.lanes();
         let (channels, height, width) =
-            (random.between(1, 40), random.between(1, 12), random.between(1, 12));
+            (random.between(1, most(40)), random.between(1, most(12)), random.between(1, most(12)));
         let from = Map { channels, height, width, lanes, frame: random.frame() };
         let other = Map { frame: random.frame(), ..from };
         let gate = Map { height: 1, width: 1, ..other };
@@ -389,8 +381,9 @@ fn pixels_are_repeated_and_channels_joined_at_any_place() {
     let mut random = Random(73_244_475_912_583);
     for (kind, _) in Kind::all().into_iter().flat_map(|kind| (0..TRIES).map(move |at| (kind, at))) {
         let lanes = kind.lanes();
-        let (height, width) = (random.between(1, 9), random.between(1, 9));
-        let parts: Vec<usize> = (0..random.between(2, 4)).map(|_| random.between(1, 40)).collect();
+        let (height, width) = (random.between(1, most(9)), random.between(1, most(9)));
+        let parts: Vec<usize> =
+            (0..random.between(2, 4)).map(|_| random.between(1, most(40))).collect();
         let all = Map { channels: parts.iter().sum(), height, width, lanes, frame: random.frame() };
         let (mut joined, mut expected, mut first) = (blank(&all), Vec::new(), 0);
         for channels in parts {
@@ -423,7 +416,7 @@ fn a_softmax_across_neighbours_comes_to_what_loops_come_to() {
     let mut random = Random(5_318_008_135_711);
     for (kind, _) in Kind::all().into_iter().flat_map(|kind| (0..TRIES).map(move |at| (kind, at))) {
         let (outer, terms, inner) =
-            (random.between(1, 3), random.between(1, 20), random.between(1, 70));
+            (random.between(1, 3), random.between(1, most(20)), random.between(1, most(70)));
         let mut values = random.floats(outer * terms * inner);
         values.iter_mut().for_each(|value| *value *= 30.0);
         if random.one_in(4) {

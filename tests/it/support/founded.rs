@@ -1,5 +1,6 @@
 //! The ops center as a process with its first run behind it, and a small client of its API.
 
+use super::link_proxy::LinkProxy;
 use super::ops::ops;
 use super::process::{PATIENCE, Running};
 use serde_json::{Value, json};
@@ -55,6 +56,14 @@ impl Center {
     /// A center over a directory that may be there already, without a token.
     pub fn serve(data: &Path, arguments: &[&str]) -> Center {
         Center::run(data, command(data).args(arguments))
+    }
+
+    /// A center over a directory that may be there already, at the end of this link.
+    pub fn behind(proxy: &LinkProxy, data: &Path) -> Center {
+        let url = format!("http://{}", proxy.host());
+        let center = Center::serve(data, &["--url", &url, "--report-seconds", "1"]);
+        proxy.lead_to(Some(&center.address));
+        center
     }
 
     /// A center as this command starts it.

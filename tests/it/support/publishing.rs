@@ -1,8 +1,10 @@
 //! The way from a model to a publish by the API of an ops center, as its clients go it.
 
+use super::engine::Engine;
 use super::fixture;
 use super::founded::{Center, Client, Reply};
 use super::process::PATIENCE;
+use super::python::request;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -147,4 +149,32 @@ pub fn docker_environment(command: &str, shell: &[(&str, &str)]) -> Vec<(String,
         }
     };
     pairs.map(|(name, text)| (name.to_owned(), value(text))).collect()
+}
+
+/// The variables of an engine for an edge that was added: its bundle, and its login.
+pub fn edge_variables(added: &Value) -> [(&'static str, &str); 3] {
+    let bundle = &added["docker_run_variables"]["EDGE_BUNDLE"];
+    let login = &added["pull_credentials"];
+    let variables = [
+        ("EDGE_BUNDLE", bundle),
+        ("OCI_USERNAME", &login["username"]),
+        ("OCI_PASSWORD", &login["password"]),
+    ];
+    variables.map(|(name, value)| (name, value.as_str().unwrap()))
+}
+
+/// An engine with exactly the variables of a printed `docker run`.
+pub fn run_as_printed(printed: &Value, username: &str, password: &str) -> Engine {
+    let shell = [("REGISTRYUSERNAME", username), ("REGISTRYPASSWORD", password)];
+    let variables = docker_environment(printed.as_str().unwrap(), &shell);
+    let variables: Vec<(&str, &str)> =
+        variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    Engine::start(&variables)
+}
+
+/// Has an engine infer with the pipeline of the fraud net.
+pub fn infers(engine: &Engine, pipeline: &str) {
+    let answer = engine.infer_file(pipeline, &request("fraud_1.json"));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.json()[0]["pipeline_name"], pipeline);
 }

@@ -104,35 +104,20 @@ def upload(
     side_files: "Mapping[str, os.PathLike[str] | str]",
 ) -> ModelVersion:
     """Streams the files to the ops center and waits until the model was checked."""
-    if side_files:
-        return _upload_with(api, workspace, name, path, side_files)
-    with open(path, "rb") as file:
-        size_bytes = os.fstat(file.fileno()).st_size
-        query = {
-            "name": name,
-            "filename": os.path.basename(os.fspath(path)),
-            "visibility": "private",
-            "workspace_id": str(workspace),
-        }
-        answer = api.send_file("models/upload_stream", query, file, size_bytes)
-    number = answer["insert_models"]["returning"][0]["models"][0]["id"]
-    return _checked(api, workspace, name, number)
-
-
-def _upload_with(
-    api: Api,
-    workspace: int,
-    name: str,
-    path: "os.PathLike[str] | str",
-    side_files: "Mapping[str, os.PathLike[str] | str]",
-) -> ModelVersion:
-    """The same with files beside the model: each is an upload of its own, finished before the model's."""
     asked = {"workspace_id": workspace, "name": name, "filename": os.path.basename(os.fspath(path))}
-    model = api.call("uploads", asked)["id"]
-    for location, side in side_files.items():
-        _send(api, api.call("uploads", {**asked, "filename": location, "beside": model})["id"], side)
-    answer = _send(api, model, path)
-    return _checked(api, workspace, name, answer["insert_models"]["returning"][0]["models"][0]["id"])
+    if side_files:
+        # Each file is an upload of its own, finished before the model's.
+        model = api.call("uploads", asked)["id"]
+        for location, side in side_files.items():
+            beside = api.call("uploads", {**asked, "filename": location, "beside": model})["id"]
+            _send(api, beside, side)
+        answer = _send(api, model, path)
+    else:
+        with open(path, "rb") as file:
+            query = {**asked, "workspace_id": str(workspace), "visibility": "private"}
+            size_bytes = os.fstat(file.fileno()).st_size
+            answer = api.send_file("models/upload_stream", query, file, size_bytes)
+    return _checked(api, name, answer["insert_models"]["returning"][0]["models"][0]["id"])
 
 
 def _send(api: Api, number: str, path: "os.PathLike[str] | str") -> Any:
@@ -141,7 +126,7 @@ def _send(api: Api, number: str, path: "os.PathLike[str] | str") -> Any:
     return api.call(f"uploads/{number}/finish", {})
 
 
-def _checked(api: Api, workspace: int, name: str, number: int) -> ModelVersion:
+def _checked(api: Api, name: str, number: int) -> ModelVersion:
     """The version of that number once it is ``ready`` or ``error``."""
     until = time.monotonic() + CHECK_SECONDS_MAX
     pause = 0.05

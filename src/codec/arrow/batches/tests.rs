@@ -2,6 +2,7 @@
 
 use super::super::Container;
 use super::super::made::{body, one, read};
+use crate::random::Random;
 use crate::tensor::{Data, ElementType, MisfitKind};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_ipc::CompressionType;
@@ -34,14 +35,8 @@ fn compressed_bodies_are_read_in_either_container() {
 
 #[test]
 fn buffers_that_compression_would_lengthen_are_stored() {
-    let mut state = 1_u64;
-    let noise = std::iter::repeat_with(|| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as i64
-    });
-    let values: Vec<i64> = noise.take(1000).collect();
+    let mut random = Random(1);
+    let values: Vec<i64> = (0..1000).map(|_| random.next() as i64).collect();
     for codec in CODECS {
         let array: ArrayRef = Arc::new(Int64Array::from(values.clone()));
         let body = body(Container::File, Some(codec), &[one(array)]);

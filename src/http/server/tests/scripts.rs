@@ -1,6 +1,7 @@
 //! Scripted conversations: however a client's bytes are cut, they mean the same, damaged or not.
 
 use super::super::trial::{Bodies, Outcome, converse};
+use crate::random::Random;
 
 /// Good conversations with everything in them that has a meaning.
 const GOOD: [&str; 4] = [
@@ -10,33 +11,21 @@ const GOOD: [&str; 4] = [
     "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nxGET /3 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\nGET /4 HTTP/2.0\r\n\r\n",
 ];
 
-/// xorshift64: the same damage in every run.
-struct Damage(u64);
-
-impl Damage {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end as u64) as usize
-    }
-
-    /// Changes, puts in, takes out or says twice, one to four times over.
-    fn hurt(&mut self, bytes: &mut Vec<u8>) {
-        const WEIGHTY: &[u8] = b"\r\n\r\n :,;0159afx\t\0\x7f\xff/?*#[]@";
-        for _ in 0..=self.below(4) {
-            let at = self.below(bytes.len());
-            let byte = WEIGHTY[self.below(WEIGHTY.len())];
-            match self.below(5) {
-                0 => bytes[at] = byte,
-                1 => bytes[at] ^= 1 << self.below(8),
-                2 => bytes.insert(at, byte),
-                3 if bytes.len() > 1 => drop(bytes.remove(at)),
-                _ => {
-                    let end = (at + self.below(40)).min(bytes.len());
-                    let again = bytes[at..end].to_vec();
-                    bytes.splice(at..at, again);
-                }
+/// Changes, puts in, takes out or says twice, one to four times over.
+fn hurt(random: &mut Random, bytes: &mut Vec<u8>) {
+    const WEIGHTY: &[u8] = b"\r\n\r\n :,;0159afx\t\0\x7f\xff/?*#[]@";
+    for _ in 0..=random.below(4) {
+        let at = random.below(bytes.len());
+        let byte = WEIGHTY[random.below(WEIGHTY.len())];
+        match random.below(5) {
+            0 => bytes[at] = byte,
+            1 => bytes[at] ^= 1 << random.below(8),
+            2 => bytes.insert(at, byte),
+            3 if bytes.len() > 1 => drop(bytes.remove(at)),
+            _ => {
+                let end = (at + random.below(40)).min(bytes.len());
+                let again = bytes[at..end].to_vec();
+                bytes.splice(at..at, again);
             }
         }
     }
@@ -73,13 +62,13 @@ fn every_prefix_of_a_conversation_means_the_same_however_it_is_cut() {
 
 #[test]
 fn no_damage_to_a_conversation_changes_what_its_cuts_mean() {
-    let mut damage = Damage(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut heard = 0;
     for _ in 0..2_000 {
         for good in GOOD {
             let mut bytes = good.as_bytes().to_vec();
-            damage.hurt(&mut bytes);
-            let cuts = [damage.below(9) as u8, damage.below(80) as u8];
+            hurt(&mut random, &mut bytes);
+            let cuts = [random.below(9) as u8, random.below(80) as u8];
             heard += meaning(&bytes, &cuts).heard.len();
         }
     }
@@ -88,7 +77,7 @@ fn no_damage_to_a_conversation_changes_what_its_cuts_mean() {
 
 #[test]
 fn a_body_that_nobody_reads_never_brings_another_request() {
-    let mut damage = Damage(7);
+    let mut random = Random(7);
     let heads = |outcome: Outcome| -> Vec<String> {
         let head = |line: String| line.split(" }").next().map(str::to_owned).unwrap_or_default();
         outcome.heard.into_iter().map(head).collect()
@@ -96,8 +85,8 @@ fn a_body_that_nobody_reads_never_brings_another_request() {
     for _ in 0..2_000 {
         for good in GOOD {
             let mut bytes = good.as_bytes().to_vec();
-            damage.hurt(&mut bytes);
-            let cuts = [damage.below(9) as u8];
+            hurt(&mut random, &mut bytes);
+            let cuts = [random.below(9) as u8];
             let read = heads(converse(&bytes, &[], Bodies::Whole));
             let unread = heads(converse(&bytes, &cuts, Bodies::Unread));
             let shown = String::from_utf8_lossy(&bytes);

@@ -1,15 +1,20 @@
 //! From a stretch of integers to kernels: a sum is computed where a convolution stores its values.
 
+use super::super::graph::{Name, Node};
 use super::super::places;
-use super::graph::{Filters, Graph, Name, Node, Operator, Value as Extents};
-use super::program::{Program, Step, Value, Work};
+use super::super::program::{self, Program};
+use super::graph::{Filters, Graph, Operator, Value as Extents};
+use super::steps::{Codes, Work};
 use crate::runtime::kernels::integers::{
-    Convolution, Depthwise, Kind, LANES, Parts, Residual, SLACK, Sum,
+    Convolution, Depthwise, Kind, LANES, Parts, Residual, Sum,
 };
 use crate::runtime::kernels::{Frame, Map};
 use crate::runtime::packing;
 use rayon::prelude::*;
 use std::sync::Mutex;
+
+type Step = program::Step<Work>;
+type Value = program::Value<Work>;
 
 /// Channels of an image that come four side by side: a colour image has no more.
 const CHANNELS_FEW: usize = 4;
@@ -24,13 +29,14 @@ struct Planned {
 }
 
 /// Makes the program of a graph; none when a part of it has no kernel.
-pub(super) fn lower(kind: Kind, graph: Graph) -> Option<Program> {
+pub(super) fn lower(kind: Kind, graph: Graph) -> Option<Program<Work>> {
     let uses = graph.uses();
     let (inputs, outputs) = (graph.inputs.len(), graph.outputs.clone());
-    let extents: Vec<Extents> = (0..uses.len()).map(|name| graph.value(name)).collect();
+    let extents = graph.values();
     let planned = plan(graph, &uses);
     let mut values = values(&planned, &extents, inputs)?;
-    let buffers = place(&planned, &mut values, inputs, &outputs);
+    let taken: Vec<_> = planned.iter().map(|it| (it.inputs.as_slice(), it.output)).collect();
+    let buffers = places::place(&taken, &mut values, inputs, &outputs);
     let make = |planned| step(kind, planned, &values);
     let steps: Option<Vec<Step>> = match packing::has_threads() {
         true => planned.into_par_iter().map(make).collect(),
@@ -105,18 +111,9 @@ fn values(planned: &[Planned], extents: &[Extents], inputs: usize) -> Option<Vec
         let [channels, height, width] = value.extents;
         let lanes = if is_few { CHANNELS_FEW } else { LANES };
         let map = Map { channels, height, width, lanes, frame };
-        Value { map, zero: zero.unwrap_or(0), moved: value.moved, buffer: 0 }
+        Value { map, codes: Codes { zero: zero.unwrap_or(0), moved: value.moved }, buffer: 0 }
     };
     Some(all.map(value).collect())
-}
-
-/// Gives each value its buffer; gives the bytes of the buffers.
-fn place(planned: &[Planned], values: &mut [Value], inputs: usize, outputs: &[Name]) -> Vec<usize> {
-    let steps: Vec<_> = planned.iter().map(|it| (it.inputs.as_slice(), it.output)).collect();
-    let sizes: Vec<usize> = values.iter().map(|value| value.map.floats() + SLACK).collect();
-    let (places, buffers) = places::place(&steps, &sizes, inputs, outputs);
-    values.iter_mut().zip(places).for_each(|(value, place)| value.buffer = place);
-    buffers
 }
 
 fn step(kind: Kind, planned: Planned, values: &[Value]) -> Option<Step> {

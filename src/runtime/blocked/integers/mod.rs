@@ -5,23 +5,23 @@
 //! ```
 //! What comes out is what the operators give, bit for bit: the same sums, rounded the same way.
 
-mod account;
 mod graph;
 mod lower;
-mod operator;
-mod program;
 mod roles;
-mod stretch;
+mod steps;
 
+use super::stretch;
 use crate::runtime::kernels::integers::Kind;
+use std::sync::Arc;
 use tract_onnx::prelude::*;
 
 /// Puts operators of ours in the place of stretches of integers; gives how many.
 pub(super) fn rewrite_for(kind: Kind, model: &mut TypedModel) -> TractResult<usize> {
     let mut taken = 0;
     let mut moved = std::collections::HashMap::new();
-    for stretch in stretch::stretches(model)? {
-        taken += usize::from(stretch.replace(kind, model, &mut moved)?);
+    for stretch in stretch::stretches(model, |node| roles::role(model, node))? {
+        let make = |graph, _: &mut TypedModel| lower::lower(kind, graph).map(Arc::new);
+        taken += usize::from(stretch.replace(model, &mut moved, make)?);
     }
     Ok(taken)
 }

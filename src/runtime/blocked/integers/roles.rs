@@ -1,7 +1,9 @@
 //! What a node of tract's graph is among images of integers, with the nodes before it that count for it.
 
+use super::super::graph::{Extents, Name, Node};
 use super::super::roles::{constant, window};
-use super::graph::{Extents, Filters, Operator, Value};
+use super::super::stretch::{self, Draft};
+use super::graph::{Filters, Graph, Operator, Value};
 use crate::runtime::kernels::Window;
 use crate::runtime::kernels::integers::{Code, Sum};
 use crate::runtime::operators::{self, Counting};
@@ -13,16 +15,32 @@ use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, MaxPool};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 
-/// An operator, and which outlets its images are.
-pub(super) struct Role {
-    pub(super) operator: Operator,
-    pub(super) images: Vec<OutletId>,
-    /// Nodes between the images and this one, which nobody else needs.
-    pub(super) inside: Vec<usize>,
+type Role = stretch::Role<Operator>;
+
+impl Draft for Operator {
+    type Operator = Operator;
+    type Value = Value;
+
+    fn image(model: &TypedModel, outlet: OutletId) -> Option<(usize, Value)> {
+        image(model, outlet)
+    }
+
+    fn is_convolution(&self) -> bool {
+        matches!(self, Operator::Convolution(_))
+    }
+
+    fn operators(&self) -> usize {
+        1
+    }
+
+    fn write(self, graph: &mut Graph, inputs: Vec<Name>, output: Value) -> Option<()> {
+        graph.nodes.push(Node { operator: self, inputs, output });
+        Some(())
+    }
 }
 
 /// Rows, and what one of them is: a batch of images of integers of 8 bits, or of vectors.
-pub(super) fn image(model: &TypedModel, outlet: OutletId) -> Option<(usize, Value)> {
+fn image(model: &TypedModel, outlet: OutletId) -> Option<(usize, Value)> {
     let fact = model.outlet_fact(outlet).ok()?;
     let element = fact.datum_type;
     if ![DatumType::U8, DatumType::I8].contains(&element) {
@@ -57,7 +75,7 @@ pub(super) fn role(model: &TypedModel, node: &TypedNode) -> Option<Role> {
         let (count, value) = image(model, *node.inputs.get(at)?)?;
         (count == rows).then_some(value)
     };
-    let role = |operator| Role { operator, images: node.inputs.to_vec(), inside: Vec::new() };
+    let role = |draft| Role { draft, images: node.inputs.to_vec(), inside: Vec::new() };
     if let Some(MaxPool { pool_spec, with_index_outputs: None }) = op.downcast_ref() {
         let [given, after] = [given(0)?, made].map(|value| {
             let [channels, height, width] = value.extents;
@@ -95,7 +113,7 @@ pub(super) fn role(model: &TypedModel, node: &TypedNode) -> Option<Role> {
             }
             let code = Code::of(code_of(steps.zero_point()?, made.moved)?);
             let mut counted = counted(model, *node.inputs.first()?, rows, made)?;
-            let Operator::Convolution(filters) = &mut counted.operator else { return None };
+            let Operator::Convolution(filters) = &mut counted.draft else { return None };
             filters.code = code;
             let each = |at: usize, count: usize| if count == 1 { 0 } else { at };
             filters.steps =
@@ -158,8 +176,8 @@ fn counted(model: &TypedModel, counts: OutletId, rows: usize, made: Value) -> Op
         return None;
     }
     let filters = filters(spread.zero, single, false, weights, bias);
-    let operator = Operator::Convolution(filters);
-    Some(Role { operator, images: vec![spread.image], inside })
+    let draft = Operator::Convolution(filters);
+    Some(Role { draft, images: vec![spread.image], inside })
 }
 
 /// Steps and code are those of the rounding behind it.
@@ -242,7 +260,7 @@ fn convolution(
     let weights = whole(&weights, |weights| Some(weights.to_vec()))?;
     let bias = integers(&*constant(model, *bias)?, made.extents[0])?;
     let filters = filters(zero, window, is_depthwise, weights, bias);
-    Some(Role { operator: Operator::Convolution(filters), images: vec![image], inside })
+    Some(Role { draft: Operator::Convolution(filters), images: vec![image], inside })
 }
 
 /// What is written down for an outlet, spread to floats or not.

@@ -1,7 +1,9 @@
 //! Stretches of integers held against the operators that they come from: equal, not near.
 
-use super::operator::Integers;
+use super::super::operator::Blocked;
+use super::steps::Work;
 use super::*;
+use crate::random::Random;
 use crate::runtime::Model;
 use prost::Message;
 use std::path::Path;
@@ -13,7 +15,7 @@ use tract_onnx::pb::{self, AttributeProto, NodeProto, TensorProto, type_proto};
 /// A quantised net under construction, with numbers that are the same each time.
 struct Net {
     graph: pb::GraphProto,
-    state: u64,
+    random: Random,
     /// The type of all values but weights.
     element: DataType,
 }
@@ -28,10 +30,7 @@ struct Wire {
 
 impl Net {
     fn between(&mut self, low: usize, high: usize) -> usize {
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        low + (self.state >> 20) as usize % (high - low + 1)
+        self.random.between(low, high)
     }
 
     fn store(&mut self, data_type: DataType, dims: &[usize], raw_data: Vec<u8>) -> String {
@@ -184,8 +183,8 @@ impl Net {
     /// A net of so many blocks, whose values go out on the way now and then.
     fn grown(seed: u64, blocks: usize) -> (Model, Vec<usize>) {
         let element = if seed.is_multiple_of(2) { DataType::Uint8 } else { DataType::Int8 };
-        let state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let mut net = Net { graph: pb::GraphProto::default(), state, element };
+        let random = Random::of(seed);
+        let mut net = Net { graph: pb::GraphProto::default(), random, element };
         let shape = [[1, 3, 7, 40][net.between(0, 3)], net.between(6, 17), net.between(6, 17)];
         let by = net.code();
         let mut x = Wire { name: "x".into(), shape, by };
@@ -240,19 +239,13 @@ fn run(model: TypedModel, input: &Tensor) -> Vec<Tensor> {
 }
 
 fn operators(model: &TypedModel) -> usize {
-    model.nodes().iter().filter(|node| node.op_is::<Integers>()).count()
+    model.nodes().iter().filter(|node| node.op_is::<Blocked<Work>>()).count()
 }
 
 /// Values all over their range, the same each time.
 fn noise(count: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let next = |_| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 20) as u8
-    };
-    (0..count).map(next).collect()
+    let mut random = Random::of(seed);
+    (0..count).map(|_| (random.next() >> 20) as u8).collect()
 }
 
 #[test]

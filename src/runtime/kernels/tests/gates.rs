@@ -11,16 +11,16 @@ fn a_convolution_of_what_a_gate_lets_through_comes_to_what_both_come_to_one_by_o
             true => Window { size: [3, 3], stride: [1, 1], dilation: [1, 1], padding: [1, 1] },
             false => random.window(),
         };
-        let (height, width) = (random.between(1, 40), random.between(1, 40));
+        let (height, width) = (random.between(1, most(40)), random.between(1, most(40)));
         let (rows, columns) = (extent(&window, 0, height), extent(&window, 1, width));
         if rows * columns == 0 {
             continue;
         }
         tried += 1;
         let frame = window.frame([height, width], [rows, columns]);
-        let (channels, lanes) = (random.between(1, 40), kind.lanes());
+        let (channels, lanes) = (random.between(1, most(40)), kind.lanes());
         let input = Map { channels, height, width, lanes, frame };
-        let (channels, frame) = (random.between(1, 90), random.frame());
+        let (channels, frame) = (random.between(1, most(90)), random.frame());
         let output = Map { channels, height: rows, width: columns, lanes, frame };
         let gate = Map { height: 1, width: 1, frame: Frame::default(), ..input };
         let image = random.floats(input.channels * input.height * input.width);

@@ -115,7 +115,7 @@ fn attend(kind: Kind, random: &mut Random, crew: &dyn Crew, largest: usize) {
 fn products_come_to_what_loops_come_to() {
     let mut random = Random(77_001_234_567_891);
     for kind in Kind::all() {
-        (0..TRIES).for_each(|_| multiply(kind, &mut random, &Alone, 70));
+        (0..TRIES).for_each(|_| multiply(kind, &mut random, &Alone, most(70)));
     }
 }
 
@@ -123,7 +123,7 @@ fn products_come_to_what_loops_come_to() {
 fn attention_comes_to_what_loops_come_to() {
     let mut random = Random(5_512_345_678_917);
     for kind in Kind::all() {
-        (0..TRIES).for_each(|_| attend(kind, &mut random, &Alone, 50));
+        (0..TRIES).for_each(|_| attend(kind, &mut random, &Alone, most(50)));
     }
 }
 
@@ -131,7 +131,7 @@ fn attention_comes_to_what_loops_come_to() {
 fn norms_come_to_what_loops_come_to() {
     let mut random = Random(90_123_456_789_017);
     for (kind, _) in Kind::all().into_iter().flat_map(|kind| (0..TRIES).map(move |at| (kind, at))) {
-        let (rows, values) = (random.between(1, 20), random.between(2, 200));
+        let (rows, values) = (random.between(1, most(20)), random.between(2, most(200)));
         let input = random.floats(rows * values);
         let (scale, shift) = (random.floats(values), random.floats(values));
         let scale = random.one_in(2).then_some(scale);
@@ -165,13 +165,8 @@ fn products_and_attention_that_threads_share_come_to_the_same() {
             }
             let mut random = Random(31_337_234_567_891);
             for _ in 0..TRIES / 4 {
-                multiply(
-                    Kind::best(),
-                    &mut random,
-                    gang.as_ref(),
-                    if cfg!(miri) { 20 } else { 200 },
-                );
-                attend(Kind::best(), &mut random, gang.as_ref(), 60);
+                multiply(Kind::best(), &mut random, gang.as_ref(), most(200));
+                attend(Kind::best(), &mut random, gang.as_ref(), most(60));
             }
         });
     });

@@ -3,6 +3,7 @@
 //! Most are put together from tract's typed operators; those that compute themselves follow the
 //! specification, and onnxruntime where it leaves something open.
 
+mod body;
 mod branch;
 mod cast;
 mod compress;

@@ -134,23 +134,21 @@ fn quantize(axis: usize, to: DatumType, known: Option<Arc<Steps>>) -> TractResul
     Ok(Quantize { axis, to, known })
 }
 
-/// To integers: `saturate(round_half_to_even(value / scale) + zero point)`.
+/// Between floats and integers, value by value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Quantize {
+pub(super) struct Scaled<const TO_INTEGERS: bool> {
     axis: usize,
+    /// The integers, or the floats, which have the type of the scale.
     pub(super) to: DatumType,
     /// There when scale and zero point are written in the file: they are no inputs then.
     pub(super) known: Option<Arc<Steps>>,
 }
 
+/// To integers: `saturate(round_half_to_even(value / scale) + zero point)`.
+pub(super) type Quantize = Scaled<true>;
+
 /// To floats: `(value - zero point) * scale`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Dequantize {
-    axis: usize,
-    /// The type of the floats: that of the scale.
-    to: DatumType,
-    pub(super) known: Option<Arc<Steps>>,
-}
+pub(super) type Dequantize = Scaled<false>;
 
 /// The steps that an operator knows, or that its inputs hold.
 fn steps(known: Option<&Arc<Steps>>, axis: usize, inputs: &[TValue]) -> TractResult<Arc<Steps>> {
@@ -160,15 +158,7 @@ fn steps(known: Option<&Arc<Steps>>, axis: usize, inputs: &[TValue]) -> TractRes
     }
 }
 
-/// Steps that may be known, as plain numbers.
-fn say(axis: usize, known: Option<&Arc<Steps>>, to: &mut Words) {
-    to.size(axis);
-    to.size(usize::from(known.is_some()));
-    if let Some(steps) = known {
-        steps.say(to);
-    }
-}
-
+/// An axis, and the steps that may be known.
 fn said(from: &mut Saying) -> Option<(usize, Option<Arc<Steps>>)> {
     let axis = from.size()?;
     let known = match from.size()? {
@@ -179,13 +169,19 @@ fn said(from: &mut Saying) -> Option<(usize, Option<Arc<Steps>>)> {
     Some((axis, known))
 }
 
-impl Quantize {
+impl<const TO_INTEGERS: bool> Scaled<TO_INTEGERS> {
     /// As plain numbers.
     pub(super) fn say(&self, to: &mut Words) {
         to.types.push(self.to);
-        say(self.axis, self.known.as_ref(), to);
+        to.size(self.axis);
+        to.size(usize::from(self.known.is_some()));
+        if let Some(steps) = &self.known {
+            steps.say(to);
+        }
     }
+}
 
+impl Quantize {
     /// From what [`say`](Self::say) wrote.
     pub(super) fn said(from: &mut Saying) -> Option<Quantize> {
         let to = from.datum_type()?;
@@ -195,12 +191,6 @@ impl Quantize {
 }
 
 impl Dequantize {
-    /// As plain numbers.
-    pub(super) fn say(&self, to: &mut Words) {
-        to.types.push(self.to);
-        say(self.axis, self.known.as_ref(), to);
-    }
-
     /// From what [`say`](Self::say) wrote.
     pub(super) fn said(from: &mut Saying) -> Option<Dequantize> {
         let to = from.datum_type().filter(|it| it.is_float())?;
@@ -214,71 +204,28 @@ pub(super) fn is_elementwise(known: Option<&Arc<Steps>>) -> bool {
     known.is_some_and(|steps| steps.single().is_some())
 }
 
-impl Op for Quantize {
+impl<const TO_INTEGERS: bool> Op for Scaled<TO_INTEGERS> {
     fn name(&self) -> StaticName {
-        "Quantize".into()
+        if TO_INTEGERS { "Quantize" } else { "Dequantize" }.into()
     }
 
     op_as_typed_op!();
 }
 
-impl EvalOp for Quantize {
+impl<const TO_INTEGERS: bool> EvalOp for Scaled<TO_INTEGERS> {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let steps = steps(self.known.as_ref(), self.axis, &inputs)?;
-        Ok(tvec!(steps.quantized(&inputs[0], self.to)?.into_tvalue()))
+        let made = match TO_INTEGERS {
+            true => steps.quantized(&inputs[0], self.to)?,
+            false => steps.dequantized(&inputs[0], self.to)?,
+        };
+        Ok(tvec!(made.into_tvalue()))
     }
 }
 
-impl TypedOp for Quantize {
-    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        Ok(tvec!(self.to.fact(inputs[0].shape.clone())))
-    }
-
-    fn axes_mapping(
-        &self,
-        inputs: &[&TypedFact],
-        outputs: &[&TypedFact],
-    ) -> TractResult<AxesMapping> {
-        match is_elementwise(self.known.as_ref()) {
-            true => AxesMapping::natural(inputs, outputs),
-            false => AxesMapping::disconnected(inputs, outputs),
-        }
-    }
-
-    fn change_axes(
-        &self,
-        model: &TypedModel,
-        node: &TypedNode,
-        _io: InOut,
-        change: &AxisOp,
-    ) -> TractResult<Option<AxisChangeConsequence>> {
-        Ok(is_elementwise(self.known.as_ref())
-            .then(|| AxisChangeConsequence::new(model, node, None, change)))
-    }
-
-    as_op!();
-}
-
-impl Op for Dequantize {
-    fn name(&self) -> StaticName {
-        "Dequantize".into()
-    }
-
-    op_as_typed_op!();
-}
-
-impl EvalOp for Dequantize {
-    op_out_of_plan!();
-
-    fn eval(&self, _ctx: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let steps = steps(self.known.as_ref(), self.axis, &inputs)?;
-        Ok(tvec!(steps.dequantized(&inputs[0], self.to)?.into_tvalue()))
-    }
-}
-
-impl TypedOp for Dequantize {
+impl<const TO_INTEGERS: bool> TypedOp for Scaled<TO_INTEGERS> {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
         Ok(tvec!(self.to.fact(inputs[0].shape.clone())))
     }

@@ -1,5 +1,6 @@
 //! An `If` in a typed graph, whose condition is known when it runs: one way of two, each with a plan of its own.
 
+use super::super::body::{Body, with_symbols};
 use super::stepwise::stepwise;
 use std::sync::Arc;
 use tract_onnx::prelude::*;
@@ -19,15 +20,12 @@ pub(in crate::runtime::operators) struct Choice {
 #[derive(Debug, Clone)]
 pub(super) struct Way {
     pub(super) inputs: Vec<usize>,
-    pub(super) body: Body,
+    pub(super) body: Ran,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Body {
-    /// As it is rewritten with the graph around it.
-    Graph(Arc<TypedModel>),
-    /// As it runs.
-    Plan(Arc<TypedSimplePlan>),
+pub(super) enum Ran {
+    Typed(Body),
     /// One whose values have shapes that are known when they are there, and not before.
     Steps(Arc<InferenceModel>),
 }
@@ -41,12 +39,11 @@ impl PartialEq for Choice {
 impl Eq for Choice {}
 
 impl Way {
-    fn planned(&self) -> TractResult<Way> {
+    /// Itself with a body that this makes of its own, where that is typed.
+    fn with(&self, body: impl FnOnce(&Body) -> TractResult<Body>) -> TractResult<Way> {
         let body = match &self.body {
-            Body::Graph(graph) => {
-                Body::Plan(TypedSimplePlan::new(TypedModel::clone(graph).into_optimized()?)?)
-            }
-            Body::Plan(_) | Body::Steps(_) => self.body.clone(),
+            Ran::Typed(typed) => Ran::Typed(body(typed)?),
+            Ran::Steps(_) => self.body.clone(),
         };
         Ok(Way { body, inputs: self.inputs.clone() })
     }
@@ -54,18 +51,9 @@ impl Way {
     fn run(&self, inputs: &[TValue]) -> TractResult<TVec<TValue>> {
         let inputs: TVec<TValue> = self.inputs.iter().map(|one| inputs[*one].clone()).collect();
         match &self.body {
-            Body::Graph(graph) => TypedModel::clone(graph).into_runnable()?.run(inputs),
-            Body::Plan(plan) => plan.spawn()?.run(inputs),
-            Body::Steps(graph) => stepwise(graph, inputs),
+            Ran::Typed(body) => body.plan()?.spawn()?.run(inputs),
+            Ran::Steps(graph) => stepwise(graph, inputs),
         }
-    }
-
-    fn set_symbols(&self, substitutions: &HashMap<Symbol, TDim>) -> TractResult<Way> {
-        let body = match &self.body {
-            Body::Graph(graph) => Body::Graph(Arc::new(graph.set_symbols(substitutions)?)),
-            Body::Plan(_) | Body::Steps(_) => self.body.clone(),
-        };
-        Ok(Way { body, inputs: self.inputs.clone() })
     }
 }
 
@@ -117,7 +105,7 @@ impl TypedOp for Choice {
     ) -> TractResult<Option<TypedModelPatch>> {
         let Some(condition) = &model.outlet_fact(node.inputs[0])?.konst else { return Ok(None) };
         let way = if condition.cast_to_scalar::<bool>()? { &self.taken } else { &self.left };
-        let Body::Graph(graph) = &way.body else { return Ok(None) };
+        let Ran::Typed(Body::Graph(graph)) = &way.body else { return Ok(None) };
         for (slot, fact) in self.facts.iter().enumerate() {
             if graph.output_fact(slot)?.without_value() != *fact {
                 return Ok(None);
@@ -155,15 +143,10 @@ impl TypedOp for Choice {
         substitutions: &HashMap<Symbol, TDim>,
     ) -> TractResult<TVec<OutletId>> {
         let inputs: TVec<OutletId> = node.inputs.iter().map(|one| mapping[one]).collect();
-        let facts = self.facts.iter().map(|fact| {
-            let shape: TractResult<TVec<TDim>> =
-                fact.shape.iter().map(|dim| dim.substitute_all(substitutions)).collect();
-            Ok(fact.datum_type.fact(&*shape?))
-        });
         let op = Choice {
-            taken: self.taken.set_symbols(substitutions)?,
-            left: self.left.set_symbols(substitutions)?,
-            facts: facts.collect::<TractResult<_>>()?,
+            taken: self.taken.with(|body| body.set_symbols(substitutions))?,
+            left: self.left.with(|body| body.set_symbols(substitutions))?,
+            facts: with_symbols(&self.facts, substitutions)?,
         };
         target.wire_node(&node.name, op, &inputs)
     }
@@ -173,13 +156,14 @@ impl TypedOp for Choice {
         model: &TypedModel,
         node: &TypedNode,
     ) -> TractResult<Option<TypedModelPatch>> {
-        let is_graph = |way: &Way| matches!(way.body, Body::Graph(_));
+        let is_graph = |way: &Way| matches!(way.body, Ran::Typed(Body::Graph(_)));
         if !is_graph(&self.taken) && !is_graph(&self.left) {
             return Ok(None);
         }
+        let planned = |body: &Body| body.plan().map(Body::Plan);
         let op = Choice {
-            taken: self.taken.planned()?,
-            left: self.left.planned()?,
+            taken: self.taken.with(planned)?,
+            left: self.left.with(planned)?,
             facts: self.facts.clone(),
         };
         Ok(Some(TypedModelPatch::replace_single_op(model, node, &node.inputs, op)?))

@@ -5,8 +5,9 @@ mod stepwise;
 
 use super::super::super::check::sized;
 use super::super::correct;
+use super::body::Body as Typed;
 pub(in crate::runtime::operators) use choice::Choice;
-use choice::{Body as Ran, Way};
+use choice::{Ran, Way};
 use std::sync::Arc;
 pub(in crate::runtime) use stepwise::stepwise;
 use tract_onnx::model::{ParseResult, ParsingContext};
@@ -94,7 +95,7 @@ impl Body {
             Ok(typed)
         };
         let body = match typed() {
-            Ok(graph) => Ran::Graph(Arc::new(graph)),
+            Ok(graph) => Ran::Typed(Typed::Graph(Arc::new(graph))),
             Err(trouble) => {
                 log::debug!("a branch runs node by node: {trouble:#}");
                 Ran::Steps(Arc::new(self.graph.clone()))
@@ -169,8 +170,10 @@ impl Branch {
     ) -> TractResult<Vec<TypedFact>> {
         let told = |way: &Way, slot: usize| -> TractResult<Option<TypedFact>> {
             match &way.body {
-                Ran::Graph(graph) => Ok(Some(graph.output_fact(slot)?.without_value())),
-                Ran::Plan(_) | Ran::Steps(_) => Ok(None),
+                Ran::Typed(Typed::Graph(graph)) => {
+                    Ok(Some(graph.output_fact(slot)?.without_value()))
+                }
+                Ran::Typed(Typed::Plan(_)) | Ran::Steps(_) => Ok(None),
             }
         };
         let fresh = || symbols.new_with_prefix("branch").to_dim();

@@ -4,7 +4,8 @@ mod rounds;
 
 use super::super::super::check::sized;
 use super::super::correct;
-use rounds::{Body, Rounds};
+use super::body::Body;
+use rounds::Rounds;
 use std::sync::Arc;
 use tract_onnx::model::{ParseResult, ParsingContext};
 use tract_onnx::pb::tensor_proto::DataType;

@@ -2,7 +2,7 @@
 
 use super::super::super::super::check::TENSOR_BYTES_MAX;
 use super::super::super::super::deadline::Deadline;
-use std::sync::Arc;
+use super::super::body::{Body, with_symbols};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
@@ -21,14 +21,6 @@ pub(super) struct Rounds {
     pub(super) body: Body,
 }
 
-#[derive(Debug, Clone)]
-pub(super) enum Body {
-    /// As it is rewritten with the graph around it.
-    Graph(Arc<TypedModel>),
-    /// As it runs.
-    Plan(Arc<TypedSimplePlan>),
-}
-
 impl PartialEq for Rounds {
     fn eq(&self, _other: &Rounds) -> bool {
         false
@@ -36,15 +28,6 @@ impl PartialEq for Rounds {
 }
 
 impl Eq for Rounds {}
-
-impl Body {
-    fn plan(&self) -> TractResult<Arc<TypedSimplePlan>> {
-        match self {
-            Body::Plan(plan) => Ok(plan.clone()),
-            Body::Graph(graph) => TypedSimplePlan::new(TypedModel::clone(graph).into_optimized()?),
-        }
-    }
-}
 
 impl Op for Rounds {
     fn name(&self) -> StaticName {
@@ -163,16 +146,8 @@ impl TypedOp for Rounds {
         substitutions: &HashMap<Symbol, TDim>,
     ) -> TractResult<TVec<OutletId>> {
         let inputs: TVec<OutletId> = node.inputs.iter().map(|one| mapping[one]).collect();
-        let body = match &self.body {
-            Body::Graph(graph) => Body::Graph(Arc::new(graph.set_symbols(substitutions)?)),
-            Body::Plan(_) => self.body.clone(),
-        };
-        let shapes = self.shapes.iter().map(|fact| {
-            let shape: TractResult<TVec<TDim>> =
-                fact.shape.iter().map(|dim| dim.substitute_all(substitutions)).collect();
-            Ok(fact.datum_type.fact(&*shape?))
-        });
-        let op = self.with(body, shapes.collect::<TractResult<_>>()?);
+        let shapes = with_symbols(&self.shapes, substitutions)?;
+        let op = self.with(self.body.set_symbols(substitutions)?, shapes);
         target.wire_node(&node.name, op, &inputs)
     }
 
