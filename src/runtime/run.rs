@@ -10,6 +10,7 @@ use super::values;
 use crate::tensor::{Data, NamedTensor, Table, Tensor};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 use tract_onnx::prelude::{IntoTValue, TVec};
 use tract_onnx::tract_core::internal::Symbol;
 
@@ -18,6 +19,10 @@ const PART_ROWS: [usize; 6] = [1024, 256, 64, 16, 4, 1];
 
 /// Rows of images that are run at once where they gain from it: those who wait for a turn wait for them.
 const ROWS_TOGETHER: usize = 4;
+
+/// Parts that take less than this together are run by the caller alone: waking a thread for them took 35 us of
+/// CPU time, and made two of 17 us take longer by the clock, too.
+const SHARED_MIN: Duration = Duration::from_micros(150);
 
 /// Values of one input that a part holds at most, beyond its first row. tract runs a batch of
 /// images slower than the images one by one (2 to 4 times, measured with conv nets); rows of few
@@ -53,6 +58,9 @@ impl Model {
             1 if self.is_shared(&binding, &parts[0]) => {
                 vec![pool.with_gang(turns, || part(0))?]
             }
+            2.. if self.are_short(&binding, &parts) => {
+                (0..parts.len()).map(part).collect::<Result<_, _>>()?
+            }
             _ => pool.each(turns, parts.len(), part)?,
         };
         self.join(runs)
@@ -79,6 +87,17 @@ impl Model {
             return false;
         };
         plan.is_shared() || self.plans.are_of_images() && is_large(binding, rows)
+    }
+
+    /// Whether all of these parts take less time than it takes to have help with them.
+    fn are_short(&self, binding: &Binding<'_>, parts: &[Range<usize>]) -> bool {
+        let mut left = SHARED_MIN;
+        parts.iter().all(|rows| {
+            let plan = self.plans.made(&self.extents_of(binding, rows.len()));
+            let after = plan.and_then(|plan| left.checked_sub(plan.quickest()?));
+            left = after.unwrap_or(left);
+            after.is_some()
+        })
     }
 
     fn part(
@@ -109,6 +128,7 @@ impl Model {
                     Err(RunError::Unread) if self.are_apart(binding, &rows) => {
                         return self.one_by_one(pool, binding, rows, deadline);
                     }
+                    plan if rows.len() < binding.rows => plan?.timed(inputs, deadline)?,
                     plan => plan?.run(inputs, deadline)?,
                 }
             }

@@ -19,21 +19,21 @@ const STRETCH_BYTES_MAX: usize = 256 << 10;
 
 /// Products that are shared among threads have at least so many multiplications: some 20 microseconds
 /// of one thread, which is what waking another takes.
-const SHARED_MIN: usize = 4 << 20;
+pub(super) const SHARED_MIN: usize = 4 << 20;
 
 /// Weights of one column reach over so much at most: they are bytes, moved by what is the same for all.
 const REACH_MAX: i32 = 255;
 
 /// What one tile is computed from and into.
 pub(super) struct Job {
-    input: *const u8,
+    pub(super) input: *const u8,
     /// Codes from one row's to the next row's.
-    input_row: usize,
-    quads: usize,
-    weights: *const i8,
-    begun: *const i32,
+    pub(super) input_row: usize,
+    pub(super) quads: usize,
+    pub(super) weights: *const i8,
+    pub(super) begun: *const i32,
     /// Row by row, with as many counts as the tile's blocks have lanes.
-    counts: *mut i32,
+    pub(super) counts: *mut i32,
 }
 
 /// Computes one tile.
@@ -64,7 +64,7 @@ pub(in crate::runtime) struct Rows<'r> {
 
 /// Counts of a tile. They begin a line of the cache, so that no vector of them lies in two.
 #[repr(align(64))]
-struct Counted([i32; ROWS_MAX * BLOCKS_MAX * LANES]);
+pub(super) struct Counted(pub(super) [i32; ROWS_MAX * BLOCKS_MAX * LANES]);
 
 /// The rows as the tiles want them.
 struct Given<'g> {

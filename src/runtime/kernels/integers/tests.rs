@@ -1,5 +1,7 @@
 //! Kernels held against loops that anybody can read, on random shapes, for all vectors of this processor: equal, not near.
 
+mod codes;
+
 use super::super::crew::{Alone, Crew};
 use super::super::map::{Frame, Map};
 use super::super::window::Window;

@@ -6,23 +6,26 @@
 //! What comes out is what the operators give, bit for bit, as long as floats hold their counts exactly:
 //! the same sums, scaled in the same order, rounded the same way.
 
+mod crossed;
 mod found;
 mod operator;
+pub(super) mod rows;
 pub(super) mod table;
 
 use super::chain;
+use super::operator::Ours;
 use crate::runtime::kernels::integers::{Kind, Product};
 use crate::runtime::operators::{self, Counting};
 use found::{Found, Weights};
-pub(super) use operator::Counted;
 use operator::{Made, Parts};
+pub(super) use rows::Around;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::OutletId;
 use tract_onnx::tract_core::ops::cast::Cast;
 
-/// Puts ours in the place of a product of integers with constant weights, and of what follows it.
+/// Puts ours in the place of a product of integers, and of what follows it.
 pub(super) fn replace(kind: Kind, model: &mut TypedModel, id: usize) -> TractResult<bool> {
-    let Some(found) = Found::of(model, id) else { return Ok(false) };
+    let Some(found) = Found::of(model, id) else { return crossed::replace(kind, model, id) };
     let Found { rows, zero, weights: Weights { values, terms, columns } } = found;
     let count = columns.len();
     let mut end = OutletId::new(id, 0);
@@ -51,7 +54,7 @@ pub(super) fn replace(kind: Kind, model: &mut TypedModel, id: usize) -> TractRes
     let Some(product) = Product::new(kind, [terms.len(), count], weight, &bias) else {
         return Ok(false);
     };
-    Counted::put(Parts { product, zero, made }, model, &inputs, end)?;
+    Ours::put(Parts { product, zero, made }, model, &inputs, end)?;
     Ok(true)
 }
 
