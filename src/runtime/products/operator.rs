@@ -1,8 +1,6 @@
 //! A kernel as an operator of tract's graph: plain tensors in, one out.
 
-use crate::runtime::kernels::{
-    self, Activation, Alone, Attention, Crew, Gang, Kind, Normal, Product,
-};
+use crate::runtime::kernels::{self, Activation, Attention, Crew, Gang, Kind, Normal, Product};
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -134,12 +132,8 @@ impl EvalOp for Ours {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let gang = Gang::here();
-        let crew: &dyn Crew = match &gang {
-            Some(gang) => &**gang,
-            None => &Alone,
-        };
-        Ok(tvec!(self.kernel.run(&inputs, &self.fact, crew)?.into_tvalue()))
+        let made = Gang::with(|crew| self.kernel.run(&inputs, &self.fact, crew))?;
+        Ok(tvec!(made.into_tvalue()))
     }
 }
 

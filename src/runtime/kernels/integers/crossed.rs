@@ -152,8 +152,12 @@ pub(super) unsafe fn head<V: Counts>(job: &Job<'_>) {
     let input = if is_aside { aside.as_ptr() } else { input };
     let (high, group) = (V::PIXELS, V::BLOCKS * LANES);
     let tiles = job.rows.len().div_ceil(high);
-    let end =
-        End::Codes { steps: &job.crossed.steps, code: Code::of(made.zero), moved: made.moved };
+    let end = End::Codes {
+        steps: &job.crossed.steps,
+        code: Code::of(made.zero),
+        moved: made.moved,
+        added: None,
+    };
     let mut counts = MaybeUninit::<Counted>::uninit();
     for tile in 0..tiles {
         let (first, rows) = tile_rows(tile, tiles, job.rows.len());

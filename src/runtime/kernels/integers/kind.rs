@@ -12,6 +12,7 @@ use super::product;
 use super::product_end;
 use super::rounding;
 use super::sums;
+use super::table;
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2, Vnni};
 
@@ -144,6 +145,12 @@ macro_rules! kernels {
             pub(super) unsafe fn added(job: &sums::Job) {
                 // SAFETY: the caller's promise.
                 unsafe { sums::of::<$vectors>(job) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn looked_up(job: &table::Job<'_>) {
+                // SAFETY: the caller's promise.
+                unsafe { table::answers::<$vectors>(job) }
             }
 
             $(#[target_feature(enable = $feature)])?
@@ -336,6 +343,11 @@ impl Kind {
     /// Sums of codes that lie one after the other.
     pub(super) fn added(self) -> unsafe fn(&sums::Job) {
         with_kind!(self, kernels kernels, kernels::added)
+    }
+
+    /// What stands in a table for codes.
+    pub(super) fn looked_up(self) -> unsafe fn(&table::Job<'_>) {
+        with_kind!(self, kernels kernels, kernels::looked_up)
     }
 
     /// Some rows of codes times others, of one head.

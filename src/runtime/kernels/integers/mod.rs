@@ -20,6 +20,7 @@ mod product_end;
 mod rounding;
 mod rows;
 mod sums;
+mod table;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -32,9 +33,11 @@ pub(in crate::runtime) use lanes::{Code, LANES, SLACK, Sum};
 pub(in crate::runtime) use maps::{largest, mean, sum};
 pub(in crate::runtime) use peak::products_a_second;
 pub(in crate::runtime) use product::{Product, Rows};
+pub(in crate::runtime) use product_end::Added;
 pub(in crate::runtime) use rounding::{Step, reach, rounded, spread};
 pub(in crate::runtime) use rows::{By, Coded};
 pub(in crate::runtime) use sums::added;
+pub(in crate::runtime) use table::looked_up;
 
 #[cfg(test)]
 mod tests;

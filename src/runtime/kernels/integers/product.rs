@@ -4,7 +4,7 @@ use super::super::crew::{Crew, Output};
 use super::super::product::{Shares, tile_rows};
 use super::kind::Kind;
 use super::lanes::{Code, Counts, LANES, QUAD, WEIGHTS, plus_four};
-use super::product_end::{self, End};
+use super::product_end::{self, Added, End};
 use std::mem::MaybeUninit;
 
 /// Rows of a tile at most, on any processor.
@@ -141,20 +141,23 @@ impl Product {
         unsafe { self.run(rows, &End::Counts, crew) }
     }
 
-    /// The codes of the counts, each of which is so many steps; with a sign where they are `moved`.
+    /// The codes of the counts, each of which is so many steps; with a sign where they are `moved`. Where others
+    /// are added to these, they become the codes of the sums.
     ///
     /// # Panics
-    /// When there is not a step for each column, too.
+    /// When there is not a step, or what is added, for each column, too.
     pub(in crate::runtime) fn codes(
         &self,
         rows: Rows<'_>,
         steps: &[f32],
         (code, moved): (Code, u8),
+        added: Option<&Added>,
         crew: &dyn Crew,
     ) -> Vec<u8> {
         let steps = self.padded(steps);
-        // SAFETY: there are whole blocks of steps, and codes are bytes.
-        unsafe { self.run(rows, &End::Codes { steps: &steps, code, moved }, crew) }
+        assert!(added.is_none_or(|added| added.columns() == steps.len()), "codes for each column");
+        // SAFETY: there are whole blocks of steps and of what is added, and codes are bytes.
+        unsafe { self.run(rows, &End::Codes { steps: &steps, code, moved, added }, crew) }
     }
 
     /// The counts times factors, of which there is one for each column or one for all, then what is

@@ -1,7 +1,7 @@
 //! The steps of a quantised tensor: scales and zero points along an axis, and the loops over values.
 
 use super::words::{Saying, Words};
-use crate::runtime::kernels::{self, Alone, Crew, Gang, integers};
+use crate::runtime::kernels::{self, Gang, integers};
 use tract_onnx::prelude::tract_itertools::izip;
 use tract_onnx::prelude::tract_ndarray;
 use tract_onnx::prelude::tract_num_traits::Zero;
@@ -274,7 +274,7 @@ impl Steps {
             let step = integers::Step { scale, zero, moved: moved as u8 };
             let plain = values.try_as_plain_ram()?;
             let integers = plain.as_bytes();
-            let floats = with_crew(|crew| integers::spread(kind, integers, step, crew));
+            let floats = Gang::with(|crew| integers::spread(kind, integers, step, crew));
             return shaped(values.shape(), floats);
         }
         let floats = match element == DatumType::I32 {
@@ -299,15 +299,7 @@ pub(super) fn codes(
     (zero, moved): (u8, u8),
 ) -> Vec<u8> {
     let code = (integers::Code::of(zero), moved);
-    with_crew(|crew| integers::rounded(kind, values, scale, code, crew))
-}
-
-/// Does this with those who help the run on this thread.
-pub(super) fn with_crew<T>(work: impl FnOnce(&dyn Crew) -> T) -> T {
-    match Gang::here() {
-        Some(gang) => work(&*gang),
-        None => work(&Alone),
-    }
+    Gang::with(|crew| integers::rounded(kind, values, scale, code, crew))
 }
 
 /// A tensor of this shape.

@@ -4,9 +4,9 @@
 
 use super::integer;
 use super::scaling::{Dequantize, Quantize, is_elementwise};
-use super::steps::{Integer, Limits, Steps, by_integer, kernel, shaped, with_crew};
+use super::steps::{Integer, Limits, Steps, by_integer, kernel, shaped};
 use super::words::{Saying, Words};
-use crate::runtime::kernels::integers;
+use crate::runtime::kernels::{Gang, integers};
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::broadcast::multi_broadcast;
@@ -299,7 +299,7 @@ impl Sum {
         let sum = integers::Sum { ratios, constant, moved };
         let plain = [one.try_as_plain_ram()?, other.try_as_plain_ram()?];
         let bytes = [plain[0].as_bytes(), plain[1].as_bytes()];
-        let made = with_crew(|crew| integers::added(kind, bytes, sum, crew));
+        let made = Gang::with(|crew| integers::added(kind, bytes, sum, crew));
         Ok(Some(match self.to == DatumType::I8 {
             true => shaped(shapes[0], made.into_iter().map(u8::cast_signed).collect())?,
             false => shaped(shapes[0], made)?,
@@ -351,6 +351,9 @@ impl EvalOp for Sum {
         }
         let shape = multi_broadcast(&[one.shape(), other.shape()])?;
         let [one, other] = [one.broadcast_to_shape(&shape)?, other.broadcast_to_shape(&shape)?];
+        if let Some(made) = self.by_kernel(&one, &other)? {
+            return Ok(tvec!(made.into_tvalue()));
+        }
         Ok(tvec!(by_integer!(self.to, sum(self, &one, &other))?.into_tvalue()))
     }
 }

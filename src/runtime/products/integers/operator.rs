@@ -2,7 +2,7 @@
 
 use super::super::operator::{Compute, shaped};
 use crate::runtime::kernels::Crew;
-use crate::runtime::kernels::integers::{Code, Coded, Crossed, Product, Rows};
+use crate::runtime::kernels::integers::{Added, Code, Coded, Crossed, Product, Rows};
 use tract_onnx::tract_core::internal::*;
 
 /// Multiplications of integers that are worth waking a thread for: some 60 microseconds of one.
@@ -20,10 +20,11 @@ pub(super) enum Zero {
 #[derive(Debug)]
 pub(super) enum Made {
     Counts,
-    /// In steps for each column, from this zero point.
+    /// In steps for each column, from this zero point, and what is added to these codes then.
     Codes {
         steps: Vec<f32>,
         code: i32,
+        added: Option<Added>,
     },
     /// Times factors, which an input has where it is told, plus what is added to each column where
     /// something is, but no less than `least`.
@@ -89,10 +90,11 @@ impl Compute for Parts {
         let rows = Rows { bytes: plain.as_bytes(), is_signed, zero };
         match made {
             Made::Counts => shaped(fact, product.counts(rows, crew)),
-            Made::Codes { steps, code } => {
+            Made::Codes { steps, code, added } => {
                 let sign = if fact.datum_type == DatumType::I8 { 128 } else { 0 };
                 let zero = u8::try_from(code + i32::from(sign))?;
-                of_bytes(fact, product.codes(rows, steps, (Code::of(zero), sign), crew))
+                let code = (Code::of(zero), sign);
+                of_bytes(fact, product.codes(rows, steps, code, added.as_ref(), crew))
             }
             Made::Floats { factors, given, added, least } => {
                 let plain = given.map(|place| inputs[place].try_as_plain_ram()).transpose()?;

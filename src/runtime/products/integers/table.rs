@@ -1,5 +1,8 @@
 //! Functions of one code of 8 bits, which exporters write between `DequantizeLinear` and `QuantizeLinear`: all 256 answers, known beforehand.
 
+use super::operator::of_bytes;
+use crate::runtime::kernels::Gang;
+use crate::runtime::kernels::integers::{Kind, looked_up};
 use crate::runtime::operators::{self, Counting};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -200,13 +203,9 @@ impl EvalOp for Table {
 
     fn eval(&self, _ctx: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let Answers { bytes, to } = &*self.answers;
-        let mut made = Tensor::zero_dt(*to, inputs[0].shape())?;
         let from = inputs[0].try_as_plain_ram()?;
-        let codes = from.as_bytes().iter();
-        for (code, made) in codes.zip(made.try_as_plain_ram_mut()?.as_bytes_mut()) {
-            *made = bytes[usize::from(*code)];
-        }
-        Ok(tvec!(made.into_tvalue()))
+        let made = Gang::with(|crew| looked_up(Kind::best(), bytes, from.as_bytes(), crew));
+        Ok(tvec!(of_bytes(&to.fact(inputs[0].shape()), made)?.into_tvalue()))
     }
 }
 

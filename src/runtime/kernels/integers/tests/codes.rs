@@ -1,4 +1,4 @@
-//! Sums, values, norms, softmax and products of codes that lie as tensors have them, held against loops.
+//! Sums, values, tables, norms, softmax and products of codes that lie as tensors have them, held against loops.
 
 use super::super::super::attention::Layout;
 use super::super::super::kind::Kind as Floats;
@@ -189,6 +189,22 @@ fn products_of_codes_with_codes_are_counted_exactly_and_rounded_once() {
             for crew in [&Alone as &dyn Crew, &Three] {
                 let found = crossed.run([&ones, &others], crew);
                 assert!(found == known, "{kind:?} {crossing:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn codes_are_looked_up_at_any_length() {
+    let mut random = Random(0xfeed_5eed);
+    for length in 0..if cfg!(miri) { 40 } else { 150 } {
+        let length = if length == 77 { 150_000 } else { length };
+        let table: [u8; 256] = random.codes(256).try_into().unwrap();
+        let bytes = random.codes(length);
+        let known: Vec<u8> = bytes.iter().map(|byte| table[usize::from(*byte)]).collect();
+        for kind in Kind::all() {
+            for crew in [&Alone as &dyn Crew, &Three] {
+                assert!(looked_up(kind, &table, &bytes, crew) == known, "{kind:?} {length}");
             }
         }
     }
