@@ -54,10 +54,11 @@ impl Around {
 
 /// The one step that all codes at an outlet have.
 pub(super) fn step(model: &TypedModel, outlet: OutletId, steps: &Steps) -> Option<Step> {
-    let moved = match model.outlet_fact(outlet).ok()?.datum_type {
-        DatumType::U8 => 0,
-        DatumType::I8 => 128,
-        _ => return None,
+    let element = model.outlet_fact(outlet).ok()?.datum_type;
+    let moved = match element == DatumType::I8 {
+        true => 128,
+        false if element == DatumType::U8 => 0,
+        false => return None,
     };
     let (scale, zero) = steps.single()?;
     let zero = u8::try_from(zero.checked_add(i32::from(moved))?).ok()?;
