@@ -15,7 +15,7 @@ thread_local! {
     static ASIDE: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Where the rows of one buffer lie, in floats.
+/// Where the rows of one buffer lie, in values of its type.
 #[derive(Debug, Clone)]
 pub(in crate::runtime) struct Layout {
     /// The first value of each head.
@@ -27,8 +27,20 @@ pub(in crate::runtime) struct Layout {
 }
 
 impl Layout {
-    /// The floats that a buffer has at least, if each head has so many rows of so many values.
-    fn floats(&self, rows: usize, values: usize) -> Option<usize> {
+    /// How many values are made, if each head has so many rows of so many of them, side by side; none
+    /// where two rows share one, or one is in no row.
+    pub(super) fn made(&self, rows: usize, values: usize) -> Option<usize> {
+        let rows_of =
+            |head: &usize| (0..rows).map(|row| *head + row * self.row).collect::<Vec<_>>();
+        let mut starts: Vec<usize> = self.heads.iter().flat_map(rows_of).collect();
+        starts.sort_unstable();
+        let made = starts.last()? + values;
+        let is_apart = starts.is_sorted_by(|one, next| one + values <= *next);
+        (is_apart && made == self.heads.len() * rows * values && self.value == 1).then_some(made)
+    }
+
+    /// The values that a buffer has at least, if each head has so many rows of so many of them.
+    pub(super) fn needed(&self, rows: usize, values: usize) -> Option<usize> {
         let far =
             (rows - 1).checked_mul(self.row)?.checked_add((values - 1).checked_mul(self.value)?)?;
         self.heads.iter().max()?.checked_add(far)?.checked_add(1)
@@ -72,31 +84,17 @@ impl Attention {
         let all = [&heads.query, &heads.key, &heads.value].into_iter().chain(&heads.mask);
         if [queries, keys, compared, seen, number].contains(&0)
             || all.into_iter().any(|layout| layout.heads.len() != number)
-            || (heads.query.value, heads.output.value) != (1, 1)
+            || heads.query.value != 1
         {
             return None;
         }
-        let rows = |head: usize| (0..queries).map(move |row| (head, row));
-        let mut starts: Vec<usize> = heads
-            .output
-            .heads
-            .iter()
-            .copied()
-            .flat_map(rows)
-            .map(|(head, row)| head + row * heads.output.row)
-            .collect();
-        starts.sort_unstable();
-        let made = starts.last()? + seen;
-        let is_apart = starts.is_sorted_by(|one, next| one + seen <= *next);
-        if !is_apart || made != number * queries * seen {
-            return None;
-        }
+        let made = heads.output.made(queries, seen)?;
         let needed = [
-            heads.query.floats(queries, compared)?,
-            heads.key.floats(keys, compared)?,
-            heads.value.floats(keys, seen)?,
+            heads.query.needed(queries, compared)?,
+            heads.key.needed(keys, compared)?,
+            heads.value.needed(keys, seen)?,
             match &heads.mask {
-                Some(mask) => mask.floats(queries, keys)?,
+                Some(mask) => mask.needed(queries, keys)?,
                 None => 0,
             },
         ];

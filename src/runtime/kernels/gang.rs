@@ -1,6 +1,6 @@
 //! Threads that help one run: each of its kernels in parts, with no way to the scheduler between two kernels.
 
-use super::crew::Crew;
+use super::crew::{Alone, Crew};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -58,6 +58,14 @@ impl Gang {
     /// The gang that helps the run on this thread, if one does.
     pub(in crate::runtime) fn here() -> Option<Arc<Gang>> {
         HERE.with_borrow(Clone::clone)
+    }
+
+    /// Does this with those who help the run on this thread, or alone.
+    pub(in crate::runtime) fn with<T>(work: impl FnOnce(&dyn Crew) -> T) -> T {
+        match Gang::here() {
+            Some(gang) => work(&*gang),
+            None => work(&Alone),
+        }
     }
 
     /// Does this with the gang at hand, and lets the helpers go after it.

@@ -74,28 +74,34 @@ impl Normal {
     /// When the input is not whole rows.
     pub(in crate::runtime) fn run(&self, input: &[f32], crew: &dyn Crew) -> Vec<f32> {
         assert!(input.len().is_multiple_of(self.values), "values of a row are missing");
-        let compute = self.kind.normal();
-        let pointer = |values: &[f32]| match values.is_empty() {
-            true => std::ptr::null(),
-            false => values.as_ptr(),
-        };
         let part = |from: &[f32], to: *mut f32| {
-            for row in 0..from.len() / self.values {
-                // SAFETY: both have whole rows, and the scale and the shift whole vectors for one.
-                unsafe {
-                    compute(&NormalJob {
-                        from: from.as_ptr().add(row * self.values),
-                        to: to.add(row * self.values),
-                        values: self.values,
-                        scale: pointer(&self.scale),
-                        shift: pointer(&self.shift),
-                        epsilon: self.epsilon,
-                    });
-                }
+            for at in (0..from.len()).step_by(self.values) {
+                // SAFETY: both have whole rows.
+                unsafe { self.row(from.as_ptr().add(at), to.add(at)) }
             }
         };
         // SAFETY: a norm is as long as its row.
         unsafe { in_parts(input, self.values, crew, part) }
+    }
+
+    /// Values of a row.
+    pub(super) fn values(&self) -> usize {
+        self.values
+    }
+
+    /// Of one row, which may be where its norm will be.
+    ///
+    /// # Safety
+    /// There are the values of a row at both.
+    pub(super) unsafe fn row(&self, from: *const f32, to: *mut f32) {
+        let pointer = |values: &[f32]| match values.is_empty() {
+            true => std::ptr::null(),
+            false => values.as_ptr(),
+        };
+        let Normal { values, epsilon, .. } = *self;
+        let (scale, shift) = (pointer(&self.scale), pointer(&self.shift));
+        // SAFETY: the caller's promise, and the scale and the shift have whole vectors for a row.
+        unsafe { self.kind.normal()(&NormalJob { from, to, values, scale, shift, epsilon }) }
     }
 }
 
@@ -141,7 +147,7 @@ unsafe fn in_parts(
 }
 
 /// # Safety
-/// The processor has these vectors, and so many values are at `from` and `to`.
+/// The processor has these vectors, and so many values are at `from` and `to`, which may be one place.
 #[inline(always)]
 pub(super) unsafe fn normal<V: Lanes>(job: &NormalJob) {
     // SAFETY: the caller's promise; what is no whole vector goes by memory of its own.

@@ -8,7 +8,7 @@ mod top;
 mod wide_sigmoid;
 
 pub(super) use self::core::{
-    ASIDE, Counting, QUANTIZED_MEAN, QUANTIZED_SUM, REQUANTIZE, Words, counting,
+    ASIDE, Counting, QUANTIZED_MEAN, QUANTIZED_SUM, REQUANTIZE, Steps, Words, counting,
     is_of_single_values, mean_step, prepare, stepwise, sum_ratios,
 };
 use integer_product::IntegerProduct;

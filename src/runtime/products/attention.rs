@@ -257,7 +257,7 @@ fn is_of_product(model: &TypedModel, outlet: OutletId) -> bool {
 }
 
 /// The labels and the inputs of a product of two tensors of floats, neither of them constant.
-fn product(model: &TypedModel, id: usize) -> Option<(Vec<Places>, [OutletId; 2])> {
+pub(super) fn product(model: &TypedModel, id: usize) -> Option<(Vec<Places>, [OutletId; 2])> {
     let node = model.node(id);
     let EinSum { axes, operating_dt: DatumType::F32, q_params: None } = node.op_as()? else {
         return None;

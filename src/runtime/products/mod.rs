@@ -12,15 +12,8 @@ mod product;
 mod view;
 
 use crate::runtime::kernels::{self, Kind};
-use integers::Counted;
 use operator::Ours;
 use tract_onnx::prelude::*;
-
-/// Multiplications of an operator that is worth waking a thread for: some 200 microseconds of one.
-const SHARED_MIN: usize = 8 << 20;
-
-/// Multiplications of integers of which the same holds.
-const SHARED_INTEGERS_MIN: usize = 32 << 20;
 
 /// What operators are made with.
 #[derive(Debug, Clone, Copy)]
@@ -42,12 +35,7 @@ pub(super) fn take_over(model: &mut TypedModel, on_all_threads: bool) -> TractRe
 
 /// Whether an operator of this graph takes so long that threads may share it.
 pub(super) fn are_shared(model: &TypedModel) -> bool {
-    let mut counted = model.nodes().iter().filter_map(|node| node.op_as::<Counted>());
-    if counted.any(|counted| SHARED_INTEGERS_MIN <= counted.work()) {
-        return true;
-    }
-    let ours = model.nodes().iter().filter_map(|node| node.op_as::<Ours>());
-    ours.map(Ours::work).any(|work| SHARED_MIN <= work)
+    model.nodes().iter().filter_map(|node| node.op_as::<Ours>()).any(Ours::is_shared)
 }
 
 /// Floats of weights that an operator keeps, if it is a product of ours.
@@ -74,7 +62,14 @@ fn take(means: Means, model: &mut TypedModel) -> TractResult<usize> {
             model.compact()?;
         }
     }
-    for replace in [attention::replace, norm::replace, product::replace, chain::replace] {
+    let all = [
+        attention::replace,
+        norm::replace,
+        integers::rows::replace,
+        product::replace,
+        chain::replace,
+    ];
+    for replace in all {
         let before = taken;
         for id in 0..model.nodes().len() {
             taken += usize::from(replace(means, model, id)?);

@@ -2,8 +2,10 @@
 
 use super::Means;
 use super::chain;
+use super::integers::Around;
 use super::operator::{Kernel, Ours};
 use crate::runtime::kernels::Normal;
+use crate::runtime::kernels::integers::By;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::OutletId;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
@@ -31,7 +33,10 @@ pub(super) fn replace(means: Means, model: &mut TypedModel, id: usize) -> TractR
     else {
         return Ok(false);
     };
-    Ours::put(Kernel::Normal(kernel), model, &[input], made)?;
+    match Around::of(model, input, made) {
+        Some(around) => around.put(By::Normal(kernel), model)?,
+        None => Ours::put(Kernel::Normal(kernel), model, &[input], made)?,
+    }
     Ok(true)
 }
 

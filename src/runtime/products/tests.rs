@@ -1,6 +1,6 @@
 //! Graphs with our operators held against the graphs that they come from, on random shapes.
 
-use super::operator::{Kernel, Ours};
+use super::operator::Ours;
 use super::*;
 use tract_onnx::tract_core::internal::{AxesMapping, AxisOp, OutletId, TDim, TypedOp};
 use tract_onnx::tract_core::ops::array::{Gather, Slice};
@@ -106,14 +106,7 @@ impl Net {
             let mut model = self.model.clone();
             take(Means { kind, on_all_threads: false }, &mut model).unwrap();
             let ours = model.nodes().iter().filter_map(|node| node.op_as::<Ours>());
-            let mut names: Vec<&str> = ours
-                .map(|op| match &*op.kernel {
-                    Kernel::Product(_) => "Product",
-                    Kernel::Normal(_) => "Normal",
-                    Kernel::Each(..) => "Each",
-                    Kernel::Attention(..) => "Attention",
-                })
-                .collect();
+            let mut names: Vec<_> = ours.map(Op::name).collect();
             names.sort_unstable();
             assert_eq!(names, named, "{seed} {kind:?}\n{model}");
             for (ours, theirs) in run(&model).iter().zip(&theirs) {

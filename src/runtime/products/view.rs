@@ -1,6 +1,5 @@
 //! Where the values of a tensor lie in one before it, when all that is between only moves, cuts and names axes.
 
-use super::chain;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{DimLike, OutletId};
 use tract_onnx::tract_core::ops::array::{Gather, Slice};
@@ -18,7 +17,7 @@ pub(super) struct View {
 impl View {
     /// A tensor as it lies itself.
     pub(super) fn whole(model: &TypedModel, outlet: OutletId) -> Option<View> {
-        let shape = chain::shape(model, outlet)?;
+        let shape = shape(model, outlet)?;
         let mut strides: TVec<usize> = shape.iter().map(|_| 1).collect();
         for at in (1..shape.len()).rev() {
             strides[at - 1] = strides[at] * shape[at];
@@ -32,7 +31,7 @@ impl View {
     }
 
     fn through(model: &TypedModel, outlet: OutletId) -> Option<View> {
-        let made = chain::shape(model, outlet)?;
+        let made = shape(model, outlet)?;
         let node = model.node(outlet.node);
         let input = *node.inputs.first()?;
         // Those before are other nodes, and a graph has no cycles: this ends.
@@ -57,7 +56,8 @@ impl View {
         (view.shape == made).then_some(view)
     }
 
-    fn changed(mut self, axis: &AxisOp) -> Option<View> {
+    /// After what happens to its axes, if values need not move for it.
+    pub(super) fn changed(mut self, axis: &AxisOp) -> Option<View> {
         match axis {
             AxisOp::Add(at) => {
                 self.shape.insert(*at, 1);
@@ -90,6 +90,15 @@ impl View {
         }
         Some(self)
     }
+}
+
+/// The extents of an outlet of floats or of codes, which are known and none of which is zero.
+fn shape(model: &TypedModel, outlet: OutletId) -> Option<TVec<usize>> {
+    let fact = model.outlet_fact(outlet).ok()?;
+    let shape: TVec<usize> = fact.shape.as_concrete()?.into();
+    let is_plain = [DatumType::F32, DatumType::U8, DatumType::I8].contains(&fact.datum_type)
+        && fact.exotic_fact.is_none();
+    (is_plain && !shape.contains(&0)).then_some(shape)
 }
 
 /// The strides of axes that take the place of others, where values need not move.

@@ -123,7 +123,7 @@ pub(super) fn role(model: &TypedModel, node: &TypedNode) -> Option<Role> {
             }
             Some(counted)
         }
-        Counting::Spread { .. } => None,
+        Counting::Spread { .. } | Counting::Coded { .. } => None,
     }
 }
 

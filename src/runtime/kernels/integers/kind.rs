@@ -1,6 +1,7 @@
 //! Which vectors for integers this processor has, and the kernels made for each of them.
 
 use super::convolution::{self, BLOCKS_MAX, Compute, PIXELS_MAX};
+use super::crossed;
 use super::depthwise;
 use super::lanes::{Counts, Plain};
 use super::maps;
@@ -10,6 +11,8 @@ use super::peak;
 use super::product;
 use super::product_end;
 use super::rounding;
+use super::sums;
+use super::table;
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2, Vnni};
 
@@ -130,6 +133,30 @@ macro_rules! kernels {
             pub(super) unsafe fn rounded(job: &rounding::Job) {
                 // SAFETY: the caller's promise.
                 unsafe { rounding::codes(job) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn spread(job: &rounding::Spreading) {
+                // SAFETY: the caller's promise.
+                unsafe { rounding::values(job) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn added(job: &sums::Job) {
+                // SAFETY: the caller's promise.
+                unsafe { sums::of::<$vectors>(job) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn looked_up(job: &table::Job<'_>) {
+                // SAFETY: the caller's promise.
+                unsafe { table::answers::<$vectors>(job) }
+            }
+
+            $(#[target_feature(enable = $feature)])?
+            pub(super) unsafe fn crossed(job: &crossed::Job<'_>) {
+                // SAFETY: the caller's promise.
+                unsafe { crossed::head::<$vectors>(job) }
             }
 
             $(#[target_feature(enable = $feature)])?
@@ -306,6 +333,26 @@ impl Kind {
     /// Floats to codes.
     pub(super) fn rounded(self) -> unsafe fn(&rounding::Job) {
         with_kind!(self, kernels kernels, kernels::rounded)
+    }
+
+    /// Codes to floats.
+    pub(super) fn spread(self) -> unsafe fn(&rounding::Spreading) {
+        with_kind!(self, kernels kernels, kernels::spread)
+    }
+
+    /// Sums of codes that lie one after the other.
+    pub(super) fn added(self) -> unsafe fn(&sums::Job) {
+        with_kind!(self, kernels kernels, kernels::added)
+    }
+
+    /// What stands in a table for codes.
+    pub(super) fn looked_up(self) -> unsafe fn(&table::Job<'_>) {
+        with_kind!(self, kernels kernels, kernels::looked_up)
+    }
+
+    /// Some rows of codes times others, of one head.
+    pub(super) fn crossed(self) -> unsafe fn(&crossed::Job<'_>) {
+        with_kind!(self, kernels kernels, kernels::crossed)
     }
 
     /// The least and the most of floats and zero.

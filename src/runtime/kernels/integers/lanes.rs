@@ -9,6 +9,9 @@ pub(super) const QUAD: usize = 4;
 /// Bytes of the weights of one quad for all lanes.
 pub(super) const WEIGHTS: usize = LANES * QUAD;
 
+/// Codes that are looked up in a table at a time.
+pub(super) const LOOKED_UP: usize = 32;
+
 /// Bytes behind the last code of a buffer that are read, and change nothing: four pixels are read
 /// where a window is narrower.
 pub(in crate::runtime) const SLACK: usize = WEIGHTS;
@@ -114,6 +117,11 @@ pub(super) trait Counts: Copy {
     unsafe fn summed(one: Self::Codes, other: Self::Codes, sum: Sum) -> Self::Codes;
     /// Stores codes.
     unsafe fn store(codes: Self::Codes, to: *mut u8);
+    /// What stands in a table for each of some codes.
+    #[inline(always)]
+    unsafe fn looked_up(table: &[u8; 256], codes: [u8; LOOKED_UP]) -> [u8; LOOKED_UP] {
+        codes.map(|code| table[usize::from(code)])
+    }
 
     /// Whether the codes of a whole tile are stored from registers, by [`store_tile`](Self::store_tile).
     const STORES_TILES: bool = false;

@@ -4,7 +4,7 @@ use super::super::crew::{Crew, Output};
 use super::super::product::{Shares, tile_rows};
 use super::kind::Kind;
 use super::lanes::{Code, Counts, LANES, QUAD, WEIGHTS, plus_four};
-use super::product_end::{self, End};
+use super::product_end::{self, Added, End};
 use std::mem::MaybeUninit;
 
 /// Rows of a tile at most, on any processor.
@@ -19,21 +19,21 @@ const STRETCH_BYTES_MAX: usize = 256 << 10;
 
 /// Products that are shared among threads have at least so many multiplications: some 20 microseconds
 /// of one thread, which is what waking another takes.
-const SHARED_MIN: usize = 4 << 20;
+pub(super) const SHARED_MIN: usize = 4 << 20;
 
 /// Weights of one column reach over so much at most: they are bytes, moved by what is the same for all.
 const REACH_MAX: i32 = 255;
 
 /// What one tile is computed from and into.
 pub(super) struct Job {
-    input: *const u8,
+    pub(super) input: *const u8,
     /// Codes from one row's to the next row's.
-    input_row: usize,
-    quads: usize,
-    weights: *const i8,
-    begun: *const i32,
+    pub(super) input_row: usize,
+    pub(super) quads: usize,
+    pub(super) weights: *const i8,
+    pub(super) begun: *const i32,
     /// Row by row, with as many counts as the tile's blocks have lanes.
-    counts: *mut i32,
+    pub(super) counts: *mut i32,
 }
 
 /// Computes one tile.
@@ -64,7 +64,7 @@ pub(in crate::runtime) struct Rows<'r> {
 
 /// Counts of a tile. They begin a line of the cache, so that no vector of them lies in two.
 #[repr(align(64))]
-struct Counted([i32; ROWS_MAX * BLOCKS_MAX * LANES]);
+pub(super) struct Counted(pub(super) [i32; ROWS_MAX * BLOCKS_MAX * LANES]);
 
 /// The rows as the tiles want them.
 struct Given<'g> {
@@ -141,20 +141,23 @@ impl Product {
         unsafe { self.run(rows, &End::Counts, crew) }
     }
 
-    /// The codes of the counts, each of which is so many steps; with a sign where they are `moved`.
+    /// The codes of the counts, each of which is so many steps; with a sign where they are `moved`. Where others
+    /// are added to these, they become the codes of the sums.
     ///
     /// # Panics
-    /// When there is not a step for each column, too.
+    /// When there is not a step, or what is added, for each column, too.
     pub(in crate::runtime) fn codes(
         &self,
         rows: Rows<'_>,
         steps: &[f32],
         (code, moved): (Code, u8),
+        added: Option<&Added>,
         crew: &dyn Crew,
     ) -> Vec<u8> {
         let steps = self.padded(steps);
-        // SAFETY: there are whole blocks of steps, and codes are bytes.
-        unsafe { self.run(rows, &End::Codes { steps: &steps, code, moved }, crew) }
+        assert!(added.is_none_or(|added| added.columns() == steps.len()), "codes for each column");
+        // SAFETY: there are whole blocks of steps and of what is added, and codes are bytes.
+        unsafe { self.run(rows, &End::Codes { steps: &steps, code, moved, added }, crew) }
     }
 
     /// The counts times factors, of which there is one for each column or one for all, then what is

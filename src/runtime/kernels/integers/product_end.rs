@@ -1,6 +1,6 @@
 //! What becomes of the counts of a product: codes, floats, or counts as they are.
 
-use super::lanes::{Code, Counts, LANES};
+use super::lanes::{Code, Counts, LANES, Sum};
 
 /// What is made of counts; whatever is for each column is there for whole blocks of them.
 #[derive(Debug, Clone, Copy)]
@@ -11,6 +11,7 @@ pub(super) enum End<'e> {
         steps: &'e [f32],
         code: Code,
         moved: u8,
+        added: Option<&'e Added>,
     },
     /// Each count times its factor, with what is added where something is, but no less than `least`.
     Floats {
@@ -18,6 +19,29 @@ pub(super) enum End<'e> {
         added: Option<&'e [f32]>,
         least: f32,
     },
+}
+
+/// Codes that are added to those of each row, one for each column.
+#[derive(Debug)]
+pub(in crate::runtime) struct Added {
+    codes: Vec<u8>,
+    sum: Sum,
+    /// Whether they come first where both are added up.
+    is_first: bool,
+}
+
+impl Added {
+    /// These integers of 8 bits, as tensors have them.
+    pub(in crate::runtime) fn new(bytes: &[u8], sum: Sum, is_first: bool) -> Added {
+        let mut codes: Vec<u8> = bytes.iter().map(|byte| byte ^ sum.moved).collect();
+        codes.resize(bytes.len().next_multiple_of(LANES), 0);
+        Added { codes, sum, is_first }
+    }
+
+    /// Columns in whole blocks.
+    pub(super) fn columns(&self) -> usize {
+        self.codes.len()
+    }
 }
 
 /// The counts of a tile, and where what they become goes.
@@ -53,9 +77,16 @@ pub(super) unsafe fn end<V: Counts>(job: &Job<'_>) {
                         let to = job.output.cast::<i32>().add(at);
                         std::ptr::copy_nonoverlapping(counts, to, left);
                     }
-                    End::Codes { steps, code, moved } => {
+                    End::Codes { steps, code, moved, added } => {
                         let steps = &steps[column..column + LANES];
-                        let coded = V::load(counts).coded(steps.as_ptr(), code);
+                        let mut coded = V::load(counts).coded(steps.as_ptr(), code);
+                        if let Some(Added { codes, sum, is_first }) = added {
+                            let other = V::codes(codes[column..column + LANES].as_ptr());
+                            coded = match is_first {
+                                true => V::summed(other, coded, *sum),
+                                false => V::summed(coded, other, *sum),
+                            };
+                        }
                         if left == LANES && moved == 0 {
                             V::store(coded, job.output.add(at));
                             continue;

@@ -1,4 +1,4 @@
-//! From floats to integers of 8 bits: how far values reach, and the code of each.
+//! Between floats and integers of 8 bits: how far values reach, the code of each, and the value of each code.
 
 use super::super::crew::{Crew, Output};
 use super::kind::Kind;
@@ -14,12 +14,30 @@ const ROUNDING: f32 = 12_582_912.0; // 1.5 * 2^23
 
 /// Values that become codes.
 pub(super) struct Job {
-    from: *const f32,
-    to: *mut u8,
-    values: usize,
-    scale: f32,
-    code: Code,
-    moved: u8,
+    pub(super) from: *const f32,
+    pub(super) to: *mut u8,
+    pub(super) values: usize,
+    pub(super) scale: f32,
+    pub(super) code: Code,
+    pub(super) moved: u8,
+}
+
+/// Codes that become values.
+pub(super) struct Spreading {
+    pub(super) from: *const u8,
+    pub(super) to: *mut f32,
+    pub(super) values: usize,
+    pub(super) step: Step,
+}
+
+/// What integers of 8 bits stand for: so many scales from the code that is zero.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::runtime) struct Step {
+    pub(in crate::runtime) scale: f32,
+    /// The code, which for integers with a sign is 128 more than the zero point.
+    pub(in crate::runtime) zero: u8,
+    /// The bits that are turned to make a code of an integer with a sign: 128, or none.
+    pub(in crate::runtime) moved: u8,
 }
 
 /// The codes of values: as many steps from the zero point as they are scales, rounded half to even; of
@@ -53,6 +71,33 @@ pub(in crate::runtime) fn rounded(
     unsafe { Output::filled(values.len(), fill) }
 }
 
+/// The values of integers of 8 bits.
+pub(in crate::runtime) fn spread(
+    kind: Kind,
+    integers: &[u8],
+    step: Step,
+    crew: &dyn Crew,
+) -> Vec<f32> {
+    let (compute, values) = (kind.spread(), integers.len());
+    let parts = (values / PART_VALUES).max(1);
+    let fill = |output: &Output<'_>| {
+        output.in_parts(crew, parts, |number, output| {
+            let [first, last] = [number, number + 1].map(|it| it * values / parts);
+            // SAFETY: both are as long, and no other part has these values.
+            unsafe {
+                compute(&Spreading {
+                    from: integers.as_ptr().add(first),
+                    to: output.at(first, last - first),
+                    values: last - first,
+                    step,
+                });
+            }
+        });
+    };
+    // SAFETY: the parts are all of the values.
+    unsafe { Output::filled(values, fill) }
+}
+
 /// The least and the most of values and zero.
 pub(in crate::runtime) fn reach(kind: Kind, values: &[f32]) -> (f32, f32) {
     // SAFETY: the processor has the vectors of the kind.
@@ -79,6 +124,23 @@ pub(super) unsafe fn codes(job: &Job) {
         let steps = if steps < code.most { steps } else { code.most };
         let steps = (steps + ROUNDING).to_bits().wrapping_sub(ROUNDING.to_bits());
         to.write((steps as i32).wrapping_add(code.zero) as u8 ^ moved);
+    }
+}
+
+/// # Safety
+/// There are so many integers, and room for as many values.
+#[inline(always)]
+pub(super) unsafe fn values(job: &Spreading) {
+    // SAFETY: the caller's promise.
+    let (from, to) = unsafe {
+        (
+            std::slice::from_raw_parts(job.from, job.values),
+            std::slice::from_raw_parts_mut(job.to.cast::<std::mem::MaybeUninit<f32>>(), job.values),
+        )
+    };
+    let Step { scale, zero, moved } = job.step;
+    for (from, to) in from.iter().zip(to) {
+        to.write((i32::from(from ^ moved) - i32::from(zero)) as f32 * scale);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Kernels held against loops that anybody can read, on random shapes, for all vectors of this processor: equal, not near.
 
+mod codes;
+
 use super::super::crew::{Alone, Crew};
 use super::super::map::{Frame, Map};
 use super::super::window::Window;
@@ -355,13 +357,26 @@ fn products_of_rows_are_counted_exactly_and_rounded_or_scaled_once() {
             .zip(&counts)
             .map(|((_, column), count)| (*count as f32 * 0.01 + steps[column]).max(-3.0))
             .collect();
+        let sum = Sum { ratios: [0.7, 1.3], constant: -40.5, moved };
+        let (more, is_first) = (random.codes(columns), random.between(0, 1) == 1);
+        let added = Added::new(&more, sum, is_first);
+        let with_added: Vec<u8> = places()
+            .zip(&codes)
+            .map(|((_, column), byte)| {
+                let [one, other] = [byte ^ moved, more[column] ^ moved];
+                let (one, other) = if is_first { (other, one) } else { (one, other) };
+                added_up(one, other, sum) ^ moved
+            })
+            .collect();
         for kind in Kind::all() {
             let weight = |term: usize, column: usize| weights[term * columns + column];
             let product = Product::new(kind, [terms, columns], weight, &bias).unwrap();
             for crew in [&Alone as &dyn Crew, &Three] {
                 let shape = (rows, terms, columns, kind);
                 assert_eq!(product.counts(given, crew), counts, "{shape:?}");
-                assert_eq!(product.codes(given, &steps, (code, moved), crew), codes, "{shape:?}");
+                let made = |added| product.codes(given, &steps, (code, moved), added, crew);
+                assert_eq!(made(None), codes, "{shape:?}");
+                assert_eq!(made(Some(&added)), with_added, "{shape:?}");
                 let found = product.floats(given, &[0.01], (&steps, -3.0), crew);
                 assert_eq!(found, floats, "{shape:?}");
             }

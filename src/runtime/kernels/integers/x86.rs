@@ -1,6 +1,6 @@
 //! Vectors of counts of x86-64: AVX-512 with VNNI, and AVX2.
 
-use super::lanes::{Code, Counts, QUAD, Sum};
+use super::lanes::{Code, Counts, LOOKED_UP, QUAD, Sum};
 use std::arch::x86_64::*;
 
 /// Sixteen counts in one register; four products of bytes and their sum are one instruction.
@@ -82,6 +82,25 @@ impl Counts for Vnni {
     #[inline(always)]
     unsafe fn store(codes: Vnni, to: *mut u8) {
         unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtusepi32_epi8(codes.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn looked_up(table: &[u8; 256], codes: [u8; LOOKED_UP]) -> [u8; LOOKED_UP] {
+        let mut made = [0; LOOKED_UP];
+        unsafe {
+            // A word has two answers, those of an even code and of the odd one after it.
+            let words = |at: usize| _mm512_loadu_si512(table.as_ptr().add(64 * at).cast());
+            let codes = _mm512_cvtepu8_epi16(_mm256_loadu_si256(codes.as_ptr().cast()));
+            let places = _mm512_srli_epi16::<1>(codes);
+            let low = _mm512_permutex2var_epi16(words(0), places, words(1));
+            let high = _mm512_permutex2var_epi16(words(2), places, words(3));
+            let is_high = _mm512_test_epi16_mask(codes, _mm512_set1_epi16(128));
+            let both = _mm512_mask_blend_epi16(is_high, low, high);
+            let is_odd = _mm512_test_epi16_mask(codes, _mm512_set1_epi16(1));
+            let answers = _mm512_mask_srli_epi16::<8>(both, is_odd, both);
+            _mm256_storeu_si256(made.as_mut_ptr().cast(), _mm512_cvtepi16_epi8(answers));
+        }
+        made
     }
 
     #[inline(always)]

@@ -31,6 +31,7 @@ pub(super) use dynamic::DynamicQuantize;
 pub(super) use recurrent::Layer as Recurrent;
 pub(in crate::runtime) use recurrent::prepare;
 pub(super) use sound::Sound;
+pub(in super::super) use steps::Steps;
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::attribute_proto::AttributeType;

@@ -1,7 +1,7 @@
 //! The steps of a quantised tensor: scales and zero points along an axis, and the loops over values.
 
 use super::words::{Saying, Words};
-use crate::runtime::kernels::{self, Alone, Gang, integers};
+use crate::runtime::kernels::{self, Gang, integers};
 use tract_onnx::prelude::tract_itertools::izip;
 use tract_onnx::prelude::tract_ndarray;
 use tract_onnx::prelude::tract_num_traits::Zero;
@@ -266,6 +266,17 @@ impl Steps {
             all(steps, values, T::wide)
         }
         let element = values.datum_type();
+        let moved = if element == DatumType::I8 { 128 } else { 0 };
+        if let (DatumType::U8 | DatumType::I8, DatumType::F32) = (element, to)
+            && let Some((scale, zero_point)) = self.single()
+            && let (Some(kind), Ok(zero)) = (kernel(), u8::try_from(zero_point + moved))
+        {
+            let step = integers::Step { scale, zero, moved: moved as u8 };
+            let plain = values.try_as_plain_ram()?;
+            let integers = plain.as_bytes();
+            let floats = Gang::with(|crew| integers::spread(kind, integers, step, crew));
+            return shaped(values.shape(), floats);
+        }
         let floats = match element == DatumType::I32 {
             true => all::<i32>(self, values, |value| value)?, // a bias
             false => by_integer!(element, narrow(self, values))?,
@@ -288,10 +299,7 @@ pub(super) fn codes(
     (zero, moved): (u8, u8),
 ) -> Vec<u8> {
     let code = (integers::Code::of(zero), moved);
-    match Gang::here() {
-        Some(gang) => integers::rounded(kind, values, scale, code, &*gang),
-        None => integers::rounded(kind, values, scale, code, &Alone),
-    }
+    Gang::with(|crew| integers::rounded(kind, values, scale, code, crew))
 }
 
 /// A tensor of this shape.

@@ -4,8 +4,9 @@
 
 use super::integer;
 use super::scaling::{Dequantize, Quantize, is_elementwise};
-use super::steps::{Integer, Limits, Steps, by_integer};
+use super::steps::{Integer, Limits, Steps, by_integer, kernel, shaped};
 use super::words::{Saying, Words};
+use crate::runtime::kernels::{Gang, integers};
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::broadcast::multi_broadcast;
@@ -149,6 +150,8 @@ pub(in crate::runtime) enum Counting<'o> {
     Mean { from: (f32, i32), made: (f32, i32) },
     /// From integers to floats.
     Spread { steps: &'o Steps },
+    /// From floats to integers.
+    Coded { steps: &'o Steps },
 }
 
 /// What this operator computes, if it is one of those and all of it is known.
@@ -162,8 +165,11 @@ pub(in crate::runtime) fn counting(op: &dyn Op) -> Option<Counting<'_>> {
     if let Some(Mean { from, made, .. }) = op.downcast_ref() {
         return Some(Counting::Mean { from: *from, made: *made });
     }
-    let steps = op.downcast_ref::<Dequantize>()?.known.as_deref()?;
-    Some(Counting::Spread { steps })
+    if let Some(Dequantize { known, .. }) = op.downcast_ref() {
+        return Some(Counting::Spread { steps: known.as_deref()? });
+    }
+    let steps = op.downcast_ref::<Quantize>()?.known.as_deref()?;
+    Some(Counting::Coded { steps })
 }
 
 /// Whether an operator goes between floats and integers by one step that is known, each value for itself.
@@ -274,6 +280,32 @@ impl Sum {
         Some(Sum { terms: [from.scale()?, from.scale()?], made: from.scale()?, to })
     }
 
+    /// The sum of integers of 8 bits by kernels of ours, where the second is as long, or one row of it is for
+    /// all of the first's.
+    fn by_kernel(&self, one: &Tensor, other: &Tensor) -> TractResult<Option<Tensor>> {
+        let Some(kind) = kernel() else { return Ok(None) };
+        let shapes = [one.shape(), other.shape()];
+        let extents = shapes[0].iter().zip(shapes[1]);
+        // Behind axes of one, all others are those of the first.
+        let mut rest = extents.skip_while(|(_, extent)| **extent == 1);
+        let is_repeated = shapes[0].len() == shapes[1].len()
+            && rest.all(|(extent, other)| extent == other)
+            && !shapes[0].contains(&0);
+        if !is_repeated {
+            return Ok(None);
+        }
+        let (ratios, constant) = sum_ratios(self.terms, self.made);
+        let moved = if self.to == DatumType::I8 { 128 } else { 0 };
+        let sum = integers::Sum { ratios, constant, moved };
+        let plain = [one.try_as_plain_ram()?, other.try_as_plain_ram()?];
+        let bytes = [plain[0].as_bytes(), plain[1].as_bytes()];
+        let made = Gang::with(|crew| integers::added(kind, bytes, sum, crew));
+        Ok(Some(match self.to == DatumType::I8 {
+            true => shaped(shapes[0], made.into_iter().map(u8::cast_signed).collect())?,
+            false => shaped(shapes[0], made)?,
+        }))
+    }
+
     /// onnxruntime takes scales relative to the sum's, gathers all that is constant, and adds with
     /// one rounding for each product and its sum. In double precision the products are exact, so
     /// that narrowing each sum rounds as its fused multiplication does.
@@ -311,11 +343,17 @@ impl EvalOp for Sum {
             op.of::<T>(one, other)
         }
         let [one, other] = [&*inputs[0], &*inputs[1]];
+        if let Some(made) = self.by_kernel(one, other)? {
+            return Ok(tvec!(made.into_tvalue()));
+        }
         if one.shape() == other.shape() {
             return Ok(tvec!(by_integer!(self.to, sum(self, one, other))?.into_tvalue()));
         }
         let shape = multi_broadcast(&[one.shape(), other.shape()])?;
         let [one, other] = [one.broadcast_to_shape(&shape)?, other.broadcast_to_shape(&shape)?];
+        if let Some(made) = self.by_kernel(&one, &other)? {
+            return Ok(tvec!(made.into_tvalue()));
+        }
         Ok(tvec!(by_integer!(self.to, sum(self, &one, &other))?.into_tvalue()))
     }
 }

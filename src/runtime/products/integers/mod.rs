@@ -6,23 +6,26 @@
 //! What comes out is what the operators give, bit for bit, as long as floats hold their counts exactly:
 //! the same sums, scaled in the same order, rounded the same way.
 
+mod crossed;
 mod found;
 mod operator;
+pub(super) mod rows;
 pub(super) mod table;
 
 use super::chain;
-use crate::runtime::kernels::integers::{Kind, Product};
+use super::operator::Ours;
+use crate::runtime::kernels::integers::{Added, Kind, Product, Sum};
 use crate::runtime::operators::{self, Counting};
 use found::{Found, Weights};
-pub(super) use operator::Counted;
 use operator::{Made, Parts};
+pub(super) use rows::Around;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::OutletId;
 use tract_onnx::tract_core::ops::cast::Cast;
 
-/// Puts ours in the place of a product of integers with constant weights, and of what follows it.
+/// Puts ours in the place of a product of integers, and of what follows it.
 pub(super) fn replace(kind: Kind, model: &mut TypedModel, id: usize) -> TractResult<bool> {
-    let Some(found) = Found::of(model, id) else { return Ok(false) };
+    let Some(found) = Found::of(model, id) else { return crossed::replace(kind, model, id) };
     let Found { rows, zero, weights: Weights { values, terms, columns } } = found;
     let count = columns.len();
     let mut end = OutletId::new(id, 0);
@@ -44,14 +47,18 @@ pub(super) fn replace(kind: Kind, model: &mut TypedModel, id: usize) -> TractRes
             let sums = bias.iter().zip(more).map(|(bias, more)| bias.checked_add(more));
             let Some(sums) = sums.collect() else { return Ok(false) };
             bias = sums;
-            Made::Codes { steps, code }
+            let added = added(model, codes, count).map(|(sum, added)| {
+                end = sum;
+                added
+            });
+            Made::Codes { steps, code, added }
         }
         Some(_) | None => floats(model, &mut end, count, &mut inputs),
     };
     let Some(product) = Product::new(kind, [terms.len(), count], weight, &bias) else {
         return Ok(false);
     };
-    Counted::put(Parts { product, zero, made }, model, &inputs, end)?;
+    Ours::put(Parts { product, zero, made }, model, &inputs, end)?;
     Ok(true)
 }
 
@@ -78,6 +85,32 @@ fn rounded(model: &TypedModel, counts: OutletId, columns: usize) -> Option<Round
     let scales = (0..columns).map(|at| scales[each(at, scales.len())]).collect();
     let biases = (0..columns).map(|at| biases[each(at, biases.len())]).collect();
     Some((OutletId::new(node.id, 0), scales, biases, steps.zero_point()?))
+}
+
+/// The sum that codes are a part of, whose other part is known and the same for each row.
+fn added(model: &TypedModel, codes: OutletId, columns: usize) -> Option<(OutletId, Added)> {
+    let codes = chain::past_units(model, codes);
+    let node = chain::user(model, codes)?;
+    let Counting::Sum { terms, made } = operators::counting(node.op.as_op())? else { return None };
+    let [one, other] = *node.inputs.as_slice() else { return None };
+    let is_first = other == codes;
+    let fact = model.outlet_fact(if is_first { one } else { other }).ok()?;
+    let known = fact.konst.as_ref().filter(|_| fact.exotic_fact.is_none())?;
+    let sum = OutletId::new(node.id, 0);
+    let [from, to] = [model.outlet_fact(codes).ok()?, model.outlet_fact(sum).ok()?];
+    let is_same = from.shape == to.shape && from.datum_type == fact.datum_type;
+    let is_per_column = known.len() == columns && known.shape().last() == Some(&columns);
+    if !is_same || !(is_per_column || known.len() == 1) {
+        return None;
+    }
+    let plain = known.try_as_plain_ram().ok()?;
+    let bytes = match *plain.as_bytes() {
+        [one] => vec![one; columns],
+        ref bytes => bytes.to_vec(),
+    };
+    let (ratios, constant) = operators::sum_ratios(terms, made);
+    let moved = if fact.datum_type == DatumType::I8 { 128 } else { 0 };
+    Some((sum, Added::new(&bytes, Sum { ratios, constant, moved }, is_first)))
 }
 
 /// What is made of counts that are not rounded: floats where they are scaled, and all that is added then.

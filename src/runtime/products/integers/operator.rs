@@ -1,11 +1,12 @@
-//! A product of integers as an operator of tract's graph: rows of integers of 8 bits in, codes, floats or counts out.
+//! Kernels of integers as operators of tract's graph: integers of 8 bits in, codes, floats or counts out.
 
-use super::super::operator::put;
-use crate::runtime::kernels::integers::{Code, Product, Rows};
-use crate::runtime::kernels::{Alone, Crew, Gang};
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use super::super::operator::{Compute, shaped};
+use crate::runtime::kernels::Crew;
+use crate::runtime::kernels::integers::{Added, Code, Coded, Crossed, Product, Rows};
 use tract_onnx::tract_core::internal::*;
+
+/// Multiplications of integers that are worth waking a thread for: some 60 microseconds of one.
+const SHARED_MIN: usize = 32 << 20;
 
 /// What stands for zero in the rows.
 #[derive(Debug, Clone, Copy)]
@@ -19,13 +20,14 @@ pub(super) enum Zero {
 #[derive(Debug)]
 pub(super) enum Made {
     Counts,
-    /// In steps for each column, from this zero point.
+    /// In steps for each column, from this zero point, and what is added to these codes then.
     Codes {
         steps: Vec<f32>,
         code: i32,
+        added: Option<Added>,
     },
     /// Times factors, which an input has where it is told, plus what is added to each column where
-    /// something is, and no less than `least`.
+    /// something is, but no less than `least`.
     Floats {
         factors: Vec<f32>,
         given: Option<usize>,
@@ -34,6 +36,7 @@ pub(super) enum Made {
     },
 }
 
+/// A product with weights that are known.
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) product: Product,
@@ -41,71 +44,43 @@ pub(super) struct Parts {
     pub(super) made: Made,
 }
 
-/// A product of integers, and what it makes.
-#[derive(Debug, Clone)]
-pub(in crate::runtime) struct Counted {
-    parts: Arc<Parts>,
-    fact: TypedFact,
-}
-
-impl Counted {
-    /// Puts this in the place of all that lies between these inputs and the outlet.
-    pub(super) fn put(
-        parts: Parts,
-        model: &mut TypedModel,
-        inputs: &[OutletId],
-        outlet: OutletId,
-    ) -> TractResult<()> {
-        let parts = Arc::new(parts);
-        put(|fact| Counted { parts, fact }, model, inputs, outlet)
-    }
-
-    /// Multiplications.
-    pub(in crate::runtime) fn work(&self) -> usize {
-        let elements = self.fact.shape.as_concrete().map_or(0, |shape| shape.iter().product());
-        self.parts.product.work(elements)
+/// Integers of 8 bits as the operator makes them: bytes of this type.
+pub(super) fn of_bytes(made: &TypedFact, bytes: Vec<u8>) -> TractResult<Tensor> {
+    match made.datum_type == DatumType::I8 {
+        true => shaped(made, bytes.into_iter().map(u8::cast_signed).collect()),
+        false => shaped(made, bytes),
     }
 }
 
-// tract compares operators to join what is the same: each of these is its own.
-impl PartialEq for Counted {
-    fn eq(&self, other: &Counted) -> bool {
-        Arc::ptr_eq(&self.parts, &other.parts)
-    }
-}
-
-impl Eq for Counted {}
-
-impl Hash for Counted {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.parts).hash(state);
-    }
-}
-
-impl Op for Counted {
-    fn name(&self) -> StaticName {
-        "Counted".into()
+impl Compute for Parts {
+    fn name(&self) -> &'static str {
+        "Counted"
     }
 
-    fn info(&self) -> TractResult<Vec<String>> {
-        let product = &self.parts.product;
-        let made = match self.parts.made {
+    fn info(&self) -> Vec<String> {
+        let made = match self.made {
             Made::Counts => "counts",
             Made::Codes { .. } => "codes",
             Made::Floats { .. } => "floats",
         };
-        let (kind, bytes) = (product.kind().name(), product.bytes());
-        Ok(vec![format!("{made} in {kind}, {bytes} bytes of weights")])
+        let (kind, bytes) = (self.product.kind().name(), self.product.bytes());
+        vec![format!("{made} in {kind}, {bytes} bytes of weights")]
     }
 
-    op_as_typed_op!();
-}
+    fn work(&self, made: usize) -> usize {
+        self.product.work(made)
+    }
 
-impl EvalOp for Counted {
-    op_out_of_plan!();
+    fn shared_from(&self) -> usize {
+        SHARED_MIN
+    }
 
-    fn eval(&self, _ctx: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let Parts { product, zero, made } = &*self.parts;
+    fn weights(&self) -> (DatumType, usize) {
+        (DatumType::I8, self.product.bytes())
+    }
+
+    fn run(&self, inputs: &[TValue], fact: &TypedFact, crew: &dyn Crew) -> TractResult<Tensor> {
+        let Parts { product, zero, made } = self;
         let is_signed = inputs[0].datum_type() == DatumType::I8;
         let zero = match zero {
             Zero::Known(zero) => *zero,
@@ -113,25 +88,13 @@ impl EvalOp for Counted {
         };
         let plain = inputs[0].try_as_plain_ram()?;
         let rows = Rows { bytes: plain.as_bytes(), is_signed, zero };
-        let gang = Gang::here();
-        let crew: &dyn Crew = match &gang {
-            Some(gang) => &**gang,
-            None => &Alone,
-        };
-        let shape: TVec<usize> =
-            self.fact.shape.as_concrete().context("the shape of a product")?.into();
-        let shape = shape.as_slice();
-        let made = match made {
-            Made::Counts => shaped(shape, product.counts(rows, crew))?,
-            Made::Codes { steps, code } => {
-                let is_signed = self.fact.datum_type == DatumType::I8;
-                let sign = if is_signed { 128 } else { 0 };
+        match made {
+            Made::Counts => shaped(fact, product.counts(rows, crew)),
+            Made::Codes { steps, code, added } => {
+                let sign = if fact.datum_type == DatumType::I8 { 128 } else { 0 };
                 let zero = u8::try_from(code + i32::from(sign))?;
-                let codes = product.codes(rows, steps, (Code::of(zero), sign), crew);
-                match is_signed {
-                    true => shaped(shape, codes.into_iter().map(u8::cast_signed).collect())?,
-                    false => shaped(shape, codes)?,
-                }
+                let code = (Code::of(zero), sign);
+                of_bytes(fact, product.codes(rows, steps, code, added.as_ref(), crew))
             }
             Made::Floats { factors, given, added, least } => {
                 let plain = given.map(|place| inputs[place].try_as_plain_ram()).transpose()?;
@@ -139,27 +102,45 @@ impl EvalOp for Counted {
                     Some(given) => given.as_slice::<f32>()?,
                     None => factors,
                 };
-                shaped(shape, product.floats(rows, factors, (added, *least), crew))?
+                shaped(fact, product.floats(rows, factors, (added, *least), crew))
             }
-        };
-        Ok(tvec!(made.into_tvalue()))
+        }
     }
 }
 
-fn shaped<T: Datum>(shape: &[usize], values: Vec<T>) -> TractResult<Tensor> {
-    Ok(tract_ndarray::ArrayD::from_shape_vec(shape, values)?.into_tensor())
+impl Compute for Crossed {
+    fn name(&self) -> &'static str {
+        "Crossed"
+    }
+
+    fn info(&self) -> Vec<String> {
+        vec![format!("codes in {}", self.kind().name())]
+    }
+
+    fn work(&self, _made: usize) -> usize {
+        Crossed::work(self)
+    }
+
+    fn shared_from(&self) -> usize {
+        SHARED_MIN
+    }
+
+    fn weights(&self) -> (DatumType, usize) {
+        (DatumType::I8, 0)
+    }
+
+    fn run(&self, inputs: &[TValue], made: &TypedFact, crew: &dyn Crew) -> TractResult<Tensor> {
+        let [one, other] = [inputs[0].try_as_plain_ram()?, inputs[1].try_as_plain_ram()?];
+        of_bytes(made, Crossed::run(self, [one.as_bytes(), other.as_bytes()], crew))
+    }
 }
 
-impl TypedOp for Counted {
-    fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        Ok(tvec!(self.fact.clone()))
+impl Compute for Coded {
+    fn name(&self) -> &'static str {
+        "Coded"
     }
 
-    fn cost(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<(Cost, TDim)>> {
-        let byte = i8::datum_type();
-        let weights = self.parts.product.bytes();
-        Ok(tvec!((Cost::FMA(byte), self.work().to_dim()), (Cost::Params(byte), weights.to_dim())))
+    fn run(&self, inputs: &[TValue], made: &TypedFact, crew: &dyn Crew) -> TractResult<Tensor> {
+        of_bytes(made, Coded::run(self, inputs[0].try_as_plain_ram()?.as_bytes(), crew))
     }
-
-    as_op!();
 }

@@ -1,6 +1,9 @@
 //! Functions of one code of 8 bits, which exporters write between `DequantizeLinear` and `QuantizeLinear`: all 256 answers, known beforehand.
 
-use crate::runtime::operators;
+use super::operator::of_bytes;
+use crate::runtime::kernels::Gang;
+use crate::runtime::kernels::integers::{Kind, looked_up};
+use crate::runtime::operators::{self, Counting};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tract_onnx::tract_core::internal::*;
@@ -99,7 +102,10 @@ fn operands(model: &TypedModel, node: &TypedNode) -> Option<TVec<OutletId>> {
     if is_one_for_each {
         return Some(node.inputs.iter().copied().collect());
     }
-    let TypedBinOp(_, None) = node.op_as()? else { return None };
+    let is_sum = matches!(operators::counting(node.op.as_op()), Some(Counting::Sum { .. }));
+    if !is_sum && !matches!(node.op_as(), Some(TypedBinOp(_, None))) {
+        return None;
+    }
     let made = &node.outputs[0].fact.shape;
     let mut operands = tvec!();
     for input in &node.inputs {
@@ -111,9 +117,10 @@ fn operands(model: &TypedModel, node: &TypedNode) -> Option<TVec<OutletId>> {
     (!operands.is_empty()).then_some(operands)
 }
 
-/// What is one number for all values.
+/// What is one number, or one code, for all values.
 fn number(fact: &TypedFact) -> Option<&Arc<Tensor>> {
-    fact.konst.as_ref().filter(|it| it.len() == 1 && fact.datum_type == DatumType::F32)
+    let is_known = [DatumType::F32, DatumType::U8, DatumType::I8].contains(&fact.datum_type);
+    fact.konst.as_ref().filter(|it| it.len() == 1 && is_known)
 }
 
 /// The type of an outlet of codes.
@@ -196,13 +203,9 @@ impl EvalOp for Table {
 
     fn eval(&self, _ctx: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let Answers { bytes, to } = &*self.answers;
-        let mut made = Tensor::zero_dt(*to, inputs[0].shape())?;
         let from = inputs[0].try_as_plain_ram()?;
-        let codes = from.as_bytes().iter();
-        for (code, made) in codes.zip(made.try_as_plain_ram_mut()?.as_bytes_mut()) {
-            *made = bytes[usize::from(*code)];
-        }
-        Ok(tvec!(made.into_tvalue()))
+        let made = Gang::with(|crew| looked_up(Kind::best(), bytes, from.as_bytes(), crew));
+        Ok(tvec!(of_bytes(&to.fact(inputs[0].shape()), made)?.into_tvalue()))
     }
 }
 
