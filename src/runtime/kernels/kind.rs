@@ -3,7 +3,9 @@
 use super::cells;
 use super::convolution::{self, Compute, GROUP, PIXELS_MAX};
 use super::depthwise;
-use super::lanes::{Lanes, Plain};
+use super::lanes::Lanes;
+#[cfg(any(test, not(target_arch = "aarch64")))]
+use super::lanes::Plain;
 use super::maps;
 #[cfg(target_arch = "aarch64")]
 use super::neon::Neon;
@@ -42,6 +44,7 @@ enum Vectors {
     Avx2,
     #[cfg(target_arch = "aarch64")]
     Neon,
+    #[cfg(any(test, not(target_arch = "aarch64")))]
     Plain,
 }
 
@@ -276,6 +279,8 @@ kernels!(avx512, Avx512, "avx512f,avx2,fma");
 kernels!(avx2, Avx2, "avx2,fma");
 #[cfg(target_arch = "aarch64")]
 kernels!(neon, Neon, "neon");
+// Each 64-bit ARM processor has NEON: what would never run is not in its program, only in its tests.
+#[cfg(any(test, not(target_arch = "aarch64")))]
 kernels!(plain, Plain);
 
 /// Does this with the vectors of a kind, or with the module of kernels made for them.
@@ -297,6 +302,7 @@ macro_rules! with_kind {
                 use $neon as $name;
                 $does
             }
+            #[cfg(any(test, not(target_arch = "aarch64")))]
             Vectors::Plain => {
                 use $plain as $name;
                 $does
@@ -332,6 +338,7 @@ impl Kind {
         }
         #[cfg(target_arch = "aarch64")]
         all.push(Kind(Vectors::Neon));
+        #[cfg(any(test, not(target_arch = "aarch64")))]
         all.push(Kind(Vectors::Plain));
         all
     }
@@ -345,13 +352,21 @@ impl Kind {
             Vectors::Avx2 => "AVX2",
             #[cfg(target_arch = "aarch64")]
             Vectors::Neon => "NEON",
+            #[cfg(any(test, not(target_arch = "aarch64")))]
             Vectors::Plain => "plain",
         }
     }
 
     /// Whether these are vectors that kernels were written for, and not whatever the compiler made.
     pub(in crate::runtime) fn is_quick(self) -> bool {
-        self.0 != Vectors::Plain
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Vectors::Avx512 | Vectors::Avx2 => true,
+            #[cfg(target_arch = "aarch64")]
+            Vectors::Neon => true,
+            #[cfg(any(test, not(target_arch = "aarch64")))]
+            Vectors::Plain => false,
+        }
     }
 
     /// Floats of a vector, and channels of a block.

@@ -75,9 +75,11 @@ pub(super) trait Lanes: Copy {
 }
 
 /// What any processor has, in a form that compilers make vectors of.
+#[cfg(any(test, not(target_arch = "aarch64")))]
 #[derive(Clone, Copy)]
 pub(super) struct Plain([f32; 8]);
 
+#[cfg(any(test, not(target_arch = "aarch64")))]
 impl Plain {
     #[inline(always)]
     fn both(self, other: Plain, of: impl Fn(f32, f32) -> f32) -> Plain {
@@ -85,6 +87,7 @@ impl Plain {
     }
 }
 
+#[cfg(any(test, not(target_arch = "aarch64")))]
 impl Lanes for Plain {
     const LANES: usize = 8;
     const PIXELS: usize = 3;

@@ -3,7 +3,9 @@
 use super::convolution::{self, BLOCKS_MAX, Compute, PIXELS_MAX};
 use super::crossed;
 use super::depthwise;
-use super::lanes::{Counts, Plain};
+use super::lanes::Counts;
+#[cfg(any(test, not(target_arch = "aarch64")))]
+use super::lanes::Plain;
 use super::maps;
 #[cfg(target_arch = "aarch64")]
 use super::neon::{Dot, Neon};
@@ -31,6 +33,7 @@ enum Vectors {
     Dot,
     #[cfg(target_arch = "aarch64")]
     Neon,
+    #[cfg(any(test, not(target_arch = "aarch64")))]
     Plain,
 }
 
@@ -193,6 +196,8 @@ kernels!(avx2, Avx2, "avx2,fma");
 kernels!(dot, Dot, "neon,dotprod");
 #[cfg(target_arch = "aarch64")]
 kernels!(neon, Neon, "neon");
+// Each 64-bit ARM processor has NEON: what would never run is not in its program, only in its tests.
+#[cfg(any(test, not(target_arch = "aarch64")))]
 kernels!(plain, Plain);
 
 /// Does this with the vectors of a kind, or with the module of kernels made for them.
@@ -219,6 +224,7 @@ macro_rules! with_kind {
                 use $neon as $name;
                 $does
             }
+            #[cfg(any(test, not(target_arch = "aarch64")))]
             Vectors::Plain => {
                 use $plain as $name;
                 $does
@@ -263,6 +269,7 @@ impl Kind {
             }
             all.push(Kind(Vectors::Neon));
         }
+        #[cfg(any(test, not(target_arch = "aarch64")))]
         all.push(Kind(Vectors::Plain));
         all
     }
@@ -278,13 +285,21 @@ impl Kind {
             Vectors::Dot => "NEON with dot products",
             #[cfg(target_arch = "aarch64")]
             Vectors::Neon => "NEON",
+            #[cfg(any(test, not(target_arch = "aarch64")))]
             Vectors::Plain => "plain",
         }
     }
 
     /// Whether these are vectors that kernels were written for, and not whatever the compiler made.
     pub(in crate::runtime) fn is_quick(self) -> bool {
-        self.0 != Vectors::Plain
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Vectors::Vnni | Vectors::Avx2 => true,
+            #[cfg(target_arch = "aarch64")]
+            Vectors::Dot | Vectors::Neon => true,
+            #[cfg(any(test, not(target_arch = "aarch64")))]
+            Vectors::Plain => false,
+        }
     }
 
     /// Pixels of a tile at most.

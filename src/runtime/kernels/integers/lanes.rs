@@ -55,6 +55,7 @@ pub(in crate::runtime) struct Sum {
 impl Sum {
     /// In double precision the products are exact, so that narrowing each sum rounds as a fused
     /// multiplication does.
+    #[cfg(any(test, not(target_arch = "aarch64")))]
     fn of(self, one: i32, other: i32) -> i32 {
         let [ratio, other_ratio] = self.ratios.map(f64::from);
         let moved = i32::from(self.moved);
@@ -197,15 +198,18 @@ pub(super) unsafe fn plus_four<V: Counts, const PIXELS: usize, const BLOCKS: usi
 }
 
 /// What any processor has.
+#[cfg(any(test, not(target_arch = "aarch64")))]
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plain([i32; LANES]);
 
+#[cfg(any(test, not(target_arch = "aarch64")))]
 impl Plain {
     fn each(of: impl FnMut(usize) -> i32) -> Plain {
         Plain(std::array::from_fn(of))
     }
 }
 
+#[cfg(any(test, not(target_arch = "aarch64")))]
 impl Counts for Plain {
     const PIXELS: usize = 2;
     const BLOCKS: usize = 1;
