@@ -243,7 +243,7 @@ unsafe fn pixels<V: Lanes, const PIXELS: usize, const STRIDE: usize, const COLUM
                 for (pixel, sum) in sums.iter_mut().enumerate() {
                     *sum = sum.plus_product(V::load(input.add(pixel * stride)), weight);
                 }
-                input = input.add(job.column);
+                input = input.wrapping_add(job.column); // behind the last one may be nothing
             }
         }
         if let Activation::Clip(low, high) = job.after {

@@ -70,7 +70,7 @@ unsafe fn pixels_by_one<V: Lanes, const PIXELS: usize, const BLOCKS: usize>(
                         }
                     }
                     weights = weights.wrapping_add(skipped);
-                    input = input.add(job.column);
+                    input = input.wrapping_add(job.column);
                 }
             }
         }

@@ -256,6 +256,18 @@ fn convolutions_of_any_shape_come_to_what_loops_come_to() {
     }
 }
 
+/// Right of the last place of such a window lie as many columns as between two: they are beyond the buffer.
+#[test]
+fn a_window_with_holes_ends_where_its_image_ends() {
+    let mut random = Random(17);
+    let window = Window { size: [1, 2], stride: [1, 1], dilation: [1, 2], padding: [0, 0] };
+    for kind in Kind::all() {
+        for is in [(false, false), (false, true), (true, false)] {
+            convolve_of(kind, &mut random, &Alone, (1, 1, [1, 3], window), is);
+        }
+    }
+}
+
 #[test]
 fn convolutions_in_parts_on_several_threads_come_to_the_same() {
     let gang = Arc::new(Gang::default());

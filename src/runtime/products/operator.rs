@@ -72,14 +72,19 @@ impl Ours {
         patch.apply(model)
     }
 
-    /// Multiplications.
-    fn work(&self) -> usize {
-        self.kernel.work(extents(&self.fact).iter().product())
+    /// Values that are made.
+    fn values(&self) -> usize {
+        extents(&self.fact).iter().product()
     }
 
-    /// Whether it takes so long that threads may share it.
+    /// Multiplications.
+    fn work(&self) -> usize {
+        self.kernel.work(self.values())
+    }
+
+    /// Whether it takes so long that threads may share it: where nothing is multiplied, values count.
     pub(super) fn is_shared(&self) -> bool {
-        self.kernel.shared_from() <= self.work()
+        self.kernel.shared_from() <= self.work().max(self.values())
     }
 
     /// Floats of weights that are kept.

@@ -62,15 +62,16 @@ impl Coded {
     /// So many values are at both, and there is room for as many floats; for a softmax, for whole vectors
     /// of them.
     unsafe fn row(&self, from: *const u8, floats: &mut [f32], to: *mut u8, values: usize) {
-        let between = floats.as_mut_ptr();
+        let (padded, between) = (floats.len(), floats.as_mut_ptr());
         // SAFETY: the caller's promise.
         unsafe {
             self.kind.spread()(&Spreading { from, to: between, values, step: self.from });
             match &self.by {
                 By::Normal(normal) => normal.row(between, between),
                 By::Softmax(kind, _) => {
-                    floats[values..].fill(f32::NEG_INFINITY); // the row before left zeros
-                    let vectors = floats.len() / kind.lanes();
+                    // The row before left zeros.
+                    (values..padded).for_each(|at| between.add(at).write(f32::NEG_INFINITY));
+                    let vectors = padded / kind.lanes();
                     kind.softmax_row()(&SoftmaxJob { values: between, vectors });
                 }
             }
