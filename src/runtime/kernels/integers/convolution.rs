@@ -392,7 +392,7 @@ pub(super) unsafe fn compute<V: Counts, const PIXELS: usize, const BLOCKS: usize
                             weights = weights.add(BLOCKS * WEIGHTS);
                         }
                     }
-                    input = input.add(job.column);
+                    input = input.wrapping_add(job.column);
                 }
             }
         }
