@@ -19,7 +19,7 @@ const HANDED_BYTES_MIN: usize = (4 << 10) + 1;
 
 /// Bytes of weights from which on they are left in the file until tract's graph has a place for them. An
 /// allocator gives and takes back as much at once, so what is dropped of them is not held beside what is made of it.
-const LEFT_BYTES_MIN: u64 = 256 << 10;
+const LEFT_BYTES_MIN: u64 = 32 << 10;
 
 /// What stands in a graph for weights that are read when it is there.
 const MARK: i64 = 0x706f_746f_726f_6f21;

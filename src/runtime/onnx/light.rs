@@ -112,7 +112,8 @@ impl Walk<'_> {
             self.copy(field.start..field.end, &mut made)?;
             if field.tag == OPERATOR {
                 let name = b"Constant";
-                is_constant = field.end - field.content == name.len() as u64 && made.ends_with(name);
+                is_constant =
+                    field.end - field.content == name.len() as u64 && made.ends_with(name);
             }
         }
         // Of others, not all that is in their tensors is asked for by way of tract's graph.

@@ -104,7 +104,8 @@ impl Net {
         let theirs = run(&self.model);
         for kind in Kind::all() {
             let mut model = self.model.clone();
-            take(Means { kind, on_all_threads: false }, &mut model).unwrap();
+            let packed = Packed::default();
+            take(Means { kind, packed: &packed, on_all_threads: false }, &mut model).unwrap();
             let ours = model.nodes().iter().filter_map(|node| node.op_as::<Ours>());
             let mut names: Vec<&str> = ours
                 .map(|op| match &*op.kernel {
@@ -325,4 +326,27 @@ fn one_query_alone_stays_as_it_is() {
     let shares = net.wire(softmax, &[scores]);
     let y = net.product("hmn,hnk->hmk", shares, v);
     net.check(&[y], &[], 5);
+}
+
+#[test]
+fn plans_for_other_rows_share_the_weights_of_plans_that_are_there() {
+    let packed = Packed::default();
+    let kernels = [4, 32, 4].map(|rows| {
+        let mut net = Net::new(7);
+        let x = net.input(&[rows, 24]);
+        let (w, bias) = (net.constant(&[24, 40], 0.3), net.constant(&[1, 40], 1.0));
+        let y = net.product("mk,kn->mn", x, w);
+        let y = net.wire(add(), &[y, bias]);
+        let mut model = net.model;
+        model.select_output_outlets(&[y]).unwrap();
+        let means = Means { kind: Kind::best(), packed: &packed, on_all_threads: false };
+        assert_eq!(take(means, &mut model).unwrap(), 1);
+        let kernel = model.nodes().iter().find_map(|node| node.op_as::<Ours>()).unwrap();
+        kernel.kernel.clone()
+    });
+    let [one, many, again] = kernels.each_ref().map(|kernel| match &**kernel {
+        Kernel::Product(product) => product,
+        Kernel::Normal(_) | Kernel::Each(..) | Kernel::Attention(..) => panic!("no product"),
+    });
+    assert!(one.shares_weights_with(many) && one.shares_weights_with(again));
 }
