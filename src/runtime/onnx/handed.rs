@@ -17,8 +17,8 @@ use tract_onnx::tract_hir::infer::{Factoid, InferenceNode};
 /// messages are asked later, too.
 const HANDED_BYTES_MIN: usize = (4 << 10) + 1;
 
-/// Bytes of weights from which on they are left in the file until tract's graph has a place for them. An
-/// allocator gives and takes back as much at once, so what is dropped of them is not held beside what is made of it.
+/// Bytes of weights from which on they are left in the file until tract's graph has a place for them: they are never
+/// there twice, and no allocator keeps the room of the second copies.
 const LEFT_BYTES_MIN: u64 = 32 << 10;
 
 /// What stands in a graph for weights that are read when it is there.

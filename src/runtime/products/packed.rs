@@ -54,13 +54,13 @@ mod tests {
         let other =
             |term, column| if (term, column) == (8, 20) { 0.0 } else { weight(term, column) };
         let second = pack(&other);
-        assert!(!Arc::ptr_eq(&first, &second) && second.are(&other) && !second.are(&weight));
+        assert!(!Arc::ptr_eq(&first, &second) && second.are(other) && !second.are(weight));
         let minus =
             |term, column| if (term, column) == (8, 20) { -0.0 } else { weight(term, column) };
-        assert!(!second.are(&minus));
+        assert!(!second.are(minus));
         let known = Arc::downgrade(&first);
         drop(first);
         assert!(known.upgrade().is_none(), "nobody else keeps them");
-        assert!(pack(&weight).are(&weight));
+        assert!(pack(&weight).are(weight));
     }
 }
