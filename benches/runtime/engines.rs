@@ -7,7 +7,7 @@ use potoroo::tensor::{Column, Data, RowShape, Table};
 use rten_tensor::prelude::*;
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -47,10 +47,10 @@ pub(crate) fn one(
 ) -> Option<Box<dyn Engine>> {
     let Asked { path, inputs, shape, values } = Asked::of(case, rows, directory);
     match name {
-        "ours" => Some(Box::new(Ours::start(&path, &shape, threads, &values))),
+        "ours" => Some(Box::new(Ours::start(&path, &shape, threads, values))),
         WITHOUT_KERNELS => {
             potoroo::runtime::use_kernels(false);
-            Some(Box::new(Ours::start(&path, &shape, threads, &values)))
+            Some(Box::new(Ours::start(&path, &shape, threads, values)))
         }
         "tract" => Some(Box::new(Tract::start(&path, &shape, &values)?)),
         "onnxruntime" | "openvino" => {
@@ -94,7 +94,7 @@ impl Engines {
         let Asked { path, inputs, shape, values } = Asked::of(case, rows, directory);
         let peer = |name: &'static str| Peer::start(name, &path, &inputs, rows, threads);
         Engines {
-            ours: Ours::start(&path, &shape, threads, &values),
+            ours: Ours::start(&path, &shape, threads, values.clone()),
             // Built with tract's own threads, our runtime would have them too.
             tract: (threads == 1).then(|| Tract::start(&path, &shape, &values)).flatten(),
             onnxruntime: peer("onnxruntime").expect("onnxruntime, as tests/setup.sh brings it"),
@@ -123,16 +123,16 @@ pub(crate) struct Ours {
 }
 
 impl Ours {
-    fn start(path: &Path, shape: &[usize], threads: usize, values: &[f32]) -> Ours {
+    fn start(path: &Path, shape: &[usize], threads: usize, values: Vec<f32>) -> Ours {
         let flow = Flow::of_model(Arc::new(Model::load(path).unwrap()));
         let pool = Pool::start(threads).unwrap();
-        Ours { flow, pool, row: shape[1..].to_vec(), values: values.to_vec() }
+        Ours { flow, pool, row: shape[1..].to_vec(), values }
     }
 
     /// Ours alone, with one thread.
     pub(crate) fn alone(case: &Case, rows: usize, directory: &Path) -> Ours {
         let Asked { path, shape, values, .. } = Asked::of(case, rows, directory);
-        Ours::start(&path, &shape, 1, &values)
+        Ours::start(&path, &shape, 1, values)
     }
 
     /// Calls `with` with what runs all rows once.
@@ -239,9 +239,14 @@ fn checked(values: &[f32]) -> f64 {
 
 /// The first so many values of a file.
 fn floats(path: &Path, count: usize) -> Vec<f32> {
-    let mut bytes = vec![0; 4 * count];
-    File::open(path).unwrap().read_exact(&mut bytes).unwrap();
-    bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+    // In pieces: a process's peak is to be the engine's.
+    let mut file = BufReader::new(File::open(path).unwrap());
+    let mut float = || {
+        let mut bytes = [0; 4];
+        file.read_exact(&mut bytes).unwrap();
+        f32::from_le_bytes(bytes)
+    };
+    (0..count).map(|_| float()).collect()
 }
 
 /// What all threads of a process have computed, which preemption does not lengthen.

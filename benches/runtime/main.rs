@@ -13,6 +13,10 @@ use engines::{Engine, Engines, NAMES, Turn};
 use results::Results;
 use std::path::{Path, PathBuf};
 
+/// What the engine is shipped with, for whatever computes in this process.
+#[global_allocator]
+static MIMALLOC: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Turns of each engine: what else the machine does meets all of them.
 const ROUNDS: usize = 9;
 

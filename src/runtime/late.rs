@@ -1,8 +1,10 @@
 //! Models whose graph depends on what a request brings: shapes, and values such as axes or rates.
 
 use super::Deadline;
-use super::error::{RunError, contained};
+use super::error::{RunError, Trouble, contained};
+use super::left::Left;
 use super::load::Extent;
+use super::onnx::Places;
 use super::operators;
 use super::plan::{Plan, slower};
 use super::pool::Pool;
@@ -35,7 +37,12 @@ type Key = Vec<(Vec<usize>, Option<Arc<Tensor>>)>;
 /// come again: a sampling rate, the size of a picture.
 #[derive(Debug)]
 pub(super) struct Late {
+    /// Where weights are `left` in the file, without them.
     graph: InferenceModel,
+    left: Option<Left>,
+    /// The graph with all weights, where it is run node by node.
+    whole: Mutex<Option<Arc<InferenceModel>>>,
+    products: products::Packed,
     /// Whether values are built in, or shapes alone are enough.
     values: AtomicBool,
     /// Whether not even that is enough: results of branches differ in their axes, or a shape is
@@ -55,6 +62,9 @@ impl Late {
         let small = extents.iter().any(|one| elements(one, 1) <= VALUES_MAX);
         let late = Late {
             graph: graph.clone(),
+            left: None,
+            whole: Mutex::new(None),
+            products: products::Packed::default(),
             values: AtomicBool::new(false),
             steps: AtomicBool::new(false),
             made: Mutex::new(VecDeque::new()),
@@ -68,7 +78,11 @@ impl Late {
         for (values, extent) in trials.iter().copied() {
             let typed = contained(|| {
                 let tried = late.tried(extents, extent, values.unwrap_or(0))?;
-                let typed = late.typed(&tried, values.is_some())?;
+                let mut typed = typed(graph.clone(), &tried, values.is_some())?;
+                // Of images, tract would copy each weight to see what it can tell without.
+                if !blocked::is_of_images(&typed) {
+                    settle(&mut typed)?;
+                }
                 let outlets = typed.outputs.iter();
                 outlets.map(|outlet| typed.outlet_fact(*outlet).cloned()).collect()
             });
@@ -101,6 +115,27 @@ impl Late {
             }
         }
         None
+    }
+
+    /// Lets plans read weights from the file, where `places` has most of them; the first plan takes what is there.
+    pub(super) fn leave(&mut self, places: &Places) -> TractResult<()> {
+        if !self.steps.load(Relaxed) {
+            self.left = Left::of(&mut self.graph, places)?;
+        }
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_left(&self) -> bool {
+        self.left.is_some()
+    }
+
+    /// The graph with all weights for one more plan.
+    fn filled(&self) -> Result<InferenceModel, RunError> {
+        match &self.left {
+            Some(left) => contained(|| left.fill(&self.graph))?.ok_or(RunError::Unread),
+            None => Ok(self.graph.clone()),
+        }
     }
 
     fn tried(
@@ -137,6 +172,7 @@ impl Late {
             return self.step(inputs, deadline);
         }
         let plan = match self.plan(pool, &inputs, self.values.load(Relaxed)) {
+            Err(RunError::Unread) => return Err(RunError::Unread),
             Err(_) if !self.values.load(Relaxed) => {
                 // The sizes were enough for the trial, and are not for these.
                 let plan = self.plan(pool, &inputs, true);
@@ -160,7 +196,16 @@ impl Late {
 
     /// Runs once without a plan.
     fn step(&self, inputs: TVec<TValue>, deadline: Deadline) -> Result<TVec<TValue>, RunError> {
-        let ran = deadline.during(|| contained(|| operators::stepwise(&self.graph, inputs)));
+        let lock = || self.whole.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock().clone();
+        let graph = match known {
+            Some(graph) => graph,
+            None => Arc::new(self.filled()?),
+        };
+        let ran = deadline.during(|| contained(|| operators::stepwise(&graph, inputs)));
+        if ran.is_ok() {
+            *lock() = Some(graph); // the next ones run so, too
+        }
         ran.map_err(|trouble| match deadline.has_passed() {
             true => RunError::Late,
             false => RunError::from(trouble),
@@ -184,11 +229,7 @@ impl Late {
             inputs.iter().map(|input| input.clone().into_arc_tensor()).collect();
         let make = || {
             let inputs: Vec<TValue> = inputs.iter().map(|it| it.clone().into_tvalue()).collect();
-            contained(|| {
-                let mut typed = self.typed(&inputs, values)?;
-                or_slower(&mut typed, |typed| products::take_over(typed, false));
-                Plan::of(typed)
-            })
+            self.make(&inputs, values)
         };
         let plan = match pool {
             // tract's passes over a graph call each other deeply.
@@ -204,30 +245,40 @@ impl Late {
         Ok(plan)
     }
 
-    fn typed(&self, inputs: &[TValue], values: bool) -> TractResult<TypedModel> {
-        let mut graph = self.graph.clone();
-        let mut rest = Vec::new();
-        for (outlet, input) in self.graph.input_outlets()?.iter().zip(inputs) {
-            if values && built_in(input) {
-                let value = input.clone().into_arc_tensor();
-                graph.node_mut(outlet.node).op = Box::new(Const::new(value.clone())?);
-                graph.set_outlet_fact(*outlet, InferenceFact::try_from(value)?)?;
-            } else {
-                let fact = InferenceFact::dt_shape(input.datum_type(), input.shape());
-                graph.set_outlet_fact(*outlet, fact)?;
-                rest.push(*outlet);
+    fn make(&self, inputs: &[TValue], values: bool) -> Result<Plan, RunError> {
+        match self.with_kernels(inputs, values)? {
+            Ok(plan) => Ok(plan),
+            Err(trouble) => {
+                slower(trouble);
+                let graph = self.filled()?;
+                Ok(contained(|| {
+                    let mut typed = typed(graph, inputs, values)?;
+                    settle(&mut typed)?;
+                    Plan::of(typed)
+                })?)
             }
         }
-        graph.set_input_outlets(&rest)?;
-        check::sized(&mut graph)?;
-        let mut typed = graph.into_typed()?;
+    }
+
+    /// A plan with kernels of ours, or why these could not be made ready. Weights go while they are packed.
+    fn with_kernels(
+        &self,
+        inputs: &[TValue],
+        values: bool,
+    ) -> Result<Result<Plan, Trouble>, RunError> {
+        let graph = self.filled()?;
+        let mut typed = contained(|| typed(graph, inputs, values))?;
         if blocked::is_of_images(&typed) {
-            or_slower(&mut typed, |typed| blocked::rewrite(typed, &blocked::Programs::default()));
+            let programs = blocked::Programs::default();
+            if let Err(trouble) = contained(|| blocked::rewrite(&mut typed, &programs)) {
+                return Ok(Err(trouble));
+            }
         }
-        typed.declutter()?;
-        operators::correct(&mut typed)?;
-        operators::prepare(&mut typed)?;
-        Ok(typed)
+        contained(|| settle(&mut typed))?;
+        if let Err(trouble) = contained(|| products::take_over(&mut typed, &self.products, false)) {
+            return Ok(Err(trouble));
+        }
+        Ok(Ok(contained(|| Plan::of(typed))?))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Key, Arc<Plan>)>> {
@@ -236,13 +287,29 @@ impl Late {
     }
 }
 
-/// Puts kernels of ours into a graph, unless that fails: then it is as it was.
-fn or_slower(typed: &mut TypedModel, work: impl FnOnce(&mut TypedModel) -> TractResult<()>) {
-    let mut tried = typed.clone();
-    match contained(|| work(&mut tried)) {
-        Ok(()) => *typed = tried,
-        Err(trouble) => slower(trouble),
+/// Types a graph for these inputs, whose small ones may be built in.
+fn typed(mut graph: InferenceModel, inputs: &[TValue], values: bool) -> TractResult<TypedModel> {
+    let mut rest = Vec::new();
+    for (outlet, input) in graph.input_outlets()?.to_vec().into_iter().zip(inputs) {
+        if values && built_in(input) {
+            let value = input.clone().into_arc_tensor();
+            graph.node_mut(outlet.node).op = Box::new(Const::new(value.clone())?);
+            graph.set_outlet_fact(outlet, InferenceFact::try_from(value)?)?;
+        } else {
+            let fact = InferenceFact::dt_shape(input.datum_type(), input.shape());
+            graph.set_outlet_fact(outlet, fact)?;
+            rest.push(outlet);
+        }
     }
+    graph.set_input_outlets(&rest)?;
+    check::sized(&mut graph)?;
+    graph.into_typed()
+}
+
+fn settle(typed: &mut TypedModel) -> TractResult<()> {
+    typed.declutter()?;
+    operators::correct(typed)?;
+    operators::prepare(typed)
 }
 
 fn built_in(input: &TValue) -> bool {

@@ -123,6 +123,12 @@ impl Model {
 
     /// Lets plans read weights from the file, where its graph can be written down with most of them there.
     fn leave_weights(&mut self, places: &Places) {
+        if let Some(late) = &mut self.late {
+            if let Err(trouble) = contained(|| late.leave(places)) {
+                log::debug!("its weights stay: {}", crate::exit::chain(&LoadError::from(trouble)));
+            }
+            return;
+        }
         // Or else all of it stays in memory.
         if let Ok(Some(written)) = contained(|| Ok(Written::of(self, places))) {
             self.plans.leave(written);

@@ -19,6 +19,7 @@ mod error;
 mod flow;
 mod kernels;
 mod late;
+mod left;
 mod load;
 mod onnx;
 mod operators;

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::internal::{Symbol, TDim, ToDim, bail};
+use tract_onnx::tract_core::internal::{DimLike, Symbol, TDim, ToDim, bail};
+use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::plan::{SimpleState, eval};
 
@@ -37,8 +38,11 @@ pub(super) struct Plans {
     is_of_images: bool,
     /// What plans for more rows need not make again.
     programs: blocked::Programs,
+    products: products::Packed,
     symbols: Vec<Symbol>,
     weights_bytes: usize,
+    /// Floats of a row that the widest product makes, as far as they are known for all sizes.
+    product_floats: usize,
     made: Mutex<VecDeque<(TVec<usize>, Arc<Plan>)>>,
 }
 
@@ -58,10 +62,19 @@ pub(super) struct Plan {
 impl Plans {
     pub(super) fn new(typed: TypedModel, symbols: Vec<Symbol>) -> Plans {
         let is_of_images = blocked::is_of_images(&typed);
-        let weights_bytes = weights_bytes(&typed);
+        let (weights_bytes, product_floats) = (weights_bytes(&typed), product_floats(&typed));
         let (source, programs) = (Source::Whole(typed), blocked::Programs::default());
-        let made = Mutex::new(VecDeque::new());
-        Plans { source, is_of_images, programs, symbols, weights_bytes, made }
+        let (products, made) = (products::Packed::default(), Mutex::new(VecDeque::new()));
+        Plans {
+            source,
+            is_of_images,
+            programs,
+            products,
+            symbols,
+            weights_bytes,
+            product_floats,
+            made,
+        }
     }
 
     /// Drops the graph's weights after the first plan, for others to be read as they are `written`.
@@ -119,6 +132,11 @@ impl Plans {
     /// Bytes of the model's constants, which each plan has packed in its own way.
     pub(super) fn weights_bytes(&self) -> usize {
         self.weights_bytes
+    }
+
+    /// Floats that the widest product makes of a row, as far as that is known for all sizes.
+    pub(super) fn product_floats(&self) -> usize {
+        self.product_floats
     }
 
     /// The extents of the open dimensions, in the order in which plans are known by them.
@@ -184,7 +202,9 @@ impl Plans {
             return Ok(Err(trouble));
         }
         contained(|| self.settle(&mut concrete))?;
-        if let Err(trouble) = contained(|| products::take_over(&mut concrete, is_first)) {
+        if let Err(trouble) =
+            contained(|| products::take_over(&mut concrete, &self.products, is_first))
+        {
             return Ok(Err(trouble));
         }
         let plan = contained(|| {
@@ -223,6 +243,16 @@ fn weights_bytes(typed: &TypedModel) -> usize {
     let bytes =
         |tensor: &Tensor| tensor.shape().iter().product::<usize>() * tensor.datum_type().size_of();
     constants.map(|constant| bytes(constant.val())).sum()
+}
+
+/// Floats that the widest product of a graph makes of a row, whose open dimensions are told by requests.
+fn product_floats(typed: &TypedModel) -> usize {
+    let products = typed.nodes.iter().filter(|node| node.op_is::<EinSum>());
+    let floats = |node: &TypedNode| {
+        let extents = node.outputs[0].fact.shape.iter();
+        extents.filter_map(|extent| extent.to_usize().ok()).product()
+    };
+    products.map(floats).max().unwrap_or_default()
 }
 
 impl Plan {

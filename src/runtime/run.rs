@@ -29,6 +29,13 @@ const SHARED_MIN: Duration = Duration::from_micros(100);
 /// values gain from a batch. 64 Ki values lie between a table's row and an image's.
 pub(super) const PART_ELEMENTS_MAX: usize = 64 << 10;
 
+/// Floats that a product makes of a part, from which on a part has [`ROWS_NARROW`] rows at most: what it makes and what it is made
+/// of, half a megabyte each, then stay in a second-level cache, and threads have parts of their own.
+const PRODUCT_FLOATS_MAX: usize = 128 << 10;
+
+/// Rows that weights are worth reading again for.
+const ROWS_NARROW: usize = 256;
+
 impl Model {
     /// Runs every row of `table` and joins the outputs along their first dimension.
     ///
@@ -49,7 +56,11 @@ impl Model {
     ) -> Result<Vec<NamedTensor<'static>>, RunError> {
         let binding = bind(self, names, table)?;
         let together = self.rows_together(&binding, pool.threads());
-        let parts = parts(&binding, self.divisible, together);
+        let parts = parts(&binding, self.divisible, together, self.plans.product_floats());
+        if 1 < parts.len() && self.late.is_none() {
+            // Or else each thread would make it for its own first part. What is wrong, a part tells.
+            let _ = self.plan_of(Some(pool), self.extents_of(&binding, parts[0].len()));
+        }
         let part_with = |turns: Option<&dyn Turns>, number: usize| {
             self.part(pool, &binding, parts[number].clone(), turns, deadline)
         };
@@ -230,7 +241,12 @@ fn is_large(binding: &Binding<'_>, rows: &Range<usize>) -> bool {
 }
 
 /// The row ranges that run, in order; the first `together` rows may run by [`ROWS_TOGETHER`].
-fn parts(binding: &Binding<'_>, divisible: bool, together: usize) -> Vec<Range<usize>> {
+fn parts(
+    binding: &Binding<'_>,
+    divisible: bool,
+    together: usize,
+    product_floats: usize,
+) -> Vec<Range<usize>> {
     let rows = binding.rows;
     if rows == 1 {
         return std::iter::once(0..1).collect();
@@ -241,7 +257,10 @@ fn parts(binding: &Binding<'_>, divisible: bool, together: usize) -> Vec<Range<u
         RowsPerRun::Any => {
             let widest = binding.inputs.iter().map(|input| input.row_elements()).max().unwrap_or(1);
             let fits = |size: &usize| *size == 1 || size * widest <= PART_ELEMENTS_MAX;
-            PART_ROWS.into_iter().filter(fits).collect()
+            let is_warm = |size: &usize| {
+                *size <= ROWS_NARROW || size.saturating_mul(product_floats) <= PRODUCT_FLOATS_MAX
+            };
+            PART_ROWS.into_iter().filter(fits).filter(is_warm).collect()
         }
     };
     let mut parts = Vec::new();

@@ -405,7 +405,7 @@ fn rows_gain_from_each_other_where_many_weights_are_left_to_be_read_and_no_large
         assert!(!gain_from_each_other(&model), "nothing of it is ours yet");
         rewrite_for(Kind::best(), &mut model).unwrap();
         assert_eq!(gain_from_each_other(&model), gain, "{columns} {has_more}");
-        products::take_over(&mut model, false).unwrap(); // as in a plan
+        products::take_over(&mut model, &products::Packed::default(), false).unwrap(); // as in a plan
         assert_eq!(gain_from_each_other(&model), gain, "{columns} {has_more}, all ours");
     }
 }

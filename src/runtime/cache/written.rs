@@ -146,6 +146,31 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_a_wide_product_go_in_parts_that_a_cache_holds() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), product()).unwrap();
+        let model = Arc::new(Model::load(file.path()).unwrap());
+        let values: Vec<f32> = (0..1024 * 64).map(|it| (it % 23) as f32 / 11.0 - 1.0).collect();
+        let column = Column {
+            name: "x".into(),
+            row_shape: RowShape::Flat(64),
+            data: Data::F32(values.into()),
+        };
+        let table = Table::new(1024, vec![column]).unwrap();
+        let pool = Pool::start(2).unwrap();
+        let ran = Flow::of_model(model.clone()).run(&pool, &table, Deadline::NONE).unwrap();
+        let Data::F32(made) = ran.outputs[0].tensor.data() else { panic!("not floats") };
+        let bits: Vec<u32> = made.iter().map(|value| value.to_bits()).collect();
+        assert!(bits == answer(&model, 1024).unwrap(), "as all of them in one part");
+        let model = Model::load(file.path()).unwrap();
+        assert_eq!(model.plans.product_floats(), 2048);
+        let model = Arc::new(model);
+        Flow::of_model(model.clone()).run(&pool, &table, Deadline::NONE).unwrap();
+        let made = [1024, 256].map(|rows| model.plans.made(&[rows]).is_some());
+        assert_eq!(made, [false, true]);
+    }
+
+    #[test]
     fn weights_that_somebody_wrote_over_answer_nothing() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), product()).unwrap();

@@ -44,7 +44,7 @@ pub(super) use kind::{Kind, are_on, switch};
 pub(super) use map::{Frame, Map};
 pub(super) use maps::{Pooling, With, blend, enlarge, pool, spread};
 pub(super) use peak::products_a_second;
-pub(super) use product::Product;
+pub(super) use product::{Product, Weights};
 pub(super) use recurrent::{Cell, Layer as RecurrentLayer, Recurrence, Sequences};
 pub(super) use rows::{Normal, each};
 pub(super) use softmax::softmax_across;

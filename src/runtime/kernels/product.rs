@@ -8,6 +8,7 @@ use super::loops;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Rows of a tile at most, on any processor.
 pub(super) const ROWS_MAX: usize = 14;
@@ -162,64 +163,92 @@ pub(super) unsafe fn single<V: Lanes, const GROUPS: usize>(job: &Job) {
     }
 }
 
-/// A product of rows with weights that are packed for this processor.
+/// Weights of a product, packed for this processor.
 #[derive(Debug)]
-pub(in crate::runtime) struct Product {
+pub(in crate::runtime) struct Weights {
     kind: Kind,
     terms: usize,
     columns: usize,
     /// Group by group of two vectors of columns; in each, term by term.
-    weights: Vec<f32>,
-    bias: Vec<f32>,
-    activation: Activation,
+    values: Vec<f32>,
 }
 
-impl Product {
-    /// Packs the weights, of which `weight` tells each by its term and its column; none when the
-    /// bias is not one value for each column. All threads of the pool that this is called on may help.
-    pub(in crate::runtime) fn new(
+impl Weights {
+    /// Packs weights of so many terms and columns, of which `weight` tells each by its term and its column. All
+    /// threads of the pool that this is called on may help.
+    pub(in crate::runtime) fn pack(
         kind: Kind,
-        terms: usize,
-        columns: usize,
+        [terms, columns]: [usize; 2],
         weight: impl Fn(usize, usize) -> f32 + Sync,
-        bias: &[f32],
-        activation: Activation,
         on_all_threads: bool,
-    ) -> Option<Product> {
-        if terms == 0 || columns == 0 || !(bias.is_empty() || bias.len() == columns) {
-            return None;
-        }
+    ) -> Weights {
         let lanes = kind.lanes();
-        let padded = columns.next_multiple_of(lanes);
-        let mut weights = vec![0.0; padded * terms];
+        let mut values = vec![0.0; columns.next_multiple_of(lanes) * terms];
         let group = VECTORS * lanes;
-        let pack = |(number, weights): (usize, &mut [f32])| {
-            let (start, wide) = (number * group, weights.len() / terms);
-            for (term, row) in weights.chunks_exact_mut(wide).enumerate() {
+        let pack = |(number, values): (usize, &mut [f32])| {
+            let (start, wide) = (number * group, values.len() / terms);
+            for (term, row) in values.chunks_exact_mut(wide).enumerate() {
                 for (column, to) in (start..columns).zip(row) {
                     *to = weight(term, column);
                 }
             }
         };
+        let part = (group * terms).max(1);
         match on_all_threads {
-            true => weights.par_chunks_mut(group * terms).enumerate().for_each(pack),
-            false => weights.chunks_mut(group * terms).enumerate().for_each(pack),
+            true => values.par_chunks_mut(part).enumerate().for_each(pack),
+            false => values.chunks_mut(part).enumerate().for_each(pack),
+        }
+        Weights { kind, terms, columns, values }
+    }
+
+    /// Whether each is what `weight` tells, to the bit.
+    pub(in crate::runtime) fn are(&self, weight: impl Fn(usize, usize) -> f32) -> bool {
+        let Weights { kind, terms, columns, values } = self;
+        let group = VECTORS * kind.lanes();
+        values.chunks((group * terms).max(1)).enumerate().all(|(number, values)| {
+            let (start, wide) = (number * group, values.len() / terms);
+            values.chunks_exact(wide).enumerate().all(|(term, row)| {
+                let mut both = (start..*columns).zip(row);
+                both.all(|(column, value)| value.to_bits() == weight(term, column).to_bits())
+            })
+        })
+    }
+}
+
+/// A product of rows with weights that are packed for this processor, and may be others' too.
+#[derive(Debug)]
+pub(in crate::runtime) struct Product {
+    weights: Arc<Weights>,
+    bias: Vec<f32>,
+    activation: Activation,
+}
+
+impl Product {
+    /// A product with these weights; none when there are none, or the bias is not one value for each column.
+    pub(in crate::runtime) fn new(
+        weights: Arc<Weights>,
+        bias: &[f32],
+        activation: Activation,
+    ) -> Option<Product> {
+        let Weights { kind, terms, columns, .. } = *weights;
+        if terms == 0 || columns == 0 || !(bias.is_empty() || bias.len() == columns) {
+            return None;
         }
         let mut bias = bias.to_vec();
         if !bias.is_empty() {
-            bias.resize(padded, 0.0);
+            bias.resize(columns.next_multiple_of(kind.lanes()), 0.0);
         }
-        Some(Product { kind, terms, columns, weights, bias, activation })
+        Some(Product { weights, bias, activation })
     }
 
     /// Floats that are kept.
     pub(in crate::runtime) fn floats(&self) -> usize {
-        self.weights.len() + self.bias.len()
+        self.weights.values.len() + self.bias.len()
     }
 
     /// Multiplications for so many values that are made.
     pub(in crate::runtime) fn work(&self, made: usize) -> usize {
-        made.saturating_mul(self.terms)
+        made.saturating_mul(self.weights.terms)
     }
 
     /// The rows of the input, one after the other, times the weights, and the residual added last.
@@ -232,17 +261,17 @@ impl Product {
         residual: Option<&[f32]>,
         crew: &dyn Crew,
     ) -> Vec<f32> {
-        assert!(input.len().is_multiple_of(self.terms), "values of a row are missing");
-        let rows = input.len() / self.terms;
-        let made = rows * self.columns;
+        assert!(input.len().is_multiple_of(self.weights.terms), "values of a row are missing");
+        let rows = input.len() / self.weights.terms;
+        let made = rows * self.weights.columns;
         assert!(
             residual.is_none_or(|residual| residual.len() == made),
             "a residual of another length"
         );
-        let high = self.kind.rows();
+        let high = self.weights.kind.rows();
         let tiles = rows.div_ceil(high);
-        let groups = self.columns.div_ceil(VECTORS * self.kind.lanes());
-        let stretch = STRETCH_FLOATS_MAX / (self.terms * high);
+        let groups = self.weights.columns.div_ceil(VECTORS * self.weights.kind.lanes());
+        let stretch = STRETCH_FLOATS_MAX / (self.weights.terms * high);
         let size = if self.work(made) < SHARED_MIN { 1 } else { crew.size() };
         let shares = Shares::of(tiles, groups, stretch, size);
         let part = |part: usize, output: &Output<'_>| {
@@ -272,10 +301,10 @@ impl Product {
         residual: Option<&[f32]>,
         output: &Output<'_>,
     ) {
-        let wide = VECTORS * self.kind.lanes();
+        let wide = VECTORS * self.weights.kind.lanes();
         let mut group = own.start;
         while group < own.end {
-            let whole = (self.columns / wide).min(own.end).saturating_sub(group);
+            let whole = (self.weights.columns / wide).min(own.end).saturating_sub(group);
             let groups = whole.min(SIDE_BY_SIDE);
             if groups == 0 {
                 self.tile(group, (0, 1), input, residual, output); // the last, narrower one
@@ -285,27 +314,27 @@ impl Product {
             let column = group * wide;
             // SAFETY: `run` found the input to be one row, and the residual as long as the output, which have
             // `columns` values each, of which these are whole groups. Weights and biases are whole groups
-            // too, packed so by `new`. No other call has these groups.
+            // too, packed so by `Weights::pack`. No other call has these groups.
             unsafe {
                 let job = Job {
                     input: input.as_ptr(),
-                    input_row: self.terms,
-                    terms: self.terms,
-                    weights: self.weights.as_ptr().add(column * self.terms),
-                    weights_row: wide * self.terms,
+                    input_row: self.weights.terms,
+                    terms: self.weights.terms,
+                    weights: self.weights.values.as_ptr().add(column * self.weights.terms),
+                    weights_row: wide * self.weights.terms,
                     bias: match self.bias.is_empty() {
                         true => std::ptr::null(),
                         false => self.bias.as_ptr().add(column),
                     },
                     output: output.at(column, groups * wide),
-                    output_row: self.columns,
+                    output_row: self.weights.columns,
                     residual: residual
                         .map_or(std::ptr::null(), |residual| residual.as_ptr().add(column)),
-                    residual_row: self.columns,
+                    residual_row: self.weights.columns,
                     activation: self.activation,
-                    end: self.kind.product_end(),
+                    end: self.weights.kind.product_end(),
                 };
-                self.kind.singles()[groups - 1](&job);
+                self.weights.kind.singles()[groups - 1](&job);
             }
             group += groups;
         }
@@ -320,35 +349,35 @@ impl Product {
         residual: Option<&[f32]>,
         output: &Output<'_>,
     ) {
-        let lanes = self.kind.lanes();
+        let lanes = self.weights.kind.lanes();
         let column = group * VECTORS * lanes;
-        let columns = (VECTORS * lanes).min(self.columns - column);
+        let columns = (VECTORS * lanes).min(self.weights.columns - column);
         let wide = columns.div_ceil(lanes);
-        let at = first * self.columns + column;
+        let at = first * self.weights.columns + column;
         let is_aside = columns < wide * lanes;
         // SAFETY: `run` found the input to be whole rows, and the residual as long as the output: of
         // these, the tile has rows below their number, and columns below theirs. Weights and biases are
-        // whole groups, packed so by `new`. No other call has these rows of this group. Where the group
+        // whole groups, packed so by `Weights::pack`. No other call has these rows of this group. Where the group
         // has fewer columns than its vectors, `aside` writes and adds elsewhere.
         unsafe {
             let mut job = Job {
-                input: input.as_ptr().add(first * self.terms),
-                input_row: self.terms,
-                terms: self.terms,
-                weights: self.weights.as_ptr().add(column * self.terms),
+                input: input.as_ptr().add(first * self.weights.terms),
+                input_row: self.weights.terms,
+                terms: self.weights.terms,
+                weights: self.weights.values.as_ptr().add(column * self.weights.terms),
                 weights_row: wide * lanes,
                 bias: match self.bias.is_empty() {
                     true => std::ptr::null(),
                     false => self.bias.as_ptr().add(column),
                 },
-                output: output.at(at, (rows - 1) * self.columns + columns),
-                output_row: self.columns,
+                output: output.at(at, (rows - 1) * self.weights.columns + columns),
+                output_row: self.weights.columns,
                 residual: residual.map_or(std::ptr::null(), |residual| residual.as_ptr().add(at)),
-                residual_row: self.columns,
+                residual_row: self.weights.columns,
                 activation: self.activation,
-                end: self.kind.product_end(),
+                end: self.weights.kind.product_end(),
             };
-            let compute = self.kind.products(wide)[rows];
+            let compute = self.weights.kind.products(wide)[rows];
             if is_aside {
                 aside(&mut job, compute, rows, columns, wide * lanes)
             } else {

@@ -1,5 +1,6 @@
 //! Weights on their way into tract's graph: handed over one by one, so that no two copies of all are there at once.
 
+use super::seat::{Names, Seat};
 use crate::disk::Picking;
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,9 +17,9 @@ use tract_onnx::tract_hir::infer::{Factoid, InferenceNode};
 /// messages are asked later, too.
 const HANDED_BYTES_MIN: usize = (4 << 10) + 1;
 
-/// Bytes of weights from which on they are left in the file until tract's graph has a place for them. An
-/// allocator gives and takes back as much at once, so what is dropped of them is not held beside what is made of it.
-const LEFT_BYTES_MIN: u64 = 256 << 10;
+/// Bytes of weights from which on they are left in the file until tract's graph has a place for them: they are never
+/// there twice, and no allocator keeps the room of the second copies.
+const LEFT_BYTES_MIN: u64 = 32 << 10;
 
 /// What stands in a graph for weights that are read when it is there.
 const MARK: i64 = 0x706f_746f_726f_6f21;
@@ -41,6 +42,7 @@ pub(super) fn is_left(tensor: &TensorProto, bytes: u64) -> bool {
 /// A stored tensor whose bytes stand in the model's file just as they are.
 #[derive(Debug)]
 pub(super) struct Long {
+    /// As nodes ask for it.
     pub(super) name: String,
     /// Where in memory its bytes were read to; who changes them makes them anew.
     pub(super) address: usize,
@@ -111,20 +113,28 @@ pub(super) fn parse(
 ) -> TractResult<(InferenceModel, Places)> {
     let known: HashMap<&str, &Long> = long.iter().map(|long| (long.name.as_str(), long)).collect();
     let (mut handed, mut offsets, mut left) = (Vec::new(), HashMap::new(), Vec::new());
-    let stored = proto.graph.iter_mut().flat_map(|graph| &mut graph.initializer).enumerate();
-    for (at, tensor) in stored.filter(|(_, it)| HANDED_BYTES_MIN <= it.raw_data.len()) {
+    let seats = proto.graph.as_ref().map(Seat::all).unwrap_or_default();
+    for seat in seats {
+        let Some(graph) = &mut proto.graph else { break };
+        let names = seat.names(graph);
+        let (Some(Names { value, node }), Some(tensor)) = (names, seat.tensor(graph)) else {
+            continue;
+        };
+        if tensor.raw_data.len() < HANDED_BYTES_MIN {
+            continue;
+        }
         let has_it = |long: &&&Long| {
             (long.address, long.bytes) == (tensor.raw_data.as_ptr().addr(), tensor.raw_data.len())
         };
-        match known.get(tensor.name.as_str()).filter(has_it) {
+        match known.get(value.as_str()).filter(has_it) {
             Some(Long { is_left: true, offset, .. }) => {
                 let standing_in = stand_in(tensor, left.len());
-                left.push((at, *offset, std::mem::replace(tensor, standing_in)));
+                left.push((seat, node, *offset, std::mem::replace(tensor, standing_in)));
                 continue;
             }
             // Truths are brought to zero and one.
             Some(long) if tensor.data_type != DataType::Bool as i32 => {
-                offsets.insert(tensor.name.clone(), long.offset);
+                offsets.insert(node, long.offset);
             }
             Some(_) | None => {}
         }
@@ -142,14 +152,14 @@ pub(super) fn parse(
         }
     }
     let mut spent = Vec::new();
-    for (number, (at, offset, mut tensor)) in left.into_iter().enumerate() {
+    for (number, (seat, node, offset, mut tensor)) in left.into_iter().enumerate() {
         let weights = places.read(&tensor, offset)?;
-        put_in(&mut graph, &tensor.name, number, &weights)?;
+        put_in(&mut graph, &node, number, &weights)?;
         places.add(&weights, offset);
         // All at the end: where glibc takes a large piece back, it keeps the next ones that are as large.
         spent.push(std::mem::take(&mut tensor.raw_data));
-        if let Some(graph) = &mut proto.graph {
-            graph.initializer[at] = tensor;
+        if let Some(place) = proto.graph.as_mut().and_then(|graph| seat.tensor(graph)) {
+            *place = tensor;
         }
     }
     Ok((graph, places))

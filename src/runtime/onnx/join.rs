@@ -20,9 +20,33 @@ fn uses<'g>(graph: &'g GraphProto, counts: &mut HashMap<&'g str, usize>) {
     }
 }
 
-/// The nodes of the graph, where operators between `DequantizeLinear` and `QuantizeLinear` are
-/// joined with these.
-pub(super) fn join(graph: &GraphProto) -> Vec<NodeProto> {
+/// Joins the graph's operators between `DequantizeLinear` and `QuantizeLinear` with these.
+pub(super) fn join(graph: &mut GraphProto) {
+    let joined = joined(graph);
+    if joined.is_empty() {
+        return;
+    }
+    // What nodes hold stays where it is in memory: weights may be told by that.
+    let mut gone: HashSet<usize> = HashSet::new();
+    for (at, inner, node) in joined {
+        gone.insert(inner);
+        graph.node[at] = node;
+    }
+    let mut at = 0..;
+    graph.node.retain(|_| at.next().is_some_and(|at| !gone.contains(&at)));
+    // What nobody asks for any more is not computed.
+    let mut counts = HashMap::new();
+    uses(graph, &mut counts);
+    let is_used = |node: &NodeProto| {
+        node.op_type != "DequantizeLinear"
+            || node.output.iter().any(|name| counts.contains_key(name.as_str()))
+    };
+    let mut are_used = graph.node.iter().map(is_used).collect::<Vec<bool>>().into_iter();
+    graph.node.retain(|_| are_used.next().unwrap_or(true));
+}
+
+/// Which nodes have another in their place now, and which one goes for that.
+fn joined(graph: &GraphProto) -> Vec<(usize, usize, NodeProto)> {
     let mut counts = HashMap::new();
     uses(graph, &mut counts);
     let makers = graph.node.iter().enumerate();
@@ -33,29 +57,8 @@ pub(super) fn join(graph: &GraphProto) -> Vec<NodeProto> {
         stored: Stored::of(graph),
         counts: &counts,
     };
-    let mut gone: HashSet<usize> = HashSet::new();
-    let mut nodes: Vec<NodeProto> = graph.node.clone();
-    for (at, node) in graph.node.iter().enumerate() {
-        if let Some((inner, joined)) = between.joined(node) {
-            gone.insert(inner);
-            nodes[at] = joined;
-        }
-    }
-    if gone.is_empty() {
-        return nodes;
-    }
-    let mut at = 0..;
-    nodes.retain(|_| at.next().is_some_and(|at| !gone.contains(&at)));
-    // What nobody asks for any more is not computed.
-    let rest =
-        GraphProto { node: nodes.clone(), output: graph.output.clone(), ..GraphProto::default() };
-    let mut counts = HashMap::new();
-    uses(&rest, &mut counts);
-    nodes.retain(|node| {
-        node.op_type != "DequantizeLinear"
-            || node.output.iter().any(|name| counts.contains_key(name.as_str()))
-    });
-    nodes
+    let nodes = graph.node.iter().enumerate();
+    nodes.filter_map(|(at, node)| between.joined(node).map(|(inner, it)| (at, inner, it))).collect()
 }
 
 /// A graph as it is looked over for operators between two changes of type.

@@ -15,6 +15,7 @@ mod inline;
 mod join;
 mod light;
 mod schema;
+mod seat;
 mod settle;
 mod stored;
 mod tidy;
@@ -34,6 +35,7 @@ use crate::disk::{Picking, Stretch};
 use handed::Long;
 use light::Light;
 use prost::Message;
+use seat::{Names, Seat};
 use std::io::Read;
 use std::sync::Arc;
 use tract_onnx::pb::ModelProto;
@@ -85,23 +87,26 @@ fn filled(light: Light, file: Picking) -> Result<Option<Messages>, LoadError> {
     // Who reads the whole tells what is wrong, and where.
     let Ok(mut proto) = messages(light.bytes) else { return Ok(None) };
     let Some(graph) = &mut proto.graph else { return Ok(None) };
-    let are_empty = light
-        .long
-        .iter()
-        .all(|(at, _)| graph.initializer.get(*at).is_some_and(|tensor| tensor.raw_data.is_empty()));
-    if graph.initializer.len() != light.tensors || !are_empty {
+    let counts = (graph.initializer.len(), graph.node.len());
+    let is_empty = |seat: &Seat| seat.tensor(graph).is_some_and(|it| it.raw_data.is_empty());
+    if counts != (light.tensors, light.nodes)
+        || !light.long.iter().map(|(seat, _)| seat).all(is_empty)
+    {
         return Ok(None);
     }
     let mut long = Vec::new();
-    for (at, range) in light.long {
-        let tensor = &mut graph.initializer[at];
+    for (seat, range) in light.long {
+        let names = seat.names(graph);
+        let (Some(Names { value: name, .. }), Some(tensor)) = (names, seat.tensor(graph)) else {
+            return Ok(None);
+        };
         let bytes = (range.end - range.start) as usize; // below the limit of a file
         // Of zeros that nobody touches the kernel makes no pages.
         let (mut raw_data, is_left) = (vec![0; bytes], handed::is_left(tensor, bytes as u64));
         if !is_left {
             file.read_exact_at(&mut raw_data, range.start).map_err(LoadError::Unreadable)?;
         }
-        let (name, address) = (tensor.name.clone(), raw_data.as_ptr().addr());
+        let address = raw_data.as_ptr().addr();
         long.push(Long { name, address, bytes, offset: range.start, is_left });
         tensor.raw_data = raw_data;
     }

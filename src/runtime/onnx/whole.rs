@@ -26,8 +26,7 @@ pub(super) fn settle(graph: &mut GraphProto) {
     if !graph.node.iter().any(is_quantised) {
         return;
     }
-    let joined = join(graph);
-    graph.node = joined;
+    join(graph);
     let mut counted = Counted::default();
     let nodes = std::mem::take(&mut graph.node);
     let stored = Stored::of(graph);

@@ -29,7 +29,7 @@ enum Axis {
 type Places = ([Option<usize>; 2], Option<usize>);
 
 /// Puts ours in the place of attention that ends in the product `id`.
-pub(super) fn replace(means: Means, model: &mut TypedModel, id: usize) -> TractResult<bool> {
+pub(super) fn replace(means: Means<'_>, model: &mut TypedModel, id: usize) -> TractResult<bool> {
     let found = [0, 1].into_iter().find_map(|side| found(model, id, side));
     let Some((heads, sources)) = found else { return Ok(false) };
     let Some(kernel) = Attention::new(means.kind, heads) else { return Ok(false) };

@@ -12,7 +12,7 @@ use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::nn::{GeluApproximate, GeluExact, LeakyRelu, Sigmoid, Silu};
 
 /// Puts ours in the place of a GELU that stands by itself.
-pub(super) fn replace(means: Means, model: &mut TypedModel, id: usize) -> TractResult<bool> {
+pub(super) fn replace(means: Means<'_>, model: &mut TypedModel, id: usize) -> TractResult<bool> {
     let node = model.node(id);
     let outlet = OutletId::new(id, 0);
     let (Some(_), Some(activation)) = (shape(model, outlet), activation(node)) else {

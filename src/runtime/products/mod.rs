@@ -8,27 +8,34 @@ mod chain;
 mod integers;
 mod norm;
 mod operator;
+mod packed;
 mod product;
 mod view;
 
 use crate::runtime::kernels::{self, Kind};
 use operator::Ours;
+pub(super) use packed::Packed;
 use tract_onnx::prelude::*;
 
 /// What operators are made with.
 #[derive(Debug, Clone, Copy)]
-struct Means {
+struct Means<'p> {
     kind: Kind,
+    packed: &'p Packed,
     on_all_threads: bool,
 }
 
 /// Puts our operators in the place of those of this graph, which is decluttered and whose shapes are
-/// known; all threads of the pool that this is called on may pack weights. These go from the graph when they
+/// known; weights that are `packed` are shared, and all threads of the pool that this is called on may pack others. These go from the graph when they
 /// are packed: where this fails, the graph is of no use any more, and all of it can be computed without from
 /// another copy.
-pub(super) fn take_over(model: &mut TypedModel, on_all_threads: bool) -> TractResult<()> {
+pub(super) fn take_over(
+    model: &mut TypedModel,
+    packed: &Packed,
+    on_all_threads: bool,
+) -> TractResult<()> {
     if kernels::are_on() && Kind::best().is_quick() {
-        take(Means { kind: Kind::best(), on_all_threads }, model)?;
+        take(Means { kind: Kind::best(), packed, on_all_threads }, model)?;
     }
     Ok(())
 }
@@ -44,7 +51,7 @@ pub(super) fn weights(node: &TypedNode) -> usize {
 }
 
 /// How many operators were put in the place of others.
-fn take(means: Means, model: &mut TypedModel) -> TractResult<usize> {
+fn take(means: Means<'_>, model: &mut TypedModel) -> TractResult<usize> {
     let mut taken = 0;
     // The last first: what comes before it is then no longer asked for.
     for id in (0..model.nodes().len()).rev() {

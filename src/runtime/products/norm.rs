@@ -15,7 +15,7 @@ use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm};
 const MEAN_DIFFERENCE_MAX: f32 = 1e-6;
 
 /// Puts ours in the place of a norm along the last axis, and of the scale and the shift that follow.
-pub(super) fn replace(means: Means, model: &mut TypedModel, id: usize) -> TractResult<bool> {
+pub(super) fn replace(means: Means<'_>, model: &mut TypedModel, id: usize) -> TractResult<bool> {
     let Some((input, values, epsilon)) = found(model, id) else { return Ok(false) };
     let mut made = OutletId::new(id, 0);
     let (mut scale, mut shift) = (None, None);

@@ -24,7 +24,7 @@ struct Found {
 }
 
 /// Puts ours in the place of a product with constant weights, and of what follows it.
-pub(super) fn replace(means: Means, model: &mut TypedModel, id: usize) -> TractResult<bool> {
+pub(super) fn replace(means: Means<'_>, model: &mut TypedModel, id: usize) -> TractResult<bool> {
     let Some(Found { input, weights, terms, columns }) = found(model, id) else { return Ok(false) };
     let mut made = OutletId::new(id, 0);
     let mut bias = Vec::new();
@@ -58,15 +58,9 @@ pub(super) fn replace(means: Means, model: &mut TypedModel, id: usize) -> TractR
         let plain = weights.try_as_plain_ram()?;
         let values = plain.as_slice::<f32>()?;
         let weight = |term: usize, column: usize| values[terms[term] + columns[column]];
-        Product::new(
-            means.kind,
-            terms.len(),
-            columns.len(),
-            weight,
-            &bias,
-            activation,
-            means.on_all_threads,
-        )
+        let extents = [terms.len(), columns.len()];
+        let weights = means.packed.or_pack(means.kind, extents, weight, means.on_all_threads);
+        Product::new(weights, &bias, activation)
     };
     let Some(kernel) = kernel else { return Ok(false) };
     drop(weights); // the last of them go with the node that took them

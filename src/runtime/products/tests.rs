@@ -104,7 +104,8 @@ impl Net {
         let theirs = run(&self.model);
         for kind in Kind::all() {
             let mut model = self.model.clone();
-            take(Means { kind, on_all_threads: false }, &mut model).unwrap();
+            let packed = Packed::default();
+            take(Means { kind, packed: &packed, on_all_threads: false }, &mut model).unwrap();
             let ours = model.nodes().iter().filter_map(|node| node.op_as::<Ours>());
             let mut names: Vec<_> = ours.map(Op::name).collect();
             names.sort_unstable();
@@ -318,4 +319,24 @@ fn one_query_alone_stays_as_it_is() {
     let shares = net.wire(softmax, &[scores]);
     let y = net.product("hmn,hnk->hmk", shares, v);
     net.check(&[y], &[], 5);
+}
+
+#[test]
+fn plans_for_other_rows_share_the_weights_of_plans_that_are_there() {
+    let packed = Packed::default();
+    let models = [4, 32, 4].map(|rows| {
+        let mut net = Net::new(7);
+        let x = net.input(&[rows, 24]);
+        let (w, bias) = (net.constant(&[24, 40], 0.3), net.constant(&[1, 40], 1.0));
+        let y = net.product("mk,kn->mn", x, w);
+        let y = net.wire(add(), &[y, bias]);
+        let mut model = net.model;
+        model.select_output_outlets(&[y]).unwrap();
+        let means = Means { kind: Kind::best(), packed: &packed, on_all_threads: false };
+        assert_eq!(take(means, &mut model).unwrap(), 1);
+        model
+    });
+    assert_eq!(packed.held(), 1, "all of them hold the same");
+    drop(models);
+    assert_eq!(packed.held(), 0);
 }

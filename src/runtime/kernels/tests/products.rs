@@ -24,7 +24,9 @@ fn multiply(kind: Kind, random: &mut Random, crew: &dyn Crew, largest: usize) {
     let activation = random.activation();
     let residual = random.one_in(2).then(|| random.floats(rows * columns));
     let weight = |term: usize, column: usize| weights[term * columns + column];
-    let product = Product::new(kind, terms, columns, weight, &bias, activation, false).unwrap();
+    let packed = Arc::new(Weights::pack(kind, [terms, columns], weight, false));
+    assert!(packed.are(weight));
+    let product = Product::new(packed, &bias, activation).unwrap();
     let made = product.run(&input, residual.as_deref(), crew);
     if residual.is_none() {
         let first = product.run(&input[..terms], None, crew);

@@ -67,7 +67,7 @@ pub(super) fn step(model: &TypedModel, outlet: OutletId, steps: &Steps) -> Optio
 
 /// Puts ours in the place of a softmax along the last axis that is between codes.
 pub(in crate::runtime::products) fn replace(
-    means: Means,
+    means: Means<'_>,
     model: &mut TypedModel,
     id: usize,
 ) -> TractResult<bool> {
