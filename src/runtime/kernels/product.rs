@@ -1,6 +1,7 @@
 //! Products of matrices: a tile of rows by two vectors of columns stays in registers, and what follows is done before its values leave the cache.
 
 use super::activation::Activation;
+use super::aligned::Aligned;
 use super::crew::{Crew, Output};
 use super::kind::Kind;
 use super::lanes::Lanes;
@@ -170,7 +171,7 @@ pub(in crate::runtime) struct Weights {
     terms: usize,
     columns: usize,
     /// Group by group of two vectors of columns; in each, term by term.
-    values: Vec<f32>,
+    values: Aligned,
 }
 
 impl Weights {
@@ -183,7 +184,7 @@ impl Weights {
         on_all_threads: bool,
     ) -> Weights {
         let lanes = kind.lanes();
-        let mut values = vec![0.0; columns.next_multiple_of(lanes) * terms];
+        let mut values = Aligned::zeros(columns.next_multiple_of(lanes) * terms);
         let group = VECTORS * lanes;
         let pack = |(number, values): (usize, &mut [f32])| {
             let (start, wide) = (number * group, values.len() / terms);

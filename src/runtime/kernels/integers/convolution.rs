@@ -1,5 +1,6 @@
 //! Convolutions over all channels of codes: a tile of pixels by a few blocks of channels is counted in registers.
 
+use super::super::aligned::Aligned;
 use super::super::crew::{Crew, Output};
 use super::super::map::Map;
 use super::super::window::Window;
@@ -30,7 +31,7 @@ pub(in crate::runtime) struct Convolution {
     window: Window,
     /// Group by group of output blocks; in each, for every block of the input, row, column and quad
     /// of channels the weights of the group's channels, four side by side.
-    weights: Vec<i8>,
+    weights: Aligned<i8>,
     /// What a channel counts from.
     begun: Vec<i32>,
     /// What one count is in steps of the output.
@@ -146,7 +147,7 @@ impl Convolution {
         let (full, last) = quads(&input);
         let inside = ((input.blocks() - 1) * full + last) * taps; // quads of one output channel
         let padded_channels = output.blocks() * LANES;
-        let mut packed = vec![0_i8; padded_channels * inside * QUAD];
+        let mut packed = Aligned::zeros(padded_channels * inside * QUAD);
         let group = kind.blocks() * LANES;
         for (made, weights) in weights.chunks_exact(input.channels * taps).enumerate() {
             let start = made / group * group;

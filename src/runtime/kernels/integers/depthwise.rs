@@ -1,5 +1,6 @@
 //! Convolutions of codes where each channel is by itself: four pixels side by side are one product of each channel.
 
+use super::super::aligned::Aligned;
 use super::super::crew::{Crew, Output};
 use super::super::map::Map;
 use super::super::window::Window;
@@ -22,7 +23,7 @@ pub(in crate::runtime) struct Depthwise {
     output: Map,
     window: Window,
     /// Block by block, row by row of the window and in steps of four columns, four for each channel.
-    weights: Vec<i8>,
+    weights: Aligned<i8>,
     /// The same with each weight one column further, where a quad that is read for one pixel serves the
     /// next one, too: windows of three columns at most that move by one.
     further: Option<Vec<i8>>,
@@ -72,7 +73,7 @@ impl Depthwise {
             return None;
         }
         let quads = columns.div_ceil(QUAD);
-        let mut packed = vec![0; output.blocks() * rows * quads * WEIGHTS];
+        let mut packed = Aligned::zeros(output.blocks() * rows * quads * WEIGHTS);
         for (channel, weights) in weights.chunks_exact(taps).enumerate() {
             let (block, lane) = (channel / LANES, channel % LANES);
             for (tap, weight) in weights.iter().enumerate() {

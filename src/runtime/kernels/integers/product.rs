@@ -1,5 +1,6 @@
 //! Products of rows of codes with weights that are known: counted in registers, and rounded or scaled where they are stored.
 
+use super::super::aligned::Aligned;
 use super::super::crew::{Crew, Output};
 use super::super::product::{Shares, tile_rows};
 use super::kind::Kind;
@@ -46,7 +47,7 @@ pub(in crate::runtime) struct Product {
     terms: usize,
     columns: usize,
     /// Group by group of blocks of columns; in each, quad by quad of terms, column by column.
-    weights: Vec<i8>,
+    weights: Aligned<i8>,
     /// What the weights of each column come to, without what they are moved by.
     sums: Vec<i32>,
     /// What the weights of each column are moved by; nothing where none is.
@@ -86,7 +87,7 @@ impl Product {
             return None;
         }
         let (padded, quads) = (columns.next_multiple_of(LANES), terms.div_ceil(QUAD));
-        let mut weights = vec![0_i8; padded * quads * QUAD];
+        let mut weights = Aligned::zeros(padded * quads * QUAD);
         let (mut sums, mut moved) = (vec![0_i32; padded], vec![0_i32; padded]);
         let group = kind.blocks() * LANES;
         for column in 0..columns {
