@@ -128,6 +128,8 @@ struct Inner {
     records: usize,
     /// Bytes that they take.
     bytes: usize,
+    /// Inferences and bytes that the writer has taken, and that are not on the disk yet.
+    taken: (usize, usize),
     /// How often the writer has taken; the next taking has this number.
     turn: u64,
     /// All before this turn is on the disk.
@@ -223,7 +225,8 @@ impl Queue {
                 let sync = is_due || inner.wants_sync || inner.closed;
                 let turn = inner.turn;
                 inner.turn += 1;
-                (inner.records, inner.bytes) = (0, 0);
+                inner.taken.0 += std::mem::take(&mut inner.records);
+                inner.taken.1 += std::mem::take(&mut inner.bytes);
                 inner.wants_sync = false;
                 if sync {
                     inner.since = None;
@@ -250,6 +253,7 @@ impl Queue {
         let mut inner = lock(&self.inner);
         inner.rests_until = Some(Instant::now() + rest);
         if taken.sync {
+            inner.taken = (0, 0);
             inner.done = taken.turn + 1;
             if holds && inner.since.is_none() {
                 inner.since = Some(Instant::now());
@@ -291,10 +295,10 @@ impl Queue {
         true
     }
 
-    /// Inferences and bytes in memory.
+    /// Inferences and bytes in memory, with the writer too: none is left out on its way to the disk.
     pub(super) fn load(&self) -> (u64, u64) {
-        let inner = lock(&self.inner);
-        (inner.records as u64, inner.bytes as u64)
+        let Inner { records, bytes, taken, .. } = &*lock(&self.inner);
+        ((records + taken.0) as u64, bytes.saturating_add(taken.1) as u64)
     }
 
     /// Takes nothing more; the writer writes what is left and ends.

@@ -335,6 +335,23 @@ fn a_full_disk_costs_what_it_does_not_take_and_nothing_else() {
 }
 
 #[test]
+fn what_the_writer_has_taken_counts_until_it_is_on_the_disk() {
+    let queue = Queue::new(LONG, BatchMax { rows: 1000, bytes: 1 << 20 });
+    let large = |number| Inference { bytes: 8 << 20, ..inference(number, 1) };
+    assert!(queue.push(large(0)) && queue.push(large(1)));
+    let before = queue.load();
+    let unsynced = queue.take();
+    assert!(!unsynced.sync && queue.load() == before, "{:?}", queue.load());
+    queue.done(&unsynced, false, Duration::ZERO);
+    assert_eq!(queue.load(), before, "written, and not synced");
+    queue.close();
+    let synced = queue.take();
+    assert!(synced.sync && queue.load() == before);
+    queue.done(&synced, false, Duration::ZERO);
+    assert_eq!(queue.load(), (0, 0));
+}
+
+#[test]
 fn a_queue_that_is_full_takes_nothing_and_counts_it() {
     let queue = Queue::new(LONG, BatchMax { rows: 1000, bytes: 1 << 20 });
     let large = |number| Inference { bytes: 8 << 20, ..inference(number, 1) };
