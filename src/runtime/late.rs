@@ -7,7 +7,7 @@ use super::load::Extent;
 use super::onnx::Places;
 use super::operators;
 use super::plan::{Plan, slower};
-use super::pool::Pool;
+use super::pool::{Pool, Turns};
 use super::{blocked, check, products};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -161,10 +161,12 @@ impl Late {
     }
 
     /// Runs once, with a plan for these inputs, made when it is not there: on a thread of the
-    /// pool, whose stack is large, or on the caller's.
+    /// pool, whose stack is large, or on the caller's. Where that takes long, threads of the pool help, for the turns that are
+    /// free.
     pub(super) fn run(
         &self,
         pool: Option<&Pool>,
+        turns: Option<&dyn Turns>,
         inputs: TVec<TValue>,
         deadline: Deadline,
     ) -> Result<TVec<TValue>, RunError> {
@@ -191,7 +193,12 @@ impl Late {
         };
         let values = self.values.load(Relaxed);
         let rest = inputs.into_iter().filter(|input| !(values && built_in(input))).collect();
-        plan.run(rest, deadline)
+        match (pool, turns) {
+            (Some(pool), Some(turns)) if plan.is_shared() => {
+                pool.with_gang(turns, || plan.run(rest, deadline))
+            }
+            (_, _) => plan.run(rest, deadline),
+        }
     }
 
     /// Runs once without a plan.
@@ -322,4 +329,49 @@ fn elements(extents: &[Extent], open: usize) -> usize {
         Extent::Free(_) => open,
     });
     extents.fold(1_usize, usize::saturating_mul)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::left::tests::shaped;
+    use super::super::{Model, Pool, Turns};
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    /// One turn that is free, and how often it was given back.
+    #[derive(Default)]
+    struct One {
+        taken: AtomicUsize,
+        given: AtomicUsize,
+    }
+
+    impl Turns for One {
+        fn try_more(&self) -> bool {
+            self.taken.fetch_add(1, SeqCst) == 0
+        }
+
+        fn give_back(&self) {
+            self.given.fetch_add(1, SeqCst);
+        }
+
+        fn are_wanted(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn a_long_run_of_a_graph_that_is_typed_late_has_help_and_a_short_one_has_none() {
+        let (model, pool) = (Model::from_bytes(shaped()).unwrap(), Pool::start(2).unwrap());
+        let late = model.late.as_ref().unwrap();
+        for (rows, helpers) in [(1, 0), (256, 1)] {
+            let turns = One::default();
+            let x = Tensor::from_shape(&[rows, 64], &vec![0.5_f32; rows * 64]).unwrap();
+            let shape = tensor1(&[rows as i64, 64]);
+            let inputs = tvec!(x.into_tvalue(), shape.into_tvalue());
+            late.run(Some(&pool), Some(&turns), inputs, Deadline::NONE).unwrap();
+            let given = turns.given.load(SeqCst);
+            assert_eq!(given, helpers, "of {rows} rows");
+            assert_eq!(turns.taken.load(SeqCst) > 0, helpers > 0, "of {rows} rows");
+        }
+    }
 }

@@ -94,7 +94,7 @@ impl Left {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::runtime::{Deadline, Model, RunError};
     use crate::tensor::{Data, Tensor};
     use prost::Message;
@@ -130,7 +130,7 @@ mod tests {
     }
 
     /// Values in a shape that comes with them, times half a megabyte of weights in a node.
-    fn shaped() -> Vec<u8> {
+    pub(in crate::runtime) fn shaped() -> Vec<u8> {
         let weights = (0..64 * 2048).map(|it| (it % 1009) as f32 / 509.0 - 1.0);
         let stored = TensorProto {
             dims: vec![64, 2048],

@@ -272,7 +272,7 @@ impl Plan {
     }
 
     fn optimised(model: TypedModel) -> TractResult<Plan> {
-        let is_shared = products::are_shared(&model);
+        let is_shared = products::are_shared(&model) || blocked::are_shared(&model);
         let (plan, idle) = (TypedSimplePlan::new(model)?, Mutex::new(Vec::new()));
         let quickest = AtomicU64::new(u64::MAX);
         Ok(Plan { plan, is_shared, are_together: false, quickest, idle })

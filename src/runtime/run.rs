@@ -69,7 +69,7 @@ impl Model {
             1 if is_large(&binding, &parts[0]) && turns.are_wanted() => {
                 vec![pool.on_warm_memory(|| part(0))?]
             }
-            1 if self.is_shared(&binding, &parts[0]) => {
+            1 if self.late.is_some() || self.is_shared(&binding, &parts[0]) => {
                 vec![part_with(Some(turns), 0)?]
             }
             2.. if self.are_short(&binding, &parts) => {
@@ -136,7 +136,7 @@ impl Model {
                 .collect()
         })?;
         let outputs = match &self.late {
-            Some(late) => late.run(Some(pool), inputs, deadline)?,
+            Some(late) => late.run(Some(pool), turns, inputs, deadline)?,
             None => {
                 let extents = self.extents_of(binding, rows.len());
                 match self.plan_of(Some(pool), extents) {

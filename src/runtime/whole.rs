@@ -41,7 +41,7 @@ impl Model {
                 .collect()
         })?;
         let outputs = match &self.late {
-            Some(late) => late.run(None, values, deadline)?,
+            Some(late) => late.run(None, None, values, deadline)?,
             None => self.plan_for(None, |symbol| open[symbol])?.run(values, deadline)?,
         };
         let outputs: Vec<Tensor<'static>> =

@@ -110,6 +110,16 @@ pub fn integer_kernels_in_use() -> Option<&'static str> {
     (kind.is_quick() && kernels::are_on()).then(|| kind.name())
 }
 
+/// Multiplications of a stretch that are worth waking threads for, of which each shares a kernel after the other: some
+/// milliseconds of one.
+const SHARED_MIN: usize = 64 << 20;
+
+/// Whether a stretch of this graph takes so long that threads may share it.
+pub(super) fn are_shared(model: &TypedModel) -> bool {
+    let stretches = model.nodes().iter().filter_map(|node| node.op_as::<Blocked<steps::Work>>());
+    stretches.map(|it| it.program.work().saturating_mul(it.rows)).any(|work| SHARED_MIN <= work)
+}
+
 /// Multiplications of a row up to which rows gain from each other: what reads the weights of its last
 /// products as long as it computes a hundredth of this. Those who wait for a turn wait for a part.
 const TOGETHER_MAX: usize = 512 << 20;
