@@ -110,14 +110,15 @@ pub fn integer_kernels_in_use() -> Option<&'static str> {
     (kind.is_quick() && kernels::are_on()).then(|| kind.name())
 }
 
-/// Multiplications of a stretch that are worth waking threads for, of which each shares a kernel after the other: some
-/// milliseconds of one.
-const SHARED_MIN: usize = 64 << 20;
+/// Multiplications of a run by stretches that are worth waking threads for, which share one kernel after the other: some
+/// 200 microseconds of one.
+const SHARED_MIN: usize = 32 << 20;
 
-/// Whether a stretch of this graph takes so long that threads may share it.
+/// Whether the stretches of this graph take so long that threads may share them.
 pub(super) fn are_shared(model: &TypedModel) -> bool {
     let stretches = model.nodes().iter().filter_map(|node| node.op_as::<Blocked<steps::Work>>());
-    stretches.map(|it| it.program.work().saturating_mul(it.rows)).any(|work| SHARED_MIN <= work)
+    let work = stretches.map(|it| it.program.work().saturating_mul(it.rows));
+    SHARED_MIN <= work.fold(0, usize::saturating_add)
 }
 
 /// Multiplications of a row up to which rows gain from each other: what reads the weights of its last
