@@ -1,6 +1,7 @@
 //! Those who compute together, and a buffer that each of them writes its own part of.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Threads that help with one kernel at a time.
@@ -83,5 +84,19 @@ impl<'b, T: Send> Output<'b, T> {
             }
         };
         if parts == 1 || crew.size() == 1 { work() } else { crew.together(&work) }
+    }
+
+    /// Calls `part` for ranges of values that are all of the buffer's, as many as have `least` each and as
+    /// long as each other, on the threads of the crew.
+    pub(super) fn in_ranges(
+        &self,
+        crew: &dyn Crew,
+        least: usize,
+        part: impl Fn(Range<usize>, &Output<'b, T>) + Sync,
+    ) {
+        let (values, parts) = (self.values, (self.values / least).max(1));
+        self.in_parts(crew, parts, |number, output| {
+            part(number * values / parts..(number + 1) * values / parts, output);
+        });
     }
 }

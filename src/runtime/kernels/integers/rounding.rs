@@ -50,16 +50,14 @@ pub(in crate::runtime) fn rounded(
     crew: &dyn Crew,
 ) -> Vec<u8> {
     let compute = kind.rounded();
-    let parts = (values.len() / PART_VALUES).max(1);
     let fill = |output: &Output<'_, u8>| {
-        output.in_parts(crew, parts, |number, output| {
-            let [first, last] = [number, number + 1].map(|it| it * values.len() / parts);
+        output.in_ranges(crew, PART_VALUES, |range, output| {
             // SAFETY: both are as long, and no other part has these values.
             unsafe {
                 compute(&Job {
-                    from: values.as_ptr().add(first),
-                    to: output.at(first, last - first),
-                    values: last - first,
+                    from: values.as_ptr().add(range.start),
+                    to: output.at(range.start, range.len()),
+                    values: range.len(),
                     scale,
                     code,
                     moved,
@@ -78,24 +76,22 @@ pub(in crate::runtime) fn spread(
     step: Step,
     crew: &dyn Crew,
 ) -> Vec<f32> {
-    let (compute, values) = (kind.spread(), integers.len());
-    let parts = (values / PART_VALUES).max(1);
+    let compute = kind.spread();
     let fill = |output: &Output<'_>| {
-        output.in_parts(crew, parts, |number, output| {
-            let [first, last] = [number, number + 1].map(|it| it * values / parts);
+        output.in_ranges(crew, PART_VALUES, |range, output| {
             // SAFETY: both are as long, and no other part has these values.
             unsafe {
                 compute(&Spreading {
-                    from: integers.as_ptr().add(first),
-                    to: output.at(first, last - first),
-                    values: last - first,
+                    from: integers.as_ptr().add(range.start),
+                    to: output.at(range.start, range.len()),
+                    values: range.len(),
                     step,
                 });
             }
         });
     };
     // SAFETY: the parts are all of the values.
-    unsafe { Output::filled(values, fill) }
+    unsafe { Output::filled(integers.len(), fill) }
 }
 
 /// The least and the most of values and zero.

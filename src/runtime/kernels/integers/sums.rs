@@ -4,6 +4,7 @@ use super::super::crew::{Crew, Output};
 use super::kind::Kind;
 use super::lanes::{Counts, LANES, Sum};
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Values that a thread takes at a time, and fewer than twice as many are not shared: some ten
 /// microseconds of work.
@@ -41,10 +42,8 @@ pub(in crate::runtime) fn added(
         false => Cow::Borrowed(other),
     };
     let compute = kind.added();
-    let parts = (values / PART_VALUES).max(1);
     let fill = |output: &Output<'_, u8>| {
-        output.in_parts(crew, parts, |number, output| {
-            let [mut at, end] = [number, number + 1].map(|it| it * values / parts);
+        output.in_ranges(crew, PART_VALUES, |Range { start: mut at, end }, output| {
             while at < end {
                 let within = at % other.len();
                 let values = (other.len() - within).min(end - at);

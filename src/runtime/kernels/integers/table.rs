@@ -22,12 +22,10 @@ pub(in crate::runtime) fn looked_up(
     bytes: &[u8],
     crew: &dyn Crew,
 ) -> Vec<u8> {
-    let (compute, values) = (kind.looked_up(), bytes.len());
-    let parts = (values / PART_VALUES).max(1);
+    let compute = kind.looked_up();
     let fill = |output: &Output<'_, u8>| {
-        output.in_parts(crew, parts, |number, output| {
-            let [first, last] = [number, number + 1].map(|it| it * values / parts);
-            let values = last - first;
+        output.in_ranges(crew, PART_VALUES, |range, output| {
+            let (first, values) = (range.start, range.len());
             // SAFETY: both are as long, and no other part has these values.
             unsafe {
                 let (from, to) = (bytes.as_ptr().add(first), output.at(first, values));
@@ -36,7 +34,7 @@ pub(in crate::runtime) fn looked_up(
         });
     };
     // SAFETY: the parts are all of the values.
-    unsafe { Output::filled(values, fill) }
+    unsafe { Output::filled(bytes.len(), fill) }
 }
 
 /// # Safety
