@@ -333,7 +333,7 @@ fn elements(extents: &[Extent], open: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::left::tests::shaped;
+    use super::super::tests::weighted::shaped;
     use super::super::{Model, Pool, Turns};
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

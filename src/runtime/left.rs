@@ -94,82 +94,9 @@ impl Left {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use crate::runtime::{Deadline, Model, RunError};
-    use crate::tensor::{Data, Tensor};
-    use prost::Message;
-    use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
-    use tract_onnx::pb::{
-        AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
-        TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
-    };
-
-    const FLOAT: i32 = 1;
-    const INT64: i32 = 7;
-
-    fn port(name: &str, elem_type: i32, extents: &[Option<i64>]) -> ValueInfoProto {
-        let dim = extents.iter().map(|extent| {
-            let value = extent.map(dimension::Value::DimValue);
-            let value = value.unwrap_or_else(|| dimension::Value::DimParam("batch".into()));
-            Dimension { value: Some(value), ..Dimension::default() }
-        });
-        let shape = Some(TensorShapeProto { dim: dim.collect() });
-        let tensor = type_proto::Tensor { elem_type, shape };
-        let value = Some(type_proto::Value::TensorType(tensor));
-        let r#type = Some(TypeProto { value, ..TypeProto::default() });
-        ValueInfoProto { name: name.into(), r#type, ..ValueInfoProto::default() }
-    }
-
-    fn node(op: &str, inputs: &[&str], output: &str) -> NodeProto {
-        NodeProto {
-            input: inputs.iter().map(|input| (*input).to_owned()).collect(),
-            output: vec![output.into()],
-            op_type: op.into(),
-            ..NodeProto::default()
-        }
-    }
-
-    /// Values in a shape that comes with them, times half a megabyte of weights in a node.
-    pub(in crate::runtime) fn shaped() -> Vec<u8> {
-        let weights = (0..64 * 2048).map(|it| (it % 1009) as f32 / 509.0 - 1.0);
-        let stored = TensorProto {
-            dims: vec![64, 2048],
-            data_type: FLOAT,
-            raw_data: weights.flat_map(f32::to_le_bytes).collect(),
-            ..TensorProto::default()
-        };
-        let value = AttributeProto {
-            name: "value".into(),
-            r#type: 4,
-            t: Some(stored),
-            ..AttributeProto::default()
-        };
-        let constant = NodeProto { attribute: vec![value], ..node("Constant", &[], "w") };
-        let graph = GraphProto {
-            node: vec![
-                constant,
-                node("Reshape", &["x", "shape"], "r"),
-                node("MatMul", &["r", "w"], "y"),
-            ],
-            name: "g".into(),
-            input: vec![port("x", FLOAT, &[None, Some(64)]), port("shape", INT64, &[Some(2)])],
-            output: vec![port("y", FLOAT, &[None, Some(2048)])],
-            ..GraphProto::default()
-        };
-        let opset_import = vec![OperatorSetIdProto { domain: String::new(), version: 13 }];
-        let model =
-            ModelProto { ir_version: 8, opset_import, graph: Some(graph), ..Default::default() };
-        model.encode_to_vec()
-    }
-
-    fn answer(model: &Model, rows: usize) -> Result<Vec<u32>, RunError> {
-        let values: Vec<f32> = (0..rows * 64).map(|it| (it % 23) as f32 / 11.0 - 1.0).collect();
-        let x = Tensor::new(vec![rows, 64], Data::F32(values.into())).unwrap();
-        let shape = Tensor::new(vec![2], Data::I64(vec![rows as i64, 64].into())).unwrap();
-        let output = model.compute(&[x, shape], Deadline::NONE)?.remove(0);
-        let Data::F32(values) = output.tensor.into_data() else { panic!("not floats") };
-        Ok(values.iter().map(|value| value.to_bits()).collect())
-    }
+mod tests {
+    use crate::runtime::tests::weighted::{answer, shaped};
+    use crate::runtime::{Model, RunError};
 
     #[test]
     fn plans_read_the_weights_that_nodes_hold_again_and_answer_as_those_that_have_them() {

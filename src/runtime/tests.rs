@@ -1,5 +1,7 @@
 //! Models of the fixtures through the whole room: shapes that fit and do not, time that runs out.
 
+pub(super) mod weighted;
+
 use super::{Deadline, Flow, Model, Part, Pool, RunError, kernels_in_use, profiled};
 use crate::random::Random;
 use crate::tensor::{Column, Data, MisfitKind, RowShape, Table};

@@ -70,65 +70,9 @@ impl Written {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::tests::weighted::{answer, product, values};
     use crate::runtime::{Deadline, Flow, Pool, RunError};
-    use crate::tensor::{Column, Data, RowShape, Table, Tensor};
-    use prost::Message;
-    use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
-    use tract_onnx::pb::{
-        GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
-        TypeProto, ValueInfoProto, type_proto,
-    };
-
-    const FLOAT: i32 = 1;
-
-    fn port(name: &str, extent: i64) -> ValueInfoProto {
-        let batch = dimension::Value::DimParam("batch".into());
-        let dim = [batch, dimension::Value::DimValue(extent)]
-            .map(|value| Dimension { value: Some(value), ..Dimension::default() });
-        let shape = Some(TensorShapeProto { dim: dim.into() });
-        let tensor = type_proto::Tensor { elem_type: FLOAT, shape };
-        let value = Some(type_proto::Value::TensorType(tensor));
-        let r#type = Some(TypeProto { value, ..TypeProto::default() });
-        ValueInfoProto { name: name.into(), r#type, ..ValueInfoProto::default() }
-    }
-
-    /// A product of rows of 64 with half a megabyte of weights.
-    fn product() -> Vec<u8> {
-        let weights = (0..64 * 2048).map(|it| (it % 1009) as f32 / 509.0 - 1.0);
-        let stored = TensorProto {
-            dims: vec![64, 2048],
-            data_type: FLOAT,
-            name: "w".into(),
-            raw_data: weights.flat_map(f32::to_le_bytes).collect(),
-            ..TensorProto::default()
-        };
-        let node = NodeProto {
-            input: vec!["x".into(), "w".into()],
-            output: vec!["y".into()],
-            op_type: "MatMul".into(),
-            ..NodeProto::default()
-        };
-        let graph = GraphProto {
-            node: vec![node],
-            name: "g".into(),
-            initializer: vec![stored],
-            input: vec![port("x", 64)],
-            output: vec![port("y", 2048)],
-            ..GraphProto::default()
-        };
-        let opset_import = vec![OperatorSetIdProto { domain: String::new(), version: 13 }];
-        let model =
-            ModelProto { ir_version: 8, opset_import, graph: Some(graph), ..Default::default() };
-        model.encode_to_vec()
-    }
-
-    fn answer(model: &Model, rows: usize) -> Result<Vec<u32>, RunError> {
-        let values: Vec<f32> = (0..rows * 64).map(|it| (it % 23) as f32 / 11.0 - 1.0).collect();
-        let input = Tensor::new(vec![rows, 64], Data::F32(values.into())).unwrap();
-        let output = model.compute(&[input], Deadline::NONE)?.remove(0);
-        let Data::F32(values) = output.tensor.into_data() else { panic!("not floats") };
-        Ok(values.iter().map(|value| value.to_bits()).collect())
-    }
+    use crate::tensor::{Column, Data, RowShape, Table};
 
     #[test]
     fn each_plan_reads_the_weights_again_and_answers_as_one_that_has_them() {
@@ -150,11 +94,10 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), product()).unwrap();
         let model = Arc::new(Model::load(file.path()).unwrap());
-        let values: Vec<f32> = (0..1024 * 64).map(|it| (it % 23) as f32 / 11.0 - 1.0).collect();
         let column = Column {
             name: "x".into(),
             row_shape: RowShape::Flat(64),
-            data: Data::F32(values.into()),
+            data: Data::F32(values(1024).into()),
         };
         let table = Table::new(1024, vec![column]).unwrap();
         let pool = Pool::start(2).unwrap();
@@ -190,11 +133,10 @@ mod tests {
             (Model::load(file.path()).unwrap(), Model::from_bytes(product()).unwrap());
         answer(&left, 1).unwrap(); // as a warm-up does
         std::fs::write(file.path(), vec![0; product().len() + 1]).unwrap();
-        let values: Vec<f32> = (0..21 * 64).map(|it| (it % 23) as f32 / 11.0 - 1.0).collect();
         let column = Column {
             name: "x".into(),
             row_shape: RowShape::Flat(64),
-            data: Data::F32(values.into()),
+            data: Data::F32(values(21).into()),
         };
         let table = Table::new(21, vec![column]).unwrap();
         let pool = Pool::start(1).unwrap();
