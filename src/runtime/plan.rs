@@ -257,7 +257,8 @@ fn product_floats(typed: &TypedModel) -> usize {
 
 impl Plan {
     /// A plan for this graph, whose shapes are all known.
-    pub(super) fn of(typed: TypedModel) -> TractResult<Plan> {
+    pub(super) fn of(mut typed: TypedModel) -> TractResult<Plan> {
+        operators::spread_stored(&mut typed, |_, _| false)?;
         Plan::optimised(typed.into_optimized()?)
     }
 
@@ -267,6 +268,7 @@ impl Plan {
         if !is_first {
             return Plan::of(model);
         }
+        operators::spread_stored(&mut model, |_, _| false)?;
         packing::optimise(&mut model)?;
         Plan::optimised(model)
     }

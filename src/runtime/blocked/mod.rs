@@ -24,6 +24,7 @@ mod stretch;
 mod weights;
 
 use crate::runtime::kernels::{self, Kind};
+use crate::runtime::operators;
 use crate::runtime::products;
 use across::SoftmaxAcross;
 use graph::Graph;
@@ -61,6 +62,8 @@ pub(super) fn rewrite(model: &mut TypedModel, programs: &Programs) -> TractResul
     if kind.is_quick() {
         integers::rewrite_for(kind, model)?;
     }
+    // What is left of convolutions is one of floats; products are looked at later.
+    operators::spread_stored(model, products::may_count)?;
     settle_resizes(model)?;
     rewrite_with(Kind::best(), model, programs)?;
     model.compact() // with what is not needed any more

@@ -180,10 +180,15 @@ impl<D: Draft> Stretch<D> {
         Ok(true)
     }
 
+    /// Its nodes, and those that count for them.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = usize> + '_ {
+        let nodes = |(id, role): &(usize, Role<D>)| [&[*id], &*role.inside].concat();
+        self.members.iter().flat_map(nodes)
+    }
+
     /// The values that it takes from other nodes, and those that others take from it.
     fn ends(&self, model: &TypedModel) -> [Vec<OutletId>; 2] {
-        let nodes = |(id, role): &(usize, Role<D>)| [&[*id], &*role.inside].concat();
-        let within: HashSet<usize> = self.members.iter().flat_map(nodes).collect();
+        let within: HashSet<usize> = self.nodes().collect();
         let mut inputs: Vec<OutletId> = Vec::new();
         for outlet in self.members.iter().flat_map(|(_, role)| &role.images) {
             if !within.contains(&outlet.node) && !inputs.contains(outlet) {

@@ -24,19 +24,32 @@ const LEFT_BYTES_MIN: u64 = 32 << 10;
 /// What stands in a graph for weights that are read when it is there.
 const MARK: i64 = 0x706f_746f_726f_6f21;
 
-/// Whether a tensor's bytes need not be known before tract's graph is there: weights of floats, of which
-/// nobody before it looks at more than their shape and how many there are.
+/// Whether a tensor's bytes need not be known before tract's graph is there: weights of floats or of integers of
+/// 8 bits, of which nobody before it looks at more than their shape and how many there are.
 pub(super) fn is_left(tensor: &TensorProto, bytes: u64) -> bool {
-    let elements = tensor
-        .dims
-        .iter()
-        .try_fold(4_u64, |all, extent| all.checked_mul(u64::try_from(*extent).ok()?));
+    let Some(element) = element(tensor) else { return false };
+    let mut extents = tensor.dims.iter();
+    let wanted = extents.try_fold(element.size_of() as u64, |all, extent| {
+        all.checked_mul(u64::try_from(*extent).ok()?)
+    });
     let is_inside = tensor.data_location.is_none_or(|it| it == DataLocation::Default as i32);
-    (tensor.data_type, elements) == (DataType::Float as i32, Some(bytes))
+    wanted == Some(bytes)
         && tensor.dims.len() >= 2
         && tensor.float_data.is_empty()
+        && tensor.int32_data.is_empty()
         && is_inside
         && LEFT_BYTES_MIN <= bytes
+}
+
+/// What weights may be of that are left.
+fn element(tensor: &TensorProto) -> Option<DatumType> {
+    let known = [
+        (DataType::Float, DatumType::F32),
+        (DataType::Int8, DatumType::I8),
+        (DataType::Uint8, DatumType::U8),
+    ];
+    let is_it = |(data_type, _): &&(DataType, DatumType)| *data_type as i32 == tensor.data_type;
+    known.iter().find(is_it).map(|(_, element)| *element)
 }
 
 /// A stored tensor whose bytes stand in the model's file just as they are.
@@ -72,11 +85,12 @@ impl Places {
         self.known.insert(Arc::as_ptr(tensor).addr(), place);
     }
 
-    /// The floats of a stored tensor, which are in the file from this byte on.
+    /// The weights of a stored tensor, which are in the file from this byte on.
     fn read(&self, stored: &TensorProto, offset: u64) -> TractResult<Arc<Tensor>> {
         let file = self.file.as_ref().context("a file that is not open")?;
         let shape: Vec<usize> = stored.dims.iter().map(|it| *it as usize).collect();
-        let mut tensor = Tensor::zero_dt(DatumType::F32, &shape)?;
+        let element = element(stored).context("weights of another type")?;
+        let mut tensor = Tensor::zero_dt(element, &shape)?;
         file.read_exact_at(tensor.as_bytes_mut(), offset)?;
         Ok(Arc::new(tensor))
     }

@@ -1,6 +1,6 @@
 //! Lets quantised convolutions, products, sums and means count in whole numbers, as onnxruntime does.
 
-use super::super::operators::{QUANTIZED_MEAN, QUANTIZED_SUM, REQUANTIZE};
+use super::super::operators::{QUANTIZED_MEAN, QUANTIZED_SUM, REQUANTIZE, SPREAD};
 use super::join::join;
 use std::collections::{HashMap, HashSet};
 use tract_onnx::pb::attribute_proto::AttributeType;
@@ -71,7 +71,7 @@ impl<'g> Stored<'g> {
         }
     }
 
-    /// The type of a zero point: one of 8 bits, or nothing.
+    /// The type of a tensor of 8 bits, as zero points are; nothing of any other.
     pub(super) fn byte(&self, name: &str) -> Option<i32> {
         let element = self.0.get(name)?.data_type;
         [DataType::Uint8 as i32, DataType::Int8 as i32].contains(&element).then_some(element)
@@ -80,7 +80,7 @@ impl<'g> Stored<'g> {
     /// Whether these are zero points of one type and value.
     pub(super) fn same_byte(&self, one: &str, other: &str) -> bool {
         let value = |name: &str| {
-            let tensor = self.0.get(name)?;
+            let tensor = self.0.get(name).filter(|it| it.dims.len() < 2)?; // who has more may not be read yet
             let values = tensor.int32_data.iter().copied();
             let bytes = tensor.raw_data.iter().map(|byte| i32::from(*byte));
             Some((self.byte(name)?, values.chain(bytes).collect::<Vec<i32>>()))
@@ -202,7 +202,8 @@ impl Counted {
             let counts = self.part(node, "ConvInteger", &inputs, node.attribute.clone());
             return self.requantised(node, &counts, steps, zero, bias, 1);
         }
-        let mut inputs = vec![self.spread(node, x, x_zero, 1), self.spread(node, w, w_zero, 0)];
+        let mut inputs =
+            vec![self.spread(node, x, x_zero, 1), self.weights(node, w, w_zero, 0, stored)];
         inputs.extend(bias.and_then(|bias| self.counts(node, bias)));
         let counts = self.part(node, "Conv", &inputs, node.attribute.clone());
         self.requantised(node, &counts, steps, zero, None, 1)
@@ -219,7 +220,7 @@ impl Counted {
         let (by, to) = (stored.float(a_scale)?, stored.float(scale)?);
         let steps: Vec<f32> = scales.iter().map(|scale| by * scale / to).collect();
         stored.byte(zero)?;
-        let inputs = [self.spread(node, a, a_zero, 1), self.spread(node, b, b_zero, 1)];
+        let inputs = [self.spread(node, a, a_zero, 1), self.weights(node, b, b_zero, 1, stored)];
         let counts = self.part(node, "MatMul", &inputs, Vec::new());
         self.requantised(node, &counts, steps, zero, None, -1)
     }
@@ -231,7 +232,8 @@ impl Counted {
         let by = float(node, "alpha", 1.0) * stored.float(a_scale)?;
         let mut steps: Vec<f32> = stored.floats(b_scale)?.iter().map(|scale| by * scale).collect();
         let along = if integer(node, "transB", 0) != 0 { 0 } else { 1 };
-        let mut inputs = vec![self.spread(node, a, a_zero, 1), self.spread(node, b, b_zero, along)];
+        let mut inputs =
+            vec![self.spread(node, a, a_zero, 1), self.weights(node, b, b_zero, along, stored)];
         if let Some(bias) = rest.first() {
             inputs.extend(self.counts(node, bias));
         }
@@ -255,9 +257,40 @@ impl Counted {
 
     /// Whole numbers from the zero point on.
     fn spread(&mut self, node: &NodeProto, value: &str, zero_point: &str, axis: i64) -> String {
+        self.spread_by(node, "DequantizeLinear", [value, zero_point], axis)
+    }
+
+    /// The same of what may be stored, which stays in integers then until a plan is made, where it has one
+    /// zero point.
+    fn weights(
+        &mut self,
+        node: &NodeProto,
+        value: &str,
+        zero_point: &str,
+        axis: i64,
+        stored: &Stored<'_>,
+    ) -> String {
+        if stored.byte(value).is_none() {
+            return self.spread(node, value, zero_point, axis);
+        }
+        let single = self.single_zero(node, zero_point, stored);
+        let is_one = |tensor: &TensorProto| tensor.dims.iter().all(|extent| *extent == 1);
+        let is_single =
+            single != zero_point || stored.0.get(zero_point).is_some_and(|it| is_one(it));
+        let operator = if is_single { SPREAD } else { "DequantizeLinear" };
+        self.spread_by(node, operator, [value, &single], axis)
+    }
+
+    fn spread_by(
+        &mut self,
+        node: &NodeProto,
+        operator: &str,
+        [value, zero_point]: [&str; 2],
+        axis: i64,
+    ) -> String {
         let one = self.store(node, "one", vec![1.0]);
         let inputs = [value.to_owned(), one, zero_point.to_owned()];
-        self.part(node, "DequantizeLinear", &inputs, vec![number("axis", axis)])
+        self.part(node, operator, &inputs, vec![number("axis", axis)])
     }
 
     /// The zero points of weights: zeros for all channels are one zero, which costs tract less.
@@ -265,7 +298,7 @@ impl Counted {
         let Some(tensor) = stored.0.get(name) else { return name.to_owned() };
         let zeros = tensor.raw_data.iter().all(|byte| *byte == 0)
             && tensor.int32_data.iter().all(|value| *value == 0);
-        if tensor.dims.is_empty() || !zeros {
+        if tensor.dims.len() != 1 || !zeros {
             return name.to_owned();
         }
         let single = format!("{}#zero{}", node.output.concat(), self.stored.len());

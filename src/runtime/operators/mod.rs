@@ -8,8 +8,8 @@ mod top;
 mod wide_sigmoid;
 
 pub(super) use self::core::{
-    ASIDE, Counting, QUANTIZED_MEAN, QUANTIZED_SUM, REQUANTIZE, Steps, Words, counting,
-    is_of_single_values, mean_step, prepare, stepwise, sum_ratios,
+    ASIDE, Counting, Integers, QUANTIZED_MEAN, QUANTIZED_SUM, REQUANTIZE, SPREAD, Steps, Words,
+    counting, is_of_single_values, mean_step, prepare, spread_stored, stepwise, sum_ratios,
 };
 use integer_product::IntegerProduct;
 use integer_sum::IntegerSum;

@@ -13,9 +13,12 @@ mod product;
 mod view;
 
 use crate::runtime::kernels::{self, Kind};
+use crate::runtime::operators;
 use operator::Ours;
 pub(super) use packed::Packed;
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::{AxisOp, OutletId};
+use tract_onnx::tract_core::ops::einsum::EinSum;
 
 /// What operators are made with.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +41,17 @@ pub(super) fn take_over(
         take(Means { kind: Kind::best(), packed, on_all_threads }, model)?;
     }
     Ok(())
+}
+
+/// Whether the floats at this outlet go to products alone, which may be ours to count in integers.
+pub(super) fn may_count(model: &TypedModel, outlet: OutletId) -> bool {
+    let Some(output) = model.node(outlet.node).outputs.get(outlet.slot) else { return false };
+    let are_products = output.successors.iter().all(|inlet| {
+        let node = model.node(inlet.node);
+        node.op_is::<EinSum>()
+            || node.op_is::<AxisOp>() && may_count(model, OutletId::new(inlet.node, 0))
+    });
+    are_products && !model.outputs.contains(&outlet)
 }
 
 /// Whether an operator of this graph takes so long that threads may share it.
@@ -69,6 +83,7 @@ fn take(means: Means<'_>, model: &mut TypedModel) -> TractResult<usize> {
             model.compact()?;
         }
     }
+    operators::spread_stored(model, |_, _| false)?; // what is left of them are weights of floats
     let all = [
         attention::replace,
         norm::replace,

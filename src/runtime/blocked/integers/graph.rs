@@ -1,6 +1,7 @@
 //! A stretch of a quantised net in few words: convolutions, sums, means, the largest under a window.
 
 use super::super::graph::{self, Extents};
+use super::weights::Weights;
 use crate::runtime::kernels::Window;
 use crate::runtime::kernels::integers::{Code, Sum};
 
@@ -34,7 +35,7 @@ pub(super) struct Filters {
     /// The code that stands for zero in what it takes.
     pub(super) zero: u8,
     /// Output channel by output channel, each by input channel, row and column.
-    pub(super) weights: Vec<i8>,
+    pub(super) weights: Weights,
     /// One for each output channel.
     pub(super) bias: Vec<i32>,
     /// What one count of each output channel is in steps.

@@ -28,8 +28,18 @@ struct Planned {
     output: Name,
 }
 
-/// Makes the program of a graph; none when a part of it has no kernel.
-pub(super) fn lower(kind: Kind, graph: Graph) -> Option<Program<Work>> {
+/// A stretch whose kernels are chosen, and whose weights are not packed yet.
+pub(super) struct Lowered {
+    kind: Kind,
+    planned: Vec<Planned>,
+    values: Vec<Value>,
+    inputs: usize,
+    outputs: Vec<Name>,
+    buffers: Vec<usize>,
+}
+
+/// Chooses the kernels of a graph; none when a part of it has none.
+pub(super) fn lower(kind: Kind, graph: Graph) -> Option<Lowered> {
     let uses = graph.uses();
     let (inputs, outputs) = (graph.inputs.len(), graph.outputs.clone());
     let extents = graph.values();
@@ -37,14 +47,22 @@ pub(super) fn lower(kind: Kind, graph: Graph) -> Option<Program<Work>> {
     let mut values = values(&planned, &extents, inputs)?;
     let taken: Vec<_> = planned.iter().map(|it| (it.inputs.as_slice(), it.output)).collect();
     let buffers = places::place(&taken, &mut values, inputs, &outputs);
-    let make = |planned| step(kind, planned, &values);
-    let steps: Option<Vec<Step>> = match packing::has_threads() {
-        true => planned.into_par_iter().map(make).collect(),
-        false => planned.into_iter().map(make).collect(),
-    };
-    let steps = steps?;
-    let idle = Mutex::new(Vec::new());
-    Some(Program { kind, values, inputs, steps, outputs, buffers, idle })
+    let have_kernels = planned.iter().all(|planned| has_kernel(planned, &values));
+    have_kernels.then_some(Lowered { kind, planned, values, inputs, outputs, buffers })
+}
+
+impl Lowered {
+    /// Packs the weights, each of which is dropped once it is packed; none never, since all steps have kernels.
+    pub(super) fn pack(self) -> Option<Program<Work>> {
+        let Lowered { kind, planned, values, inputs, outputs, buffers } = self;
+        let make = |planned| step(kind, planned, &values);
+        let steps: Option<Vec<Step>> = match packing::has_threads() {
+            true => planned.into_par_iter().map(make).collect(),
+            false => planned.into_iter().map(make).collect(),
+        };
+        let (steps, idle) = (steps?, Mutex::new(Vec::new()));
+        Some(Program { kind, values, inputs, steps, outputs, buffers, idle })
+    }
 }
 
 /// The steps, in an order in which each finds what it takes.
@@ -116,6 +134,19 @@ fn values(planned: &[Planned], extents: &[Extents], inputs: usize) -> Option<Vec
     Some(all.map(value).collect())
 }
 
+/// Whether there is a kernel for this node between its values.
+fn has_kernel(planned: &Planned, values: &[Value]) -> bool {
+    let Operator::Convolution(filters) = &planned.operator else { return true };
+    let Filters { window, is_depthwise, weights, bias, steps, .. } = filters;
+    let (input, made) = (&values[planned.inputs[0]].map, &values[planned.output].map);
+    let counts = [weights.len(), bias.len(), steps.len()];
+    if *is_depthwise {
+        return Depthwise::fits([input, made], window, counts);
+    }
+    let residual = planned.residual.map(|_| &values[planned.inputs[1]].map);
+    Convolution::fits([input, made], residual, window, counts)
+}
+
 fn step(kind: Kind, planned: Planned, values: &[Value]) -> Option<Step> {
     let Planned { operator, inputs, residual, output } = planned;
     let (input, made) = (values[inputs[0]].map, values[output].map);
@@ -125,6 +156,7 @@ fn step(kind: Kind, planned: Planned, values: &[Value]) -> Option<Step> {
             let Filters { window, is_depthwise, zero, weights, bias, steps, code } = filters;
             let input = (input, zero);
             let pixels = made.height * made.width;
+            let weights = weights.taken();
             size = weights.len() * pixels;
             if is_depthwise {
                 size *= LANES; // what has no window over channels is short of products, not of work

@@ -4,10 +4,10 @@ use super::super::graph::{Extents, Name, Node};
 use super::super::roles::{constant, window};
 use super::super::stretch::{self, Draft};
 use super::graph::{Filters, Graph, Operator, Value};
+use super::weights::Weights;
 use crate::runtime::kernels::Window;
 use crate::runtime::kernels::integers::{Code, Sum};
-use crate::runtime::operators::{self, Counting};
-use std::sync::Arc;
+use crate::runtime::operators::{self, Counting, Integers};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{AxisOp, InOut, OutletId};
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
@@ -168,8 +168,7 @@ fn counted(model: &TypedModel, counts: OutletId, rows: usize, made: Value) -> Op
     let [input, weights] = *product.inputs.as_slice() else { return None };
     let spread = spread(model, input, rows)?;
     inside.push(spread.node);
-    let weights = written(model, weights)?;
-    let weights = whole(&weights, |weights| turned(sum, weights))?;
+    let weights = turned(sum, written(model, weights)?)?;
     let single = Window { size: [1; 2], stride: [1; 2], dilation: [1; 2], padding: [0; 2] };
     let [given, 1, 1] = spread.value.extents else { return None };
     if made.extents[1..] != [1, 1] || weights.len() != given * made.extents[0] {
@@ -185,7 +184,7 @@ fn filters(
     zero: u8,
     window: Window,
     is_depthwise: bool,
-    weights: Vec<i8>,
+    weights: Weights,
     bias: Vec<i32>,
 ) -> Filters {
     Filters { window, is_depthwise, zero, weights, bias, steps: Vec::new(), code: Code::of(0) }
@@ -232,13 +231,10 @@ fn convolution(
                 Some(integers(&*constant(model, outlet)?, 1)?).filter(|one| one.len() == 1)
             };
             let (count, value) = self::image(model, *image)?;
-            let weights = constant(model, *weights)?;
-            if count != rows
-                || single(*zero_of_weights)? != [0]
-                || weights.datum_type() != DatumType::I8
-            {
+            if count != rows || single(*zero_of_weights)? != [0] {
                 return None;
             }
+            let weights = Weights::of(Integers::of(constant(model, *weights)?, 0)?)?;
             (*image, value, code_of(single(*zero)?[0], value.moved)?, weights, bias)
         }
         (_, _) => return None,
@@ -257,53 +253,42 @@ fn convolution(
     if weights.shape() != [made.extents[0], inputs, window.size[0], window.size[1]] {
         return None;
     }
-    let weights = whole(&weights, |weights| Some(weights.to_vec()))?;
     let bias = integers(&*constant(model, *bias)?, made.extents[0])?;
     let filters = filters(zero, window, is_depthwise, weights, bias);
     Some(Role { draft: Operator::Convolution(filters), images: vec![image], inside })
 }
 
-/// What is written down for an outlet, spread to floats or not.
-fn written(model: &TypedModel, outlet: OutletId) -> Option<Arc<Tensor>> {
+/// What is written down for an outlet as weights, spread to floats or not; none when one is no integer of 8
+/// bits.
+fn written(model: &TypedModel, outlet: OutletId) -> Option<Weights> {
+    if let Some(integers) = Integers::spread(model, outlet) {
+        return Weights::of(integers);
+    }
     if let Some(constant) = constant(model, outlet) {
-        return Some(constant);
+        return whole(&constant);
     }
     let node = model.node(outlet.node);
     let Counting::Spread { .. } = operators::counting(node.op.as_op())? else { return None };
     let constant = constant(model, *node.inputs.first()?)?;
     let mut made = node.op.eval_out_of_plan(tvec!(constant.into_tvalue())).ok()??;
-    Some(made.pop()?.into_arc_tensor())
+    whole(&*made.pop()?)
 }
 
-/// Weights as integers with a sign, in the order that this brings them in; none when one is no such.
-fn whole(
-    weights: &Tensor,
-    order: impl FnOnce(&Weights<'_>) -> Option<Vec<f32>>,
-) -> Option<Vec<i8>> {
-    let floats = weights.cast_to::<f32>().ok()?;
+/// Floats as the integers that they are.
+fn whole(floats: &Tensor) -> Option<Weights> {
     let values = floats.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?;
-    let ordered = order(&Weights { values, shape: weights.shape() })?;
-    let integer = |value: f32| {
-        let is_it = value.fract() == 0.0 && (-128.0..=127.0).contains(&value);
-        is_it.then_some(value as i8)
-    };
-    ordered.into_iter().map(integer).collect()
-}
-
-struct Weights<'w> {
-    values: &'w [f32],
-    shape: &'w [usize],
-}
-
-impl Weights<'_> {
-    fn to_vec(&self) -> Vec<f32> {
-        self.values.to_vec()
+    let mut integers = Tensor::zero::<i8>(floats.shape()).ok()?;
+    let mut plain = integers.try_as_plain_ram_mut().ok()?;
+    for (value, to) in values.iter().zip(plain.as_slice_mut::<i8>().ok()?) {
+        let is_it = value.fract() == 0.0 && (-128.0..=127.0).contains(value);
+        *to = is_it.then_some(*value as i8)?;
     }
+    Weights::of(Integers::of(integers.into_arc_tensor(), 0)?)
 }
 
 /// The weights of a product of matrices, output by output.
-fn turned(sum: &EinSum, weights: &Weights<'_>) -> Option<Vec<f32>> {
-    let &[rows, columns] = weights.shape else { return None };
+fn turned(sum: &EinSum, weights: Weights) -> Option<Weights> {
+    let &[_, columns] = weights.shape() else { return None };
     let axes: Vec<_> = sum.axes.iter_all_axes().collect();
     let place = |input: usize, output: Option<usize>, at: usize| {
         axes.iter().any(|axis| {
@@ -318,10 +303,9 @@ fn turned(sum: &EinSum, weights: &Weights<'_>) -> Option<Vec<f32>> {
         return None;
     }
     if place(1, Some(1), 0) {
-        return Some(weights.to_vec());
+        return Some(weights);
     }
-    let column = |at: usize| (0..rows).map(move |row| weights.values[row * columns + at]);
-    place(1, Some(1), 1).then(|| (0..columns).flat_map(column).collect())
+    place(1, Some(1), 1).then(|| weights.by_columns(columns))
 }
 
 /// As many integers as this, from one or as many.

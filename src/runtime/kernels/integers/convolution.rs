@@ -125,25 +125,36 @@ pub(super) fn padded(steps: &[f32]) -> Vec<f32> {
 }
 
 impl Convolution {
-    /// Packs the weights; none when the parts do not fit together.
-    pub(in crate::runtime) fn new(kind: Kind, parts: &Parts<'_>) -> Option<Convolution> {
-        let Parts { input: (input, zero), output, residual, window, weights, bias, steps, code } =
-            *parts;
-        let taps = window.taps();
+    /// Whether there is a kernel between these images, with so many weights, biases and steps.
+    pub(in crate::runtime) fn fits(
+        [input, output]: [&Map; 2],
+        residual: Option<&Map>,
+        window: &Window,
+        [weights, biases, steps]: [usize; 3],
+    ) -> bool {
         let alike = |map: &Map| {
             (map.channels, map.height, map.width, map.lanes)
                 == (output.channels, output.height, output.width, LANES)
         };
-        let fits = (input.lanes == LANES || input.lanes == QUAD && input.channels <= QUAD)
+        (input.lanes == LANES || input.lanes == QUAD && input.channels <= QUAD)
             && output.lanes == LANES
-            && residual.is_none_or(|residual| alike(&residual.map))
-            && window.fits(&input, &output)
-            && weights.len() == input.channels * output.channels * taps
-            && (bias.len(), steps.len()) == (output.channels, output.channels)
-            && input.floats().max(output.floats()) <= u32::MAX as usize;
-        if !fits {
+            && residual.is_none_or(alike)
+            && window.fits(input, output)
+            && weights == input.channels * output.channels * window.taps()
+            && (biases, steps) == (output.channels, output.channels)
+            && input.floats().max(output.floats()) <= u32::MAX as usize
+    }
+
+    /// Packs the weights; none when the parts do not fit together.
+    pub(in crate::runtime) fn new(kind: Kind, parts: &Parts<'_>) -> Option<Convolution> {
+        let Parts { input: (input, zero), output, residual, window, weights, bias, steps, code } =
+            *parts;
+        let added = residual.as_ref().map(|residual| &residual.map);
+        let counts = [weights.len(), bias.len(), steps.len()];
+        if !Convolution::fits([&input, &output], added, &window, counts) {
             return None;
         }
+        let taps = window.taps();
         let (full, last) = quads(&input);
         let inside = ((input.blocks() - 1) * full + last) * taps; // quads of one output channel
         let padded_channels = output.blocks() * LANES;

@@ -51,6 +51,20 @@ pub(super) struct Job {
 }
 
 impl Depthwise {
+    /// Whether there is a kernel between these images, with so many weights, biases and steps.
+    pub(in crate::runtime) fn fits(
+        [input, output]: [&Map; 2],
+        window: &Window,
+        [weights, biases, steps]: [usize; 3],
+    ) -> bool {
+        input.channels == output.channels
+            && (input.lanes, output.lanes) == (LANES, LANES)
+            && window.fits(input, output)
+            && window.dilation[1] == 1
+            && weights == output.channels * window.taps()
+            && (biases, steps) == (output.channels, output.channels)
+    }
+
     /// Packs the weights, given channel by channel; none when the parts do not fit together.
     pub(in crate::runtime) fn new(
         kind: Kind,
@@ -61,17 +75,12 @@ impl Depthwise {
         (bias, steps): (&[i32], &[f32]),
         code: Code,
     ) -> Option<Depthwise> {
-        let taps = window.taps();
-        let [rows, columns] = window.size;
-        let fits = input.channels == output.channels
-            && (input.lanes, output.lanes) == (LANES, LANES)
-            && window.fits(&input, &output)
-            && window.dilation[1] == 1
-            && weights.len() == output.channels * taps
-            && (bias.len(), steps.len()) == (output.channels, output.channels);
-        if !fits {
+        let counts = [weights.len(), bias.len(), steps.len()];
+        if !Depthwise::fits([&input, &output], &window, counts) {
             return None;
         }
+        let taps = window.taps();
+        let [rows, columns] = window.size;
         let quads = columns.div_ceil(QUAD);
         let mut packed = Aligned::zeros(output.blocks() * rows * quads * WEIGHTS);
         for (channel, weights) in weights.chunks_exact(taps).enumerate() {

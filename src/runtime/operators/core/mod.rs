@@ -18,6 +18,7 @@ mod repeat;
 mod scaling;
 mod slice;
 mod sound;
+mod spread;
 mod steps;
 mod texts;
 mod whole;
@@ -31,6 +32,7 @@ pub(super) use dynamic::DynamicQuantize;
 pub(super) use recurrent::Layer as Recurrent;
 pub(in crate::runtime) use recurrent::prepare;
 pub(super) use sound::Sound;
+pub(in super::super) use spread::{Integers, spread_stored};
 pub(in super::super) use steps::Steps;
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
@@ -57,6 +59,7 @@ const TRACTS_SLICE: &str = "Slice of tract";
 pub(in super::super) const REQUANTIZE: &str = "Requantize of whole numbers";
 pub(in super::super) const QUANTIZED_SUM: &str = "Sum of whole numbers";
 pub(in super::super) const QUANTIZED_MEAN: &str = "Mean of whole numbers";
+pub(in super::super) const SPREAD: &str = "DequantizeLinear of stored integers";
 
 /// Puts ours into the register, over tract's where it has one of the name.
 pub(super) fn register(onnx: &mut Onnx) {
@@ -104,6 +107,7 @@ pub(super) fn register(onnx: &mut Onnx) {
     register.insert(REQUANTIZE, whole::requantize);
     register.insert(QUANTIZED_SUM, whole::sum);
     register.insert(QUANTIZED_MEAN, whole::mean);
+    register.insert(SPREAD, scaling::spread);
 }
 
 /// An integer attribute, or what holds without it.

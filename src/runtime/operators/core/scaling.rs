@@ -1,6 +1,7 @@
 //! Between floats and the integers of a quantised model: `QuantizeLinear` and `DequantizeLinear`.
 
 use super::integer;
+use super::spread::Spread;
 use super::steps::Steps;
 use super::words::{Saying, Words};
 use tract_onnx::model::ParsingContext;
@@ -30,6 +31,14 @@ pub(super) fn dequantize_linear(
     Ok((expand(linear(node)?), Vec::new()))
 }
 
+/// As [`dequantize_linear`], of stored integers with a scale that is known.
+pub(super) fn spread(
+    _context: &ParsingContext<'_>,
+    node: &NodeProto,
+) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
+    Ok((expand(Linear { way: Way::Spread, ..linear(node)? }), Vec::new()))
+}
+
 fn linear(node: &NodeProto) -> TractResult<Linear> {
     ensure!(integer(node, "block_size", 0) == 0, "scales for blocks are not supported");
     let zero_point = node.input.get(2).is_some_and(|name| !name.is_empty());
@@ -41,6 +50,8 @@ enum Way {
     /// To integers, of this type if there is no zero point to tell it.
     Quantize(Option<DatumType>),
     Dequantize,
+    /// The same, but by nobody before a plan asks for it.
+    Spread,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +65,7 @@ impl Expansion for Linear {
     fn name(&self) -> StaticName {
         match self.way {
             Way::Quantize(_) => "QuantizeLinear".into(),
-            Way::Dequantize => "DequantizeLinear".into(),
+            Way::Dequantize | Way::Spread => "DequantizeLinear".into(),
         }
     }
 
@@ -68,7 +79,7 @@ impl Expansion for Linear {
         check_output_arity(outputs, 1)?;
         solver.equals(&inputs[0].shape, &outputs[0].shape)?;
         match (self.way, self.zero_point) {
-            (Way::Dequantize, zero_point) => {
+            (Way::Dequantize | Way::Spread, zero_point) => {
                 solver.equals(&outputs[0].datum_type, &inputs[1].datum_type)?;
                 if zero_point {
                     solver.equals(&inputs[0].datum_type, &inputs[2].datum_type)?;
@@ -82,6 +93,11 @@ impl Expansion for Linear {
                 solver.equals(&outputs[0].datum_type, told.unwrap_or(DatumType::U8))
             }
         }
+    }
+
+    // tract computes what has known inputs while it infers, and keeps it.
+    fn runs_out_of_plan(&self) -> bool {
+        self.way != Way::Spread
     }
 
     fn wire(
@@ -114,6 +130,11 @@ impl Expansion for Linear {
             Way::Dequantize => {
                 let to = model.outlet_fact(inputs[1])?.datum_type;
                 model.wire_node(prefix, Dequantize { axis, to, known }, fed)
+            }
+            Way::Spread => {
+                let to = model.outlet_fact(inputs[1])?.datum_type;
+                ensure!(known.is_some(), "the scale of stored integers is not known");
+                model.wire_node(prefix, Spread(Dequantize { axis, to, known }), fed)
             }
             Way::Quantize(told) => {
                 let to = match inputs.get(2) {

@@ -4,6 +4,7 @@ use super::dynamic::DynamicQuantize;
 use super::recurrent::Layer as Recurrent;
 use super::scaling::{Dequantize, Quantize};
 use super::sound::Sound;
+use super::spread::Spread;
 use super::whole::{Mean, Requantize, Sum};
 use tract_onnx::prelude::DatumType;
 use tract_onnx::tract_core::internal::{Op, TypedOp};
@@ -33,6 +34,8 @@ impl Words {
             op.say(&mut to);
         } else if let Some(op) = op.downcast_ref::<Dequantize>() {
             op.say(&mut to);
+        } else if let Some(op) = op.downcast_ref::<Spread>() {
+            op.say(&mut to);
         } else if let Some(op) = op.downcast_ref::<Requantize>() {
             op.say(&mut to);
         } else if let Some(op) = op.downcast_ref::<Sum>() {
@@ -60,6 +63,7 @@ impl Words {
         let op: Box<dyn TypedOp> = match name.as_str() {
             "Quantize" => Box::new(Quantize::said(&mut from)?),
             "Dequantize" => Box::new(Dequantize::said(&mut from)?),
+            "Spread" => Box::new(Spread::said(&mut from)?),
             "Requantize" => Box::new(Requantize::said(&mut from)?),
             "QuantizedSum" => Box::new(Sum::said(&mut from)?),
             "QuantizedMean" => Box::new(Mean::said(&mut from)?),

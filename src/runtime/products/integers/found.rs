@@ -3,10 +3,10 @@
 use super::super::chain;
 use super::super::product::{Laid, laid};
 use super::operator::Zero;
-use crate::runtime::operators::{self, Counting};
+use crate::runtime::operators::{self, Counting, Integers};
 use std::sync::Arc;
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::internal::OutletId;
+use tract_onnx::tract_core::internal::{AxisOp, OutletId};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 
 /// Rows of integers of 8 bits, what stands for zero in them, and the weights.
@@ -24,7 +24,7 @@ pub(super) enum Zeros {
 
 /// Weights less their zero point, and where those of each term, and of each column, lie.
 pub(super) struct Weights {
-    pub(super) values: Vec<i32>,
+    pub(super) values: Vec<i16>,
     pub(super) terms: Vec<usize>,
     pub(super) columns: Vec<usize>,
 }
@@ -61,23 +61,22 @@ impl Found {
 /// A product of floats that are whole numbers, as those of integers less their zero point.
 fn spread(model: &TypedModel, node: &TypedNode, product: &EinSum) -> Option<Found> {
     let [one, other] = *node.inputs.as_slice() else { return None };
-    let (side, input, weights) = match [known(model, one), known(model, other)] {
-        [None, Some(weights)] => (0, one, weights),
-        [Some(weights), None] => (1, other, weights),
-        [None, None] | [Some(_), Some(_)] => return None,
+    let (side, input, weights) = match [is_known(model, one), is_known(model, other)] {
+        [false, true] => (0, one, other),
+        [true, false] => (1, other, one),
+        [false, false] | [true, true] => return None,
     };
     let before = model.node(input.node);
     let Counting::Spread { steps } = operators::counting(before.op.as_op())? else { return None };
     let (1.0, zero) = steps.single()? else { return None };
     let rows = *before.inputs.first()?;
-    if weights.datum_type() != DatumType::F32 || !is_of_bytes(model, rows) {
+    if !is_of_bytes(model, rows) {
         return None;
     }
-    let values = whole(weights.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?)?;
-    let shapes = [input, OutletId::new(node.id, 0)].map(|outlet| extents(model, outlet));
-    let [Some(given), Some(made)] = shapes else { return None };
-    let Laid { terms, columns } = laid(&product.axes, side, [&given, weights.shape(), &made])?;
-    let weights = Weights { values, terms, columns };
+    let shapes = [input, weights, OutletId::new(node.id, 0)].map(|outlet| extents(model, outlet));
+    let [Some(given), Some(shape), Some(made)] = shapes else { return None };
+    let Laid { terms, columns } = laid(&product.axes, side, [&given, &shape, &made])?;
+    let weights = Weights { values: numbers(model, weights)?, terms, columns };
     Some(Found { rows, zero: Zeros::Known(zero), weights })
 }
 
@@ -103,12 +102,13 @@ fn plain(model: &TypedModel, node: &TypedNode, product: &EinSum) -> Option<Found
     if !is_bare || !is_of_bytes(model, *rows) || known(model, *rows).is_some() {
         return None;
     }
-    let weights = known(model, *weights)?;
+    let weights = Integers::of(known(model, *weights)?, 0)?;
     let shapes = [*rows, OutletId::new(node.id, 0)].map(|outlet| extents(model, outlet));
     let [Some(given), Some(made)] = shapes else { return None };
     let Laid { terms, columns } = laid(&product.axes, 0, [&given, weights.shape(), &made])?;
     let zeros = all(&*known(model, *zero_of_weights)?)?;
-    let mut values = all(&weights)?;
+    let zeros = zeros.into_iter().map(i16::try_from).collect::<Result<Vec<i16>, _>>().ok()?;
+    let mut values: Vec<i16> = weights.values().collect();
     match *zeros.as_slice() {
         [one] => values.iter_mut().for_each(|value| *value -= one),
         _ if zeros.len() == columns.len() => {
@@ -156,6 +156,29 @@ pub(super) fn whole(values: &[f32]) -> Option<Vec<i32>> {
 fn all(tensor: &Tensor) -> Option<Vec<i32>> {
     let wide = tensor.cast_to::<i32>().ok()?;
     Some(wide.try_as_plain_ram().ok()?.as_slice::<i32>().ok()?.to_vec())
+}
+
+/// Whether it is known what is at an outlet, as it is or as stored integers.
+fn is_known(model: &TypedModel, outlet: OutletId) -> bool {
+    known(model, outlet).is_some() || stored(model, outlet).is_some()
+}
+
+/// The stored integers that an outlet spreads to floats, in their order.
+fn stored(model: &TypedModel, mut outlet: OutletId) -> Option<Integers> {
+    while let Some(AxisOp::Add(_) | AxisOp::Rm(_)) = model.node(outlet.node).op_as() {
+        outlet = *model.node(outlet.node).inputs.first()?;
+    }
+    Integers::spread(model, outlet)
+}
+
+/// The whole numbers that are known at an outlet of floats; none when one is none, or is a large one.
+fn numbers(model: &TypedModel, outlet: OutletId) -> Option<Vec<i16>> {
+    if let Some(stored) = stored(model, outlet) {
+        return Some(stored.values().collect());
+    }
+    let known = known(model, outlet)?;
+    let floats = known.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?;
+    whole(floats)?.into_iter().map(|value| i16::try_from(value).ok()).collect()
 }
 
 fn known(model: &TypedModel, outlet: OutletId) -> Option<Arc<Tensor>> {

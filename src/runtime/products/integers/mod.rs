@@ -38,7 +38,7 @@ pub(super) fn replace(kind: Kind, model: &mut TypedModel, id: usize) -> TractRes
     {
         (end, bias) = (sum, values);
     }
-    let weight = |term: usize, column: usize| values[terms[term] + columns[column]];
+    let weight = |term: usize, column: usize| i32::from(values[terms[term] + columns[column]]);
     let mut inputs = tvec!(rows);
     let zero = zero.of(&mut inputs);
     let made = match rounded(model, end, count) {
