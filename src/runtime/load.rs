@@ -7,6 +7,7 @@ use super::late::Late;
 use super::onnx::{self as onnx_file, Beside, Places};
 use super::plan::Plans;
 use super::{apart, blocked, check, operators, values};
+use crate::allocator;
 use crate::disk::Stretch;
 use crate::oci::Digest;
 use crate::tensor::{Dimension, Port};
@@ -103,6 +104,7 @@ impl Model {
         in_time(move || {
             let (mut model, places) = Model::build(onnx_file::read(&file)?, &beside, framework())?;
             model.leave_weights(&places);
+            allocator::give_back();
             Ok(model)
         })
     }

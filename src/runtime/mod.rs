@@ -29,6 +29,7 @@ mod pool;
 mod products;
 mod profile;
 mod run;
+mod spent;
 mod values;
 mod whole;
 

@@ -4,6 +4,7 @@ use super::Deadline;
 use super::cache::Written;
 use super::error::{LoadError, RunError, Trouble, contained};
 use super::{blocked, operators, packing, products, profile};
+use crate::allocator;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -196,17 +197,20 @@ impl Plans {
         is_first: bool,
     ) -> Result<Result<Plan, Trouble>, RunError> {
         let mut concrete = self.concrete(extents)?;
+        allocator::give_back();
         if self.is_of_images
             && let Err(trouble) = contained(|| blocked::rewrite(&mut concrete, &self.programs))
         {
             return Ok(Err(trouble));
         }
         contained(|| self.settle(&mut concrete))?;
+        allocator::give_back();
         if let Err(trouble) =
             contained(|| products::take_over(&mut concrete, &self.products, is_first))
         {
             return Ok(Err(trouble));
         }
+        allocator::give_back();
         let plan = contained(|| {
             blocked::take_over(&mut concrete);
             let are_together = self.is_of_images && blocked::gain_from_each_other(&concrete);

@@ -3,7 +3,9 @@
 use super::Means;
 use super::chain;
 use super::operator::{Kernel, Ours};
+use crate::allocator;
 use crate::runtime::kernels::{Activation, Product};
+use crate::runtime::spent;
 use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{AxesMapping, OutletId};
@@ -17,6 +19,8 @@ const COLUMNS_MIN: usize = 16;
 /// A product as the graph has it.
 struct Found {
     input: OutletId,
+    /// Where the weights are known.
+    known: OutletId,
     weights: Arc<Tensor>,
     /// Where the weights of each term, and of each column, lie.
     terms: Vec<usize>,
@@ -25,7 +29,9 @@ struct Found {
 
 /// Puts ours in the place of a product with constant weights, and of what follows it.
 pub(super) fn replace(means: Means<'_>, model: &mut TypedModel, id: usize) -> TractResult<bool> {
-    let Some(Found { input, weights, terms, columns }) = found(model, id) else { return Ok(false) };
+    let Some(Found { input, known, weights, terms, columns }) = found(model, id) else {
+        return Ok(false);
+    };
     let mut made = OutletId::new(id, 0);
     let mut bias = Vec::new();
     let mut inputs = tvec!(input);
@@ -63,7 +69,9 @@ pub(super) fn replace(means: Means<'_>, model: &mut TypedModel, id: usize) -> Tr
         Product::new(weights, &bias, activation)
     };
     let Some(kernel) = kernel else { return Ok(false) };
-    drop(weights); // the last of them go with the node that took them
+    drop(weights);
+    spent::drop_value(model, known, |node| node == id);
+    allocator::give_back();
     Ours::put(Kernel::Product(kernel), model, &inputs, made)?;
     Ok(true)
 }
@@ -75,16 +83,16 @@ fn found(model: &TypedModel, id: usize) -> Option<Found> {
     };
     let [one, other] = *node.inputs.as_slice() else { return None };
     let constants = [chain::constant(model, one), chain::constant(model, other)];
-    let (side, input, weights) = match constants {
-        [None, Some(weights)] => (0, one, weights),
-        [Some(weights), None] => (1, other, weights),
+    let (side, input, known, weights) = match constants {
+        [None, Some(weights)] => (0, one, other, weights),
+        [Some(weights), None] => (1, other, one, weights),
         [None, None] | [Some(_), Some(_)] => return None,
     };
     let given = chain::shape(model, input)?;
     let made = chain::shape(model, OutletId::new(id, 0))?;
     let Laid { terms, columns } = laid(axes, side, [&given, weights.shape(), &made])?;
     let is_worth = TERMS_MIN <= terms.len() && COLUMNS_MIN <= columns.len();
-    is_worth.then_some(Found { input, weights, terms, columns })
+    is_worth.then_some(Found { input, known, weights, terms, columns })
 }
 
 /// Where the weights of each term of a product, and of each column, lie.

@@ -5,6 +5,7 @@ use super::super::places;
 use super::super::program::{self, Program};
 use super::graph::{Filters, Graph, Operator, Value as Extents};
 use super::steps::{Codes, Work};
+use crate::allocator;
 use crate::runtime::kernels::integers::{
     Convolution, Depthwise, Kind, LANES, Parts, Residual, Sum,
 };
@@ -55,7 +56,11 @@ impl Lowered {
     /// Packs the weights, each of which is dropped once it is packed; none never, since all steps have kernels.
     pub(super) fn pack(self) -> Option<Program<Work>> {
         let Lowered { kind, planned, values, inputs, outputs, buffers } = self;
-        let make = |planned| step(kind, planned, &values);
+        let make = |planned| {
+            let step = step(kind, planned, &values);
+            allocator::give_back();
+            step
+        };
         let steps: Option<Vec<Step>> = match packing::has_threads() {
             true => planned.into_par_iter().map(make).collect(),
             false => planned.into_iter().map(make).collect(),

@@ -12,9 +12,10 @@ mod steps;
 mod weights;
 
 use super::roles::constant;
-use super::{spent, stretch};
+use super::stretch;
 use crate::runtime::kernels::integers::Kind;
 use crate::runtime::operators::Integers;
+use crate::runtime::spent;
 use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::OutletId;

@@ -159,7 +159,7 @@ fn all(tensor: &Tensor) -> Option<Vec<i32>> {
 }
 
 /// Whether it is known what is at an outlet, as it is or as stored integers.
-fn is_known(model: &TypedModel, outlet: OutletId) -> bool {
+pub(super) fn is_known(model: &TypedModel, outlet: OutletId) -> bool {
     known(model, outlet).is_some() || stored(model, outlet).is_some()
 }
 

@@ -14,8 +14,10 @@ pub(super) mod table;
 
 use super::chain;
 use super::operator::Ours;
+use crate::allocator;
 use crate::runtime::kernels::integers::{Added, Kind, Product, Sum};
 use crate::runtime::operators::{self, Counting};
+use crate::runtime::spent;
 use found::{Found, Weights};
 use operator::{Made, Parts};
 pub(super) use rows::Around;
@@ -58,6 +60,13 @@ pub(super) fn replace(kind: Kind, model: &mut TypedModel, id: usize) -> TractRes
     let Some(product) = Product::new(kind, [terms.len(), count], weight, &bias) else {
         return Ok(false);
     };
+    drop(values);
+    for input in model.node(id).inputs.clone() {
+        if found::is_known(model, input) {
+            spent::drop_value(model, input, |node| node == id);
+        }
+    }
+    allocator::give_back();
     Ours::put(Parts { product, zero, made }, model, &inputs, end)?;
     Ok(true)
 }
