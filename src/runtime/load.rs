@@ -188,6 +188,7 @@ impl Model {
             name_apart(graph);
         }
         let (mut graph, places) = contained(|| messages.parsed(onnx))?;
+        allocator::give_back();
         let proto = messages.proto;
         let (inputs, extents) = contained(|| Ok(free_inputs(&mut graph)))??;
         let unsized_graph = graph.clone();
@@ -204,6 +205,9 @@ impl Model {
             Some(faults) if !faults.is_empty() => return Err(LoadError::Unsound { faults }),
             Some(_) | None => {}
         }
+        drop(axes);
+        drop(proto);
+        allocator::give_back();
         let batches: Vec<&Extent> = extents.iter().filter_map(|extents| extents.first()).collect();
         let typed = inferred.and_then(|()| contained(|| typed(graph, &batches)));
         let symbols = Extent::symbols(&extents);
@@ -223,6 +227,8 @@ impl Model {
                 return Ok((model, places));
             }
         };
+        drop(unsized_graph);
+        allocator::give_back();
         let plans = Plans::new(typed, symbols);
         let outputs = ports(outputs.into_iter())?;
         let model = Model { inputs, outputs, extents, divisible, plans, late: None, side_files };
@@ -367,7 +373,8 @@ struct Typed {
 
 /// Types a graph, and declutters it where its plans do not do that themselves.
 fn typed(graph: InferenceModel, batches: &[&Extent]) -> TractResult<Typed> {
-    let raw = graph.into_typed()?;
+    let mut raw = graph.into_typed()?;
+    raw.compact()?; // scales that are a part of operators now
     let is_of_images = blocked::is_of_images(&raw);
     // Decluttering copies each weight whose axes it changes: what can be told without is.
     if is_of_images && (has_fixed_rows(batches) || divisible(&raw, batches)?) {

@@ -169,6 +169,7 @@ impl Plans {
                 })?
             }
         };
+        allocator::give_back();
         let plan = Arc::new(plan);
         let mut made = self.lock();
         if made.len() == PLANS_MAX {

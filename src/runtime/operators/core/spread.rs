@@ -94,13 +94,17 @@ impl Integers {
         self.tensor.shape()
     }
 
-    /// All of them, from -255 to 255.
-    pub(in crate::runtime) fn values(&self) -> impl ExactSizeIterator<Item = i16> + Clone + '_ {
+    /// The one at this place, from -255 to 255.
+    pub(in crate::runtime) fn at(&self, place: usize) -> i16 {
+        let byte = self.tensor.as_bytes()[place];
         let is_signed = self.tensor.datum_type() == DatumType::I8;
-        self.tensor.as_bytes().iter().map(move |byte| {
-            let integer = if is_signed { i32::from(byte.cast_signed()) } else { i32::from(*byte) };
-            (integer - self.zero) as i16 // a zero point is of 8 bits, too
-        })
+        let integer = if is_signed { i32::from(byte.cast_signed()) } else { i32::from(byte) };
+        (integer - self.zero) as i16 // a zero point is of 8 bits, too
+    }
+
+    /// All of them.
+    pub(in crate::runtime) fn values(&self) -> impl ExactSizeIterator<Item = i16> + Clone + '_ {
+        (0..self.tensor.len()).map(|place| self.at(place))
     }
 }
 

@@ -22,11 +22,31 @@ pub(super) enum Zeros {
     Of(OutletId),
 }
 
-/// Weights less their zero point, and where those of each term, and of each column, lie.
+/// Weights, what those of each column are meant less, or all of them, and where those of each term, and of
+/// each column, lie.
 pub(super) struct Weights {
-    pub(super) values: Vec<i16>,
+    numbers: Numbers,
+    zeros: Vec<i16>,
     pub(super) terms: Vec<usize>,
     pub(super) columns: Vec<usize>,
+}
+
+/// Whole numbers of few bits.
+enum Numbers {
+    Stored(Integers),
+    Of(Vec<i16>),
+}
+
+impl Weights {
+    pub(super) fn at(&self, term: usize, column: usize) -> i32 {
+        let place = self.terms[term] + self.columns[column];
+        let number = match &self.numbers {
+            Numbers::Stored(integers) => integers.at(place),
+            Numbers::Of(numbers) => numbers[place],
+        };
+        let zero = if self.zeros.len() == 1 { self.zeros[0] } else { self.zeros[column] };
+        i32::from(number) - i32::from(zero)
+    }
 }
 
 impl Zeros {
@@ -76,7 +96,7 @@ fn spread(model: &TypedModel, node: &TypedNode, product: &EinSum) -> Option<Foun
     let shapes = [input, weights, OutletId::new(node.id, 0)].map(|outlet| extents(model, outlet));
     let [Some(given), Some(shape), Some(made)] = shapes else { return None };
     let Laid { terms, columns } = laid(&product.axes, side, [&given, &shape, &made])?;
-    let weights = Weights { values: numbers(model, weights)?, terms, columns };
+    let weights = Weights { numbers: numbers(model, weights)?, zeros: vec![0], terms, columns };
     Some(Found { rows, zero: Zeros::Known(zero), weights })
 }
 
@@ -108,15 +128,8 @@ fn plain(model: &TypedModel, node: &TypedNode, product: &EinSum) -> Option<Found
     let Laid { terms, columns } = laid(&product.axes, 0, [&given, weights.shape(), &made])?;
     let zeros = all(&*known(model, *zero_of_weights)?)?;
     let zeros = zeros.into_iter().map(i16::try_from).collect::<Result<Vec<i16>, _>>().ok()?;
-    let mut values: Vec<i16> = weights.values().collect();
-    match *zeros.as_slice() {
-        [one] => values.iter_mut().for_each(|value| *value -= one),
-        _ if zeros.len() == columns.len() => {
-            for (column, zero) in columns.iter().zip(&zeros) {
-                terms.iter().for_each(|term| values[term + column] -= zero);
-            }
-        }
-        _ => return None,
+    if ![1, columns.len()].contains(&zeros.len()) {
+        return None;
     }
     let zero = match known(model, *zero).and_then(|zeros| all(&zeros)) {
         Some(zeros) => match *zeros.as_slice() {
@@ -133,7 +146,8 @@ fn plain(model: &TypedModel, node: &TypedNode, product: &EinSum) -> Option<Found
             Zeros::Of(*zero)
         }
     };
-    Some(Found { rows: *rows, zero, weights: Weights { values, terms, columns } })
+    let weights = Weights { numbers: Numbers::Stored(weights), zeros, terms, columns };
+    Some(Found { rows: *rows, zero, weights })
 }
 
 /// Whether there are floats at this outlet, one for each of the last axis or one for all.
@@ -172,13 +186,14 @@ fn stored(model: &TypedModel, mut outlet: OutletId) -> Option<Integers> {
 }
 
 /// The whole numbers that are known at an outlet of floats; none when one is none, or is a large one.
-fn numbers(model: &TypedModel, outlet: OutletId) -> Option<Vec<i16>> {
+fn numbers(model: &TypedModel, outlet: OutletId) -> Option<Numbers> {
     if let Some(stored) = stored(model, outlet) {
-        return Some(stored.values().collect());
+        return Some(Numbers::Stored(stored));
     }
     let known = known(model, outlet)?;
     let floats = known.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?;
-    whole(floats)?.into_iter().map(|value| i16::try_from(value).ok()).collect()
+    let numbers = whole(floats)?.into_iter().map(|value| i16::try_from(value).ok());
+    numbers.collect::<Option<_>>().map(Numbers::Of)
 }
 
 fn known(model: &TypedModel, outlet: OutletId) -> Option<Arc<Tensor>> {

@@ -18,7 +18,7 @@ use crate::allocator;
 use crate::runtime::kernels::integers::{Added, Kind, Product, Sum};
 use crate::runtime::operators::{self, Counting};
 use crate::runtime::spent;
-use found::{Found, Weights};
+use found::Found;
 use operator::{Made, Parts};
 pub(super) use rows::Around;
 use tract_onnx::prelude::*;
@@ -28,8 +28,8 @@ use tract_onnx::tract_core::ops::cast::Cast;
 /// Puts ours in the place of a product of integers, and of what follows it.
 pub(super) fn replace(kind: Kind, model: &mut TypedModel, id: usize) -> TractResult<bool> {
     let Some(found) = Found::of(model, id) else { return crossed::replace(kind, model, id) };
-    let Found { rows, zero, weights: Weights { values, terms, columns } } = found;
-    let count = columns.len();
+    let Found { rows, zero, weights } = found;
+    let count = weights.columns.len();
     let mut end = OutletId::new(id, 0);
     let mut bias = vec![0; count];
     let is_of_floats = model.outlet_fact(end)?.datum_type == DatumType::F32;
@@ -40,7 +40,6 @@ pub(super) fn replace(kind: Kind, model: &mut TypedModel, id: usize) -> TractRes
     {
         (end, bias) = (sum, values);
     }
-    let weight = |term: usize, column: usize| i32::from(values[terms[term] + columns[column]]);
     let mut inputs = tvec!(rows);
     let zero = zero.of(&mut inputs);
     let made = match rounded(model, end, count) {
@@ -57,10 +56,12 @@ pub(super) fn replace(kind: Kind, model: &mut TypedModel, id: usize) -> TractRes
         }
         Some(_) | None => floats(model, &mut end, count, &mut inputs),
     };
-    let Some(product) = Product::new(kind, [terms.len(), count], weight, &bias) else {
+    let Some(product) =
+        Product::new(kind, [weights.terms.len(), count], |term, at| weights.at(term, at), &bias)
+    else {
         return Ok(false);
     };
-    drop(values);
+    drop(weights);
     for input in model.node(id).inputs.clone() {
         if found::is_known(model, input) {
             spent::drop_value(model, input, |node| node == id);
