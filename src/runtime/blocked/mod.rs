@@ -60,7 +60,7 @@ pub(super) fn rewrite(model: &mut TypedModel, programs: &Programs) -> TractResul
     }
     let kind = kernels::integers::Kind::best();
     if kind.is_quick() {
-        integers::rewrite_for(kind, model)?;
+        integers::rewrite_for(kind, model, &programs.integers)?;
     }
     // What is left of convolutions is one of floats; products are looked at later.
     operators::spread_stored(model, products::may_count)?;
@@ -177,7 +177,7 @@ fn rewrite_with(kind: Kind, model: &mut TypedModel, programs: &Programs) -> Trac
         let weights: Vec<OutletId> = weights.collect();
         let make = |graph: Graph, model: &mut TypedModel| {
             let names = nodes.iter().map(|id| model.node(*id).name.clone()).collect();
-            programs.or_make(Key::new(names, &graph), || {
+            programs.floats.or_make(Key::new(names, &graph, |extents| extents), || {
                 let lowered = lower(kind, graph)?;
                 // From here on nobody goes back to the nodes: each weight goes when it is packed.
                 let are_of_it = |node| nodes.contains(&node);

@@ -70,7 +70,7 @@ impl Written {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::tests::weighted::{answer, product, values};
+    use crate::runtime::tests::weighted::{answer, counted, product, values};
     use crate::runtime::{Deadline, Flow, Pool, RunError};
     use crate::tensor::{Column, Data, RowShape, Table};
 
@@ -86,6 +86,27 @@ mod tests {
         file.close().unwrap(); // it has no name any more, and is open still
         for rows in [1, 8, 3, 1] {
             assert_eq!(answer(&left, rows).unwrap(), answer(&whole, rows).unwrap(), "{rows} rows");
+        }
+    }
+
+    #[test]
+    fn integers_stay_integers_in_the_file_and_in_what_is_read_from_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), counted()).unwrap();
+        let (left, whole) =
+            (Model::load(file.path()).unwrap(), Model::from_bytes(counted()).unwrap());
+        let body = left.plans.written().unwrap().body();
+        assert!(body.len() < 4 << 10, "{} bytes beside the weights", body.len());
+        let bytes = (counted().len() + body.len()) as u64;
+        for model in [&left, &whole] {
+            let held = model.plans.weights_bytes() as u64;
+            assert!(held < bytes, "{held} bytes of {bytes}");
+        }
+        for rows in [1, 8, 3, 1] {
+            let answers = [&left, &whole].map(|model| answer(model, rows).unwrap());
+            assert_eq!(answers[0], answers[1], "{rows} rows");
+            let codes: std::collections::HashSet<&u32> = answers[0].iter().collect();
+            assert!(codes.len() > 100, "{} different answers", codes.len());
         }
     }
 

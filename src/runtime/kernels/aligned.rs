@@ -43,6 +43,14 @@ impl<T> Deref for Aligned<T> {
     }
 }
 
+impl<T: PartialEq> PartialEq for Aligned<T> {
+    fn eq(&self, other: &Aligned<T>) -> bool {
+        **self == **other
+    }
+}
+
+impl<T: Eq> Eq for Aligned<T> {}
+
 impl<T> DerefMut for Aligned<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         &mut self.values[self.first..self.first + self.count]

@@ -77,7 +77,7 @@ fn take(means: Means<'_>, model: &mut TypedModel) -> TractResult<usize> {
     let kind = kernels::integers::Kind::best();
     if kind.is_quick() {
         for id in 0..model.nodes().len() {
-            taken += usize::from(integers::replace(kind, model, id)?);
+            taken += usize::from(integers::replace((kind, means.packed), model, id)?);
         }
         if 0 < taken {
             model.compact()?;

@@ -1,6 +1,6 @@
 //! Packed weights that plans of one model have at hand: a plan for more rows shares those of plans before.
 
-use crate::runtime::kernels::{Kind, Weights};
+use crate::runtime::kernels::{Kind, Weights, integers};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -9,7 +9,10 @@ type Key = [usize; 2];
 
 /// The packed weights of products that are in use.
 #[derive(Debug, Default)]
-pub(in crate::runtime) struct Packed(Mutex<HashMap<Key, Vec<Weak<Weights>>>>);
+pub(in crate::runtime) struct Packed {
+    floats: Mutex<HashMap<Key, Vec<Weak<Weights>>>>,
+    integers: Mutex<Vec<Weak<integers::Product>>>,
+}
 
 impl Packed {
     /// Weights of so many terms and columns, of which `weight` tells each by its term and its column: those that
@@ -21,7 +24,7 @@ impl Packed {
         weight: impl Fn(usize, usize) -> f32 + Sync,
         on_all_threads: bool,
     ) -> Arc<Weights> {
-        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = || self.floats.lock().unwrap_or_else(PoisonError::into_inner);
         let alike: Vec<Arc<Weights>> =
             lock().get(&[terms, columns]).into_iter().flatten().filter_map(Weak::upgrade).collect();
         // Each is looked at: which node of one graph is which of another is not known for sure.
@@ -37,11 +40,27 @@ impl Packed {
         made
     }
 
+    /// This product of integers, or the same one that somebody has.
+    pub(super) fn or_same(&self, product: integers::Product) -> Arc<integers::Product> {
+        let lock = || self.integers.lock().unwrap_or_else(PoisonError::into_inner);
+        let known: Vec<Arc<integers::Product>> = lock().iter().filter_map(Weak::upgrade).collect();
+        if let Some(same) = known.into_iter().find(|it| **it == product) {
+            return same;
+        }
+        let made = Arc::new(product);
+        let mut packed = lock();
+        packed.retain(|it| it.strong_count() > 0);
+        packed.push(Arc::downgrade(&made));
+        made
+    }
+
     /// How many are in use.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
-        let packed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        packed.values().flatten().filter(|it| it.strong_count() > 0).count()
+        let floats = self.floats.lock().unwrap_or_else(PoisonError::into_inner);
+        let integers = self.integers.lock().unwrap_or_else(PoisonError::into_inner);
+        floats.values().flatten().filter(|it| it.strong_count() > 0).count()
+            + integers.iter().filter(|it| it.strong_count() > 0).count()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Models with half a megabyte of weights, among the stored tensors and in a node, and what they answer to the bit.
+//! Models with half a megabyte of weights, among the stored tensors, in a node and as integers, and what they answer to the bit.
 
 use crate::runtime::{Deadline, Model, RunError};
 use crate::tensor::{Data, Tensor};
@@ -10,7 +10,13 @@ use tract_onnx::pb::{
 };
 
 const FLOAT: i32 = 1;
+const UINT8: i32 = 2;
+const INT8: i32 = 3;
 const INT64: i32 = 7;
+
+/// What rows become.
+const COLUMNS: i64 = 2048;
+const COLUMNS_COUNTED: i64 = 8192;
 
 fn port(name: &str, elem_type: i32, extents: &[Option<i64>]) -> ValueInfoProto {
     let dim = extents.iter().map(|extent| {
@@ -34,24 +40,20 @@ fn node(op: &str, inputs: &[&str], output: &str) -> NodeProto {
     }
 }
 
-fn weights() -> TensorProto {
-    let weights = (0..64 * 2048).map(|it| (it % 1009) as f32 / 509.0 - 1.0);
-    TensorProto {
-        dims: vec![64, 2048],
-        data_type: FLOAT,
-        name: "w".into(),
-        raw_data: weights.flat_map(f32::to_le_bytes).collect(),
-        ..TensorProto::default()
-    }
+fn stored(name: &str, data_type: i32, dims: &[i64], raw_data: Vec<u8>) -> TensorProto {
+    let (name, dims) = (name.to_owned(), dims.to_vec());
+    TensorProto { name, data_type, dims, raw_data, ..TensorProto::default() }
 }
 
-/// The file of a graph that takes rows of 64 as `x` and gives rows of 2,048 as `y`.
-fn file(graph: GraphProto) -> Vec<u8> {
-    let graph = GraphProto {
-        name: "g".into(),
-        output: vec![port("y", FLOAT, &[None, Some(2048)])],
-        ..graph
-    };
+fn weights() -> TensorProto {
+    let weights = (0..64 * 2048).map(|it| (it % 1009) as f32 / 509.0 - 1.0);
+    stored("w", FLOAT, &[64, COLUMNS], weights.flat_map(f32::to_le_bytes).collect())
+}
+
+/// The file of a graph that takes rows of 64 as `x` and gives rows of so many as `y`.
+fn file(columns: i64, graph: GraphProto) -> Vec<u8> {
+    let output = vec![port("y", FLOAT, &[None, Some(columns)])];
+    let graph = GraphProto { name: "g".into(), output, ..graph };
     let opset_import = vec![OperatorSetIdProto { domain: String::new(), version: 13 }];
     let model =
         ModelProto { ir_version: 8, opset_import, graph: Some(graph), ..Default::default() };
@@ -60,12 +62,41 @@ fn file(graph: GraphProto) -> Vec<u8> {
 
 /// A product of rows with weights among the stored tensors.
 pub(in crate::runtime) fn product() -> Vec<u8> {
-    file(GraphProto {
+    let graph = GraphProto {
         node: vec![node("MatMul", &["x", "w"], "y")],
         initializer: vec![weights()],
         input: vec![port("x", FLOAT, &[None, Some(64)])],
         ..GraphProto::default()
-    })
+    };
+    file(COLUMNS, graph)
+}
+
+/// A product of codes with integers among the stored tensors, and what it comes to as floats.
+pub(in crate::runtime) fn counted() -> Vec<u8> {
+    let float = |name: &str, value: f32| stored(name, FLOAT, &[], value.to_le_bytes().to_vec());
+    let integers = (0..64 * COLUMNS_COUNTED).map(|it| (it * it % 251) as u8).collect();
+    let graph = GraphProto {
+        node: vec![
+            node("QuantizeLinear", &["x", "x_scale", "x_zero"], "q"),
+            node(
+                "QLinearMatMul",
+                &["q", "x_scale", "x_zero", "w", "w_scale", "w_zero", "y_scale", "x_zero"],
+                "r",
+            ),
+            node("DequantizeLinear", &["r", "y_scale", "x_zero"], "y"),
+        ],
+        initializer: vec![
+            stored("w", INT8, &[64, COLUMNS_COUNTED], integers),
+            float("x_scale", 0.01),
+            stored("x_zero", UINT8, &[], vec![117]),
+            float("w_scale", 0.02),
+            stored("w_zero", INT8, &[], vec![3]),
+            float("y_scale", 0.15),
+        ],
+        input: vec![port("x", FLOAT, &[None, Some(64)])],
+        ..GraphProto::default()
+    };
+    file(COLUMNS_COUNTED, graph)
 }
 
 /// A product of rows in a shape that comes with them, with weights in a node.
@@ -78,7 +109,7 @@ pub(in crate::runtime) fn shaped() -> Vec<u8> {
         ..AttributeProto::default()
     };
     let constant = NodeProto { attribute: vec![value], ..node("Constant", &[], "w") };
-    file(GraphProto {
+    let graph = GraphProto {
         node: vec![
             constant,
             node("Reshape", &["x", "shape"], "r"),
@@ -86,7 +117,8 @@ pub(in crate::runtime) fn shaped() -> Vec<u8> {
         ],
         input: vec![port("x", FLOAT, &[None, Some(64)]), port("shape", INT64, &[Some(2)])],
         ..GraphProto::default()
-    })
+    };
+    file(COLUMNS, graph)
 }
 
 /// The values of so many rows.

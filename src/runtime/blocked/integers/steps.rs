@@ -12,7 +12,7 @@ use tract_onnx::tract_core::internal::PlainViewMut;
 
 /// What a step does with codes.
 #[derive(Debug)]
-pub(super) enum Work {
+pub(in super::super) enum Work {
     /// With a second input, that is the residual.
     Convolution(Convolution),
     Depthwise(Depthwise),
@@ -24,7 +24,7 @@ pub(super) enum Work {
 
 /// What the codes of a value stand for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Codes {
+pub(in super::super) struct Codes {
     /// What its frame holds.
     pub(super) zero: u8,
     /// What its codes are beyond the integers that they stand for.

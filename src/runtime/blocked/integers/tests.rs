@@ -259,7 +259,7 @@ fn a_quantised_net_gives_what_its_operators_give_to_the_last_bit() {
         let theirs = run(typed.clone(), &input);
         for kind in Kind::all() {
             let mut ours = typed.clone();
-            assert!(rewrite_for(kind, &mut ours).unwrap() > 0, "net {seed}");
+            assert!(rewrite_for(kind, &mut ours, &Known::default()).unwrap() > 0, "net {seed}");
             assert!(operators(&ours) > 0, "net {seed}");
             assert!(run(ours, &input) == theirs, "net {seed}, {kind:?}");
         }
@@ -283,7 +283,11 @@ fn nets_of_onnxruntimes_quantiser_become_one_operator_and_stay_the_same() {
             let theirs = run(typed.clone(), &input);
             for kind in Kind::all() {
                 let mut ours = typed.clone();
-                assert_eq!(rewrite_for(kind, &mut ours).unwrap(), 1, "{net} {form}");
+                assert_eq!(
+                    rewrite_for(kind, &mut ours, &Known::default()).unwrap(),
+                    1,
+                    "{net} {form}"
+                );
                 assert!(run(ours, &input) == theirs, "{net} {form} {kind:?}");
             }
         }

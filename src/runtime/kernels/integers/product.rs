@@ -41,7 +41,7 @@ pub(super) struct Job {
 pub(super) type Compute = unsafe fn(&Job);
 
 /// A product of rows of codes with weights that are packed for this processor.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(in crate::runtime) struct Product {
     kind: Kind,
     terms: usize,

@@ -158,7 +158,7 @@ fn quantize(axis: usize, to: DatumType, known: Option<Arc<Steps>>) -> TractResul
 /// Between floats and integers, value by value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Scaled<const TO_INTEGERS: bool> {
-    axis: usize,
+    pub(super) axis: usize,
     /// The integers, or the floats, which have the type of the scale.
     pub(super) to: DatumType,
     /// There when scale and zero point are written in the file: they are no inputs then.

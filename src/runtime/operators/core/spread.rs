@@ -133,3 +133,64 @@ pub(in crate::runtime) fn spread_stored(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::steps::Steps;
+    use super::*;
+    use tract_onnx::tract_core::ops::math::add;
+
+    /// Rows of two values, and integers that are added to them less their zero point.
+    fn graph() -> (TypedModel, OutletId) {
+        let mut model = TypedModel::default();
+        let x = model.add_source("x", f32::fact([3, 2])).unwrap();
+        let integers = Tensor::from_shape(&[1, 2], &[-128_i8, 127]).unwrap();
+        let integers = model.add_const("w", integers).unwrap();
+        let steps = Steps::read(1, &tensor0(1.0_f32), Some(&tensor0(-1_i8))).unwrap();
+        let op = Spread(Dequantize { axis: 1, to: DatumType::F32, known: Some(Arc::new(steps)) });
+        let floats = model.wire_node("floats", op, &[integers]).unwrap()[0];
+        let sum = model.wire_node("sum", add(), &[x, floats]).unwrap();
+        model.select_output_outlets(&sum).unwrap();
+        (model.into_decluttered().unwrap(), floats)
+    }
+
+    fn answer(model: TypedModel) -> Tensor {
+        let x = Tensor::from_shape(&[3, 2], &[0.5_f32, 1.0, 2.0, 3.0, -1.0, 0.0]).unwrap();
+        let made = model.into_runnable().unwrap().run(tvec!(x.into_tvalue())).unwrap();
+        made[0].clone().into_tensor()
+    }
+
+    fn spread(model: &TypedModel) -> usize {
+        model.nodes().iter().filter(|node| node.op_is::<Spread>()).count()
+    }
+
+    #[test]
+    fn no_pass_computes_stored_integers_before_they_are_asked_for() {
+        let (mut model, _) = graph();
+        assert_eq!(spread(&model), 1, "decluttering leaves them");
+        let wanted = [-126.5, 129.0, -125.0, 131.0, -128.0, 128.0];
+        let wanted = Tensor::from_shape(&[3, 2], &wanted.map(|it| it as f32)).unwrap();
+        assert_eq!(answer(model.clone()), wanted);
+        spread_stored(&mut model, |_, _| true).unwrap();
+        assert_eq!(spread(&model), 1);
+        spread_stored(&mut model, |_, _| false).unwrap();
+        assert_eq!(spread(&model), 0);
+        let integers = |fact: &TypedFact| fact.datum_type == DatumType::I8;
+        let left = model.nodes().iter().filter(|node| integers(&node.outputs[0].fact));
+        assert_eq!(left.count(), 0, "they go when their floats are there");
+        assert_eq!(answer(model), wanted);
+    }
+
+    #[test]
+    fn integers_are_told_less_their_zero_point() {
+        let (model, _) = graph();
+        let node = model.nodes().iter().find(|node| node.op_is::<Spread>()).unwrap();
+        let integers = Integers::spread(&model, OutletId::new(node.id, 0)).unwrap();
+        assert_eq!(integers.values().collect::<Vec<_>>(), [-127, 128]);
+        let bytes = Tensor::from_shape(&[2], &[0_u8, 255]).unwrap().into_arc_tensor();
+        let integers = Integers::of(bytes, 255).unwrap();
+        assert_eq!(integers.values().collect::<Vec<_>>(), [-255, 0]);
+        let words = tensor1(&[1_i16]).into_arc_tensor();
+        assert!(Integers::of(words, 0).is_none());
+    }
+}

@@ -14,6 +14,7 @@ pub(super) mod table;
 
 use super::chain;
 use super::operator::Ours;
+use super::packed::Packed;
 use crate::allocator;
 use crate::runtime::kernels::integers::{Added, Kind, Product, Sum};
 use crate::runtime::operators::{self, Counting};
@@ -26,7 +27,11 @@ use tract_onnx::tract_core::internal::OutletId;
 use tract_onnx::tract_core::ops::cast::Cast;
 
 /// Puts ours in the place of a product of integers, and of what follows it.
-pub(super) fn replace(kind: Kind, model: &mut TypedModel, id: usize) -> TractResult<bool> {
+pub(super) fn replace(
+    (kind, packed): (Kind, &Packed),
+    model: &mut TypedModel,
+    id: usize,
+) -> TractResult<bool> {
     let Some(found) = Found::of(model, id) else { return crossed::replace(kind, model, id) };
     let Found { rows, zero, weights } = found;
     let count = weights.columns.len();
@@ -61,6 +66,7 @@ pub(super) fn replace(kind: Kind, model: &mut TypedModel, id: usize) -> TractRes
     else {
         return Ok(false);
     };
+    let product = packed.or_same(product);
     drop(weights);
     for input in model.node(id).inputs.clone() {
         if found::is_known(model, input) {

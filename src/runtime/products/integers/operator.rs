@@ -3,6 +3,7 @@
 use super::super::operator::{Compute, shaped};
 use crate::runtime::kernels::Crew;
 use crate::runtime::kernels::integers::{Added, Code, Coded, Crossed, Product, Rows};
+use std::sync::Arc;
 use tract_onnx::tract_core::internal::*;
 
 /// Multiplications of integers that are worth waking a thread for: some 60 microseconds of one.
@@ -39,7 +40,8 @@ pub(super) enum Made {
 /// A product with weights that are known.
 #[derive(Debug)]
 pub(super) struct Parts {
-    pub(super) product: Product,
+    /// Shared with the plans that have the same.
+    pub(super) product: Arc<Product>,
     pub(super) zero: Zero,
     pub(super) made: Made,
 }

@@ -148,11 +148,38 @@ fn run(model: TypedModel, input: &Tensor) -> Vec<Tensor> {
 fn taken(kind: Kind, model: &TypedModel) -> (TypedModel, usize) {
     let mut model = model.clone();
     for id in 0..model.nodes().len() {
-        replace(kind, &mut model, id).unwrap();
+        replace((kind, &Packed::default()), &mut model, id).unwrap();
     }
     model.compact().unwrap();
     let ours = model.nodes().iter().filter(|node| node.op_is::<Ours>()).count();
     (model, ours)
+}
+
+#[test]
+fn plans_for_other_rows_share_products_of_integers() {
+    let packed = Packed::default();
+    let models = [2, 30, 2].map(|rows| {
+        let mut net = Net::new(3);
+        let [scale, made] = [0; 2].map(|_| net.floats(None));
+        let zero = net.store(DataType::Uint8, &[], vec![9]);
+        let w = net.bytes(DataType::Int8, &[24, 40]);
+        let w_zero = net.store(DataType::Int8, &[], vec![0]);
+        let inputs = ["x", &scale, &zero, &w, &scale, &w_zero, &made, &zero];
+        let name = net.node(("", "QLinearMatMul"), &inputs, 1);
+        let model = net.model((DataType::Uint8, &[rows, 24]), (&name, DataType::Uint8));
+        let mut typed = model.plans.typed();
+        for id in 0..typed.nodes().len() {
+            replace((Kind::best(), &packed), &mut typed, id).unwrap();
+        }
+        typed.compact().unwrap();
+        typed
+    });
+    assert_eq!(packed.held(), 1, "all of them hold the same");
+    let of_8_bits = |fact: &TypedFact| fact.konst.as_ref().is_some_and(|it| it.len() == 24 * 40);
+    let raw = models.iter().flat_map(|model| model.nodes());
+    assert!(!raw.into_iter().any(|node| of_8_bits(&node.outputs[0].fact)), "raw weights are gone");
+    drop(models);
+    assert_eq!(packed.held(), 0);
 }
 
 /// The graph with tables in it, and how many there are.
