@@ -1,4 +1,4 @@
-//! Kernels for floats of images, with channels in blocks as wide as a vector: the only place with `unsafe`.
+//! Kernels for floats of images, with channels in blocks as wide as a vector: the only place with `unsafe` blocks.
 
 #![allow(
     unsafe_code,
