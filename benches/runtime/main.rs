@@ -13,10 +13,12 @@ use engines::{Engine, Engines, NAMES, Turn};
 use results::Results;
 use std::path::{Path, PathBuf};
 
-/// What the engine is shipped with, for whatever computes in this process.
+/// What the engine is shipped with, for whatever computes in this process; where there is musl, it has it already.
+#[cfg(not(target_env = "musl"))]
 #[global_allocator]
 static MIMALLOC: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+#[cfg(not(target_env = "musl"))]
 #[expect(unsafe_code, reason = "one function of the allocator's, which asks for nothing")]
 // SAFETY: as in the engine, whose allocator this is.
 unsafe extern "C" {
@@ -74,6 +76,7 @@ const CASES: [Case; 20] = [
 ];
 
 fn main() {
+    #[cfg(not(target_env = "musl"))]
     potoroo::allocator::gives_back_by(|| mi_collect(true));
     let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join("runtime");
     let directory = std::env::var_os("POTOROO_NETS").map_or(made, PathBuf::from);

@@ -4,7 +4,7 @@ use super::super::aligned::Aligned;
 use super::super::crew::{Crew, Output};
 use super::super::map::Map;
 use super::super::window::Window;
-use super::kind::Kind;
+use super::kind::{Kind, are_narrow};
 use super::lanes::{Code, Counts, LANES, QUAD, SLACK, Sum, WEIGHTS, plus_four};
 use std::ops::Range;
 
@@ -32,6 +32,7 @@ pub(in crate::runtime) struct Convolution {
     /// Group by group of output blocks; in each, for every block of the input, row, column and quad
     /// of channels the weights of the group's channels, four side by side.
     weights: Aligned<i8>,
+    are_narrow: bool,
     /// What a channel counts from.
     begun: Vec<i32>,
     /// What one count is in steps of the output.
@@ -188,6 +189,7 @@ impl Convolution {
             residual,
             window,
             weights: packed,
+            are_narrow: are_narrow(weights),
             begun: begun(i32::from(zero) - kind.moved(), weights, bias),
             steps: padded(steps),
             code,
@@ -257,7 +259,7 @@ impl Convolution {
         let channel = first * LANES;
         let (quads, last_quads) = quads(&self.input);
         let inside = ((self.input.blocks() - 1) * quads + last_quads) * self.window.taps();
-        let computes = self.kind.convolutions(blocks);
+        let computes = self.kind.convolutions(blocks, self.are_narrow);
         let mut aside = [0_u8; PIXELS_MAX * BLOCKS_MAX * LANES];
         let aside_block = PIXELS_MAX * LANES;
         // All but where a tile is: that alone changes from one to the next.

@@ -180,7 +180,7 @@ pub(super) unsafe fn head<V: Counts>(job: &Job<'_>) {
             // is made has these rows, each with so many columns, as the caller promises.
             unsafe {
                 let counts = (&raw mut (*counts.as_mut_ptr()).0).cast::<i32>();
-                job.crossed.kind.products(blocks)[rows](&product::Job {
+                job.crossed.kind.products(blocks, false)[rows](&product::Job {
                     input: input.add(first * row),
                     input_row: row,
                     quads,

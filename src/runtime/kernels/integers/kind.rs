@@ -43,88 +43,95 @@ type Tiles = [Compute; PIXELS_MAX + 1];
 /// By rows of a tile.
 type RowTiles = [product::Compute; product::ROWS_MAX + 1];
 
-/// For vectors `V` with the processor's features `feature`: tiles for each number of blocks, and rows.
+/// Tiles of vectors `V` with the processor's features `feature`, for each number of blocks, of pixels and of rows.
+macro_rules! tiles {
+    ($vectors:ty $(, $feature:literal)?) => {
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn tile<const P: usize, const B: usize>(job: &convolution::Job) {
+            // SAFETY: the caller's promise.
+            unsafe { convolution::compute::<$vectors, P, B>(job) }
+        }
+
+        /// Numbers of pixels beyond what the registers hold have no kernel of their own.
+        const fn tiles<const B: usize>() -> Tiles {
+            let most = <$vectors as Counts>::PIXELS;
+            let mut tiles: Tiles = [tile::<1, B>; PIXELS_MAX + 1];
+            tiles[2] = tile::<2, B>;
+            if most > 2 {
+                tiles[3] = tile::<3, B>;
+                tiles[4] = tile::<4, B>;
+            }
+            if most > 4 {
+                tiles[5] = tile::<5, B>;
+            }
+            if most > 5 {
+                tiles[6] = tile::<6, B>;
+                tiles[7] = tile::<7, B>;
+                tiles[8] = tile::<8, B>;
+                tiles[9] = tile::<9, B>;
+                tiles[10] = tile::<10, B>;
+                tiles[11] = tile::<11, B>;
+                tiles[12] = tile::<12, B>;
+                tiles[13] = tile::<13, B>;
+                tiles[14] = tile::<14, B>;
+            }
+            tiles
+        }
+
+        /// By blocks; more than a tile has are never asked for.
+        pub(super) static TILES: [Tiles; BLOCKS_MAX] = match <$vectors as Counts>::BLOCKS {
+            1 => [tiles::<1>(), tiles::<1>()],
+            _ => [tiles::<1>(), tiles::<2>()],
+        };
+
+        $(#[target_feature(enable = $feature)])?
+        unsafe fn row_tile<const R: usize, const B: usize>(job: &product::Job) {
+            // SAFETY: the caller's promise.
+            unsafe { product::tile::<$vectors, R, B>(job) }
+        }
+
+        /// As for pixels.
+        const fn row_tiles<const B: usize>() -> RowTiles {
+            let most = <$vectors as Counts>::PIXELS;
+            let mut tiles: RowTiles = [row_tile::<1, B>; product::ROWS_MAX + 1];
+            tiles[2] = row_tile::<2, B>;
+            if most > 2 {
+                tiles[3] = row_tile::<3, B>;
+                tiles[4] = row_tile::<4, B>;
+            }
+            if most > 4 {
+                tiles[5] = row_tile::<5, B>;
+            }
+            if most > 5 {
+                tiles[6] = row_tile::<6, B>;
+                tiles[7] = row_tile::<7, B>;
+                tiles[8] = row_tile::<8, B>;
+                tiles[9] = row_tile::<9, B>;
+                tiles[10] = row_tile::<10, B>;
+                tiles[11] = row_tile::<11, B>;
+                tiles[12] = row_tile::<12, B>;
+                tiles[13] = row_tile::<13, B>;
+                tiles[14] = row_tile::<14, B>;
+            }
+            tiles
+        }
+
+        /// By blocks, as for pixels.
+        pub(super) static ROW_TILES: [RowTiles; BLOCKS_MAX] =
+            match <$vectors as Counts>::BLOCKS {
+                1 => [row_tiles::<1>(), row_tiles::<1>()],
+                _ => [row_tiles::<1>(), row_tiles::<2>()],
+            };
+    };
+}
+
+/// For vectors `V` with the processor's features `feature`: tiles, and all that goes along rows.
 macro_rules! kernels {
     ($module:ident, $vectors:ty $(, $feature:literal)?) => {
         mod $module {
             use super::*;
 
-            $(#[target_feature(enable = $feature)])?
-            unsafe fn tile<const P: usize, const B: usize>(job: &convolution::Job) {
-                // SAFETY: the caller's promise.
-                unsafe { convolution::compute::<$vectors, P, B>(job) }
-            }
-
-            /// Numbers of pixels beyond what the registers hold have no kernel of their own.
-            const fn tiles<const B: usize>() -> Tiles {
-                let most = <$vectors as Counts>::PIXELS;
-                let mut tiles: Tiles = [tile::<1, B>; PIXELS_MAX + 1];
-                tiles[2] = tile::<2, B>;
-                if most > 2 {
-                    tiles[3] = tile::<3, B>;
-                    tiles[4] = tile::<4, B>;
-                }
-                if most > 4 {
-                    tiles[5] = tile::<5, B>;
-                }
-                if most > 5 {
-                    tiles[6] = tile::<6, B>;
-                    tiles[7] = tile::<7, B>;
-                    tiles[8] = tile::<8, B>;
-                    tiles[9] = tile::<9, B>;
-                    tiles[10] = tile::<10, B>;
-                    tiles[11] = tile::<11, B>;
-                    tiles[12] = tile::<12, B>;
-                    tiles[13] = tile::<13, B>;
-                    tiles[14] = tile::<14, B>;
-                }
-                tiles
-            }
-
-            /// By blocks; more than a tile has are never asked for.
-            pub(super) static TILES: [Tiles; BLOCKS_MAX] = match <$vectors as Counts>::BLOCKS {
-                1 => [tiles::<1>(), tiles::<1>()],
-                _ => [tiles::<1>(), tiles::<2>()],
-            };
-
-            $(#[target_feature(enable = $feature)])?
-            unsafe fn row_tile<const R: usize, const B: usize>(job: &product::Job) {
-                // SAFETY: the caller's promise.
-                unsafe { product::tile::<$vectors, R, B>(job) }
-            }
-
-            /// As for pixels.
-            const fn row_tiles<const B: usize>() -> RowTiles {
-                let most = <$vectors as Counts>::PIXELS;
-                let mut tiles: RowTiles = [row_tile::<1, B>; product::ROWS_MAX + 1];
-                tiles[2] = row_tile::<2, B>;
-                if most > 2 {
-                    tiles[3] = row_tile::<3, B>;
-                    tiles[4] = row_tile::<4, B>;
-                }
-                if most > 4 {
-                    tiles[5] = row_tile::<5, B>;
-                }
-                if most > 5 {
-                    tiles[6] = row_tile::<6, B>;
-                    tiles[7] = row_tile::<7, B>;
-                    tiles[8] = row_tile::<8, B>;
-                    tiles[9] = row_tile::<9, B>;
-                    tiles[10] = row_tile::<10, B>;
-                    tiles[11] = row_tile::<11, B>;
-                    tiles[12] = row_tile::<12, B>;
-                    tiles[13] = row_tile::<13, B>;
-                    tiles[14] = row_tile::<14, B>;
-                }
-                tiles
-            }
-
-            /// By blocks, as for pixels.
-            pub(super) static ROW_TILES: [RowTiles; BLOCKS_MAX] =
-                match <$vectors as Counts>::BLOCKS {
-                    1 => [row_tiles::<1>(), row_tiles::<1>()],
-                    _ => [row_tiles::<1>(), row_tiles::<2>()],
-                };
+            tiles!($vectors $(, $feature)?);
 
             $(#[target_feature(enable = $feature)])?
             pub(super) unsafe fn product_end(job: &product_end::Job<'_>) {
@@ -195,10 +202,22 @@ kernels!(avx2, Avx2, "avx2,fma");
 #[cfg(target_arch = "aarch64")]
 kernels!(dot, Dot, "neon,dotprod");
 #[cfg(target_arch = "aarch64")]
-kernels!(neon, Neon, "neon");
+kernels!(neon, Neon<false>, "neon");
+
+/// Tiles for weights of which none is the least there is.
+#[cfg(target_arch = "aarch64")]
+mod narrow {
+    use super::*;
+
+    tiles!(Neon<true>, "neon");
+}
+
 // Each 64-bit ARM processor has NEON: what would never run is not in its program, only in its tests.
 #[cfg(any(test, not(target_arch = "aarch64")))]
 kernels!(plain, Plain);
+
+#[cfg(target_arch = "aarch64")]
+type Wide = Neon<false>;
 
 /// Does this with the vectors of a kind, or with the module of kernels made for them.
 macro_rules! with_kind {
@@ -232,11 +251,17 @@ macro_rules! with_kind {
         }
     };
     ($kind:expr, vectors $name:ident, $does:expr) => {
-        with_kind!($kind, $name, $does, [Vnni, Avx2, Dot, Neon, Plain])
+        with_kind!($kind, $name, $does, [Vnni, Avx2, Dot, Wide, Plain])
     };
     ($kind:expr, kernels $name:ident, $does:expr) => {
         with_kind!($kind, $name, $does, [vnni, avx2, dot, neon, plain])
     };
+}
+
+/// Whether no weight is the least that a byte with a sign can be, as none is that a quantiser made of a range with
+/// zero in its middle: products of two are added up in 16 bits then, where there is nothing wider.
+pub(super) fn are_narrow(weights: &[i8]) -> bool {
+    weights.iter().all(|weight| *weight > i8::MIN)
 }
 
 impl Kind {
@@ -317,8 +342,13 @@ impl Kind {
         with_kind!(self, vectors Vector, <Vector as Counts>::MOVED)
     }
 
-    /// The tiles of so many blocks, by their pixels.
-    pub(super) fn convolutions(self, blocks: usize) -> &'static Tiles {
+    /// The tiles of so many blocks, by their pixels, for weights that [are narrow](are_narrow) or not.
+    pub(super) fn convolutions(self, blocks: usize, are_narrow: bool) -> &'static Tiles {
+        #[cfg(target_arch = "aarch64")]
+        if are_narrow && self.0 == Vectors::Neon {
+            return &narrow::TILES[blocks - 1];
+        }
+        let _ = are_narrow; // others add up in 32 bits
         with_kind!(self, kernels kernels, &kernels::TILES[blocks - 1])
     }
 
@@ -335,8 +365,13 @@ impl Kind {
         with_kind!(self, kernels kernels, kernels::sum)
     }
 
-    /// The tiles of rows of so many blocks of columns, by their rows.
-    pub(super) fn products(self, blocks: usize) -> &'static RowTiles {
+    /// The tiles of rows of so many blocks of columns, by their rows, as [`convolutions`](Self::convolutions).
+    pub(super) fn products(self, blocks: usize, are_narrow: bool) -> &'static RowTiles {
+        #[cfg(target_arch = "aarch64")]
+        if are_narrow && self.0 == Vectors::Neon {
+            return &narrow::ROW_TILES[blocks - 1];
+        }
+        let _ = are_narrow;
         with_kind!(self, kernels kernels, &kernels::ROW_TILES[blocks - 1])
     }
 

@@ -6,9 +6,11 @@ use std::arch::aarch64::*;
 /// Codes as bytes with a sign: 128 less.
 const MOVED: u8 = 128;
 
-/// Sixteen counts in eight registers, two for each count: pairs of products are added to each.
+/// Sixteen counts in eight registers, two for each count: products are added up in 16 bits before they are added to
+/// one, two at a time, or four where `ARE_NARROW` promises that no weight is the least there is. Of that two products with
+/// the least code are one more than 16 bits hold.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Neon([int32x4_t; 8]);
+pub(super) struct Neon<const ARE_NARROW: bool>([int32x4_t; 8]);
 
 /// Sixteen counts in four registers, which take up four products at a time.
 #[derive(Debug, Clone, Copy)]
@@ -112,6 +114,34 @@ unsafe fn each(steps: *const f32) -> [float32x4_t; 4] {
     }
 }
 
+/// Sixteen codes of each pixel, `stride` bytes apart.
+#[inline(always)]
+unsafe fn sixteen<const PIXELS: usize>(codes: *const u8, stride: usize) -> [int8x16_t; PIXELS] {
+    let mut at = [unsafe { vdupq_n_s8(0) }; PIXELS];
+    for (pixel, at) in at.iter_mut().enumerate() {
+        *at = unsafe { signed(vld1q_u8(codes.add(pixel * stride))) };
+    }
+    at
+}
+
+/// Stores the codes of pixels that lie side by side, of each block, whose counts `together` tells.
+#[inline(always)]
+unsafe fn store_tile<V: Copy, const PIXELS: usize, const BLOCKS: usize>(
+    sums: &[[V; BLOCKS]; PIXELS],
+    together: impl Fn(V) -> [int32x4_t; 4],
+    (steps, code): (*const f32, Code),
+    (to, block): (*mut u8, usize),
+) {
+    for at in 0..BLOCKS {
+        unsafe {
+            let (steps, to) = (each(steps.add(at * LANES)), to.add(at * block));
+            for (pixel, sums) in sums.iter().enumerate() {
+                vst1q_u8(to.add(pixel * LANES), coded(together(sums[at]), steps, code));
+            }
+        }
+    }
+}
+
 /// How far codes are from the one that stands for zero.
 #[inline(always)]
 unsafe fn apart(codes: uint8x16_t, zero: u8) -> [float32x4_t; 4] {
@@ -141,9 +171,9 @@ unsafe fn summed(one: uint8x16_t, other: uint8x16_t, sum: Sum) -> uint8x16_t {
     }
 }
 
-impl Neon {
+impl<const ARE_NARROW: bool> Neon<ARE_NARROW> {
     #[inline(always)]
-    unsafe fn spread(counts: [int32x4_t; 4]) -> Neon {
+    unsafe fn spread(counts: [int32x4_t; 4]) -> Self {
         unsafe {
             let zero = vdupq_n_s32(0);
             let [a, b, c, d] = counts;
@@ -165,9 +195,52 @@ impl Neon {
         let [a, b, c, d, e, f, g, h] = self.0;
         unsafe { [vpaddq_s32(a, b), vpaddq_s32(c, d), vpaddq_s32(e, f), vpaddq_s32(g, h)] }
     }
+
+    /// The products of eight of the sixteen codes of each pixel, the quads `ONE` and `OTHER`.
+    #[inline(always)]
+    unsafe fn pair<const ONE: i32, const OTHER: i32, const PIXELS: usize, const BLOCKS: usize>(
+        sums: &mut [[Self; BLOCKS]; PIXELS],
+        codes: &[int8x16_t; PIXELS],
+        from: *const i8,
+    ) {
+        // SAFETY: as in `plus_products`.
+        unsafe {
+            let quads = codes.map(|codes| {
+                let codes = vreinterpretq_s32_s8(codes);
+                let [one, other] = [vdupq_laneq_s32(codes, ONE), vdupq_laneq_s32(codes, OTHER)];
+                [vreinterpretq_s8_s32(one), vreinterpretq_s8_s32(other)]
+            });
+            for block in 0..BLOCKS {
+                let from = from.add(block * WEIGHTS);
+                for at in 0..4 {
+                    let one = vld1q_s8(from.add(16 * at));
+                    let other = vld1q_s8(from.add(BLOCKS * WEIGHTS + 16 * at));
+                    for (sums, quads) in sums.iter_mut().zip(&quads) {
+                        let sums = &mut sums[block].0;
+                        let low = vmull_s8(vget_low_s8(quads[0]), vget_low_s8(one));
+                        let high = vmull_high_s8(quads[0], one);
+                        let (low, high) = match ARE_NARROW {
+                            true => (
+                                vmlal_s8(low, vget_low_s8(quads[1]), vget_low_s8(other)),
+                                vmlal_high_s8(high, quads[1], other),
+                            ),
+                            false => {
+                                sums[2 * at] = vpadalq_s16(sums[2 * at], low);
+                                sums[2 * at + 1] = vpadalq_s16(sums[2 * at + 1], high);
+                                let low = vmull_s8(vget_low_s8(quads[1]), vget_low_s8(other));
+                                (low, vmull_high_s8(quads[1], other))
+                            }
+                        };
+                        sums[2 * at] = vpadalq_s16(sums[2 * at], low);
+                        sums[2 * at + 1] = vpadalq_s16(sums[2 * at + 1], high);
+                    }
+                }
+            }
+        }
+    }
 }
 
-impl Counts for Neon {
+impl<const ARE_NARROW: bool> Counts for Neon<ARE_NARROW> {
     const PIXELS: usize = 2;
     const BLOCKS: usize = 1;
     const MOVED: i32 = MOVED as i32;
@@ -176,8 +249,8 @@ impl Counts for Neon {
     type Weights = Bytes;
 
     #[inline(always)]
-    unsafe fn load(from: *const i32) -> Neon {
-        unsafe { Neon::spread(four(from)) }
+    unsafe fn load(from: *const i32) -> Self {
+        unsafe { Self::spread(four(from)) }
     }
 
     #[inline(always)]
@@ -201,7 +274,7 @@ impl Counts for Neon {
     }
 
     #[inline(always)]
-    unsafe fn plus_products(mut self, quads: Bytes, weights: Bytes) -> Neon {
+    unsafe fn plus_products(mut self, quads: Bytes, weights: Bytes) -> Self {
         for at in 0..4 {
             unsafe {
                 let low = vmull_s8(vget_low_s8(quads[at]), vget_low_s8(weights[at]));
@@ -213,9 +286,35 @@ impl Counts for Neon {
         self
     }
 
+    const TAKES_PARTS: bool = true;
+
+    #[inline(always)]
+    unsafe fn plus_sixteen<const PIXELS: usize, const BLOCKS: usize>(
+        sums: &mut [[Self; BLOCKS]; PIXELS],
+        (codes, stride): (*const u8, usize),
+        weights: *const i8,
+    ) {
+        unsafe {
+            let at = sixteen(codes, stride);
+            Self::pair::<0, 1, PIXELS, BLOCKS>(sums, &at, weights);
+            Self::pair::<2, 3, PIXELS, BLOCKS>(sums, &at, weights.add(2 * BLOCKS * WEIGHTS));
+        }
+    }
+
     #[inline(always)]
     unsafe fn coded(self, steps: *const f32, code: Code) -> uint8x16_t {
         unsafe { coded(self.together(), each(steps), code) }
+    }
+
+    const STORES_TILES: bool = true;
+
+    #[inline(always)]
+    unsafe fn store_tile<const PIXELS: usize, const BLOCKS: usize>(
+        sums: &[[Self; BLOCKS]; PIXELS],
+        (steps, code): (*const f32, Code),
+        to: (*mut u8, usize),
+    ) {
+        unsafe { store_tile(sums, |sums| sums.together(), (steps, code), to) }
     }
 
     #[inline(always)]
@@ -234,7 +333,7 @@ impl Counts for Neon {
     }
 
     #[inline(always)]
-    unsafe fn store_four(counts: [Neon; QUAD], steps: *const f32, code: Code, to: *mut u8) {
+    unsafe fn store_four(counts: [Self; QUAD], steps: *const f32, code: Code, to: *mut u8) {
         // The steps are read once: what is stored could change them, for all that is known here.
         let steps = unsafe { each(steps) };
         for (pixel, counts) in counts.into_iter().enumerate() {
@@ -334,10 +433,7 @@ impl Counts for Dot {
         weights: *const i8,
     ) {
         unsafe {
-            let mut at = [vdupq_n_s8(0); PIXELS];
-            for (pixel, at) in at.iter_mut().enumerate() {
-                *at = signed(vld1q_u8(codes.add(pixel * stride)));
-            }
+            let at = sixteen(codes, stride);
             Dot::part::<0, PIXELS, BLOCKS>(sums, &at, weights);
             Dot::part::<1, PIXELS, BLOCKS>(sums, &at, weights.add(BLOCKS * WEIGHTS));
             Dot::part::<2, PIXELS, BLOCKS>(sums, &at, weights.add(2 * BLOCKS * WEIGHTS));
@@ -371,16 +467,9 @@ impl Counts for Dot {
     unsafe fn store_tile<const PIXELS: usize, const BLOCKS: usize>(
         sums: &[[Dot; BLOCKS]; PIXELS],
         (steps, code): (*const f32, Code),
-        (to, block): (*mut u8, usize),
+        to: (*mut u8, usize),
     ) {
-        for at in 0..BLOCKS {
-            unsafe {
-                let (steps, to) = (each(steps.add(at * LANES)), to.add(at * block));
-                for (pixel, sums) in sums.iter().enumerate() {
-                    vst1q_u8(to.add(pixel * LANES), coded(sums[at].0, steps, code));
-                }
-            }
-        }
+        unsafe { store_tile(sums, |sums| sums.0, (steps, code), to) }
     }
 
     #[inline(always)]

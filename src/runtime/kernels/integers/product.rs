@@ -3,7 +3,7 @@
 use super::super::aligned::Aligned;
 use super::super::crew::{Crew, Output};
 use super::super::product::{Shares, tile_rows};
-use super::kind::Kind;
+use super::kind::{Kind, are_narrow};
 use super::lanes::{Code, Counts, LANES, QUAD, WEIGHTS, plus_four};
 use super::product_end::{self, Added, End};
 use std::mem::MaybeUninit;
@@ -48,6 +48,7 @@ pub(in crate::runtime) struct Product {
     columns: usize,
     /// Group by group of blocks of columns; in each, quad by quad of terms, column by column.
     weights: Aligned<i8>,
+    are_narrow: bool,
     /// What the weights of each column come to, without what they are moved by.
     sums: Vec<i32>,
     /// What the weights of each column are moved by; nothing where none is.
@@ -115,7 +116,8 @@ impl Product {
         }
         let mut bias = bias.to_vec();
         bias.resize(padded, 0);
-        Some(Product { kind, terms, columns, weights, sums, moved, bias })
+        let are_narrow = are_narrow(&weights);
+        Some(Product { kind, terms, columns, weights, are_narrow, sums, moved, bias })
     }
 
     /// Bytes that are kept.
@@ -259,7 +261,7 @@ impl Product {
         // output, whose values are of the end's type, as the caller of `run` promises.
         unsafe {
             let counts = (&raw mut (*counts.as_mut_ptr()).0).cast::<i32>();
-            self.kind.products(blocks)[rows](&Job {
+            self.kind.products(blocks, self.are_narrow)[rows](&Job {
                 input: given.codes.as_ptr().add(first * given.row),
                 input_row: given.row,
                 quads: given.row / QUAD,

@@ -25,16 +25,23 @@ impl Random {
         low + self.next() as usize % (high - low + 1)
     }
 
+    /// The largest and the least are among them often.
     fn codes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| self.next() as u8).collect()
+        let mut one = || match self.between(0, 3) {
+            0 => 0,
+            1 => 255,
+            _ => self.next() as u8,
+        };
+        (0..count).map(|_| one()).collect()
     }
 
-    /// The largest and the least are among them often.
+    /// As codes, and now and then without the least there is, as quantisers make them.
     fn weights(&mut self, count: usize) -> Vec<i8> {
+        let least = -128 + self.between(0, 1) as i8;
         let mut one = || match self.between(0, 3) {
-            0 => -128,
+            0 => least,
             1 => 127,
-            _ => self.next() as i8,
+            _ => (self.next() as i8).max(least),
         };
         (0..count).map(|_| one()).collect()
     }
@@ -323,11 +330,12 @@ fn products_of_rows_are_counted_exactly_and_rounded_or_scaled_once() {
             _ => [40, 90, 90].map(|most| random.between(1, most)),
         };
         let zero_of_weights = [0, 0, 3, 128, 255][random.between(0, 4)];
-        let weights: Vec<i32> =
-            random.codes(terms * columns).iter().map(|code| i32::from(*code)).collect();
         let weights: Vec<i32> = match zero_of_weights {
-            0 => weights.iter().map(|weight| weight - 128).collect(),
-            zero => weights.iter().map(|weight| weight - zero).collect(),
+            0 => random.weights(terms * columns).into_iter().map(i32::from).collect(),
+            zero => {
+                let codes = random.codes(terms * columns).into_iter();
+                codes.map(|code| i32::from(code) - zero).collect()
+            }
         };
         let bias: Vec<i32> =
             (0..columns).map(|_| random.between(0, 9_999) as i32 - 5_000).collect();
