@@ -49,7 +49,7 @@ pub(crate) fn one(
     match name {
         "ours" => Some(Box::new(Ours::start(&path, &shape, threads, values))),
         WITHOUT_KERNELS => {
-            potoroo::runtime::use_kernels(false);
+            potoroo::runtime::use_kernels(potoroo::runtime::Families::NONE);
             Some(Box::new(Ours::start(&path, &shape, threads, values)))
         }
         "tract" => Some(Box::new(Tract::start(&path, &shape, &values)?)),

@@ -5,6 +5,7 @@ use crate::http::client::{Network, Timeouts};
 use crate::http::server::{ApiKey, Tls};
 use crate::oci::{RegistryHost, Source};
 use crate::registry::{Credentials, Transport};
+use crate::runtime::Families;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -59,8 +60,8 @@ pub struct Config {
     pub request_max: Duration,
     /// Whether rows of several requests compute together when they have to wait.
     pub batches: bool,
-    /// Whether nets of images run on kernels of our own.
-    pub kernels: bool,
+    /// The kernels of our own that models run on.
+    pub kernels: Families,
     /// The key that clients must show; without it anyone is answered.
     pub api_key: Option<ApiKey>,
     /// The certificate that clients are shown; without it they speak plain HTTP.

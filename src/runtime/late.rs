@@ -9,6 +9,7 @@ use super::operators;
 use super::plan::{Plan, slower};
 use super::pool::{Pool, Turns};
 use super::{blocked, check, products};
+use crate::allocator;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -285,7 +286,12 @@ impl Late {
         if let Err(trouble) = contained(|| products::take_over(&mut typed, &self.products, false)) {
             return Ok(Err(trouble));
         }
-        Ok(Ok(contained(|| Plan::of(typed))?))
+        let plan = contained(|| {
+            blocked::take_over(&mut typed);
+            Plan::of(typed)
+        })?;
+        allocator::give_back();
+        Ok(Ok(plan))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Key, Arc<Plan>)>> {

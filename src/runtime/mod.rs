@@ -33,7 +33,7 @@ mod spent;
 mod values;
 mod whole;
 
-pub use blocked::{integer_kernels_in_use, kernels_in_use, use_kernels};
+pub use blocked::{families_in_use, integer_kernels_in_use, kernels_in_use, use_kernels};
 pub use cache::Cache;
 pub use census::{Census, census};
 pub use check::free_memory_bytes;
@@ -41,6 +41,7 @@ pub use check::{INITIALISERS_MAX, NAME_BYTES_MAX, NODES_MAX, Shortage, TENSOR_BY
 pub use deadline::Deadline;
 pub use error::{LoadError, RunError, Unsupported};
 pub use flow::{Flow, FlowError, Link, Outcome, ProveError, Shadow, Split};
+pub use kernels::{Families, NoFamily};
 pub use load::Model;
 pub use onnx::{Beside, FILE_BYTES_MAX, SIDE_FILES_MAX};
 pub use pool::{Pool, PoolError, Turns};

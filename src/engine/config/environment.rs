@@ -6,6 +6,7 @@ use crate::fleet::Bundle;
 use crate::http::server::{ApiKey, Tls};
 use crate::oci::{RegistryHost, Source};
 use crate::registry::{Credentials, Secret};
+use crate::runtime::Families;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -61,9 +62,13 @@ impl Environment {
         parsed
     }
 
-    /// Whether nets of images run on kernels of our own.
-    pub(super) fn kernels(&mut self) -> bool {
-        self.parsed("POTOROO_KERNELS", "`true` or `false`").unwrap_or(true)
+    /// The kernels of our own that models run on.
+    pub(super) fn kernels(&mut self) -> Families {
+        let expected = format!(
+            "`true`, `false`, or kernels to leave off, as `-patches,-norms`: {}",
+            Families::ALL
+        );
+        self.parsed("POTOROO_KERNELS", &expected).unwrap_or(Families::ALL)
     }
 
     /// The variable, or the content of the file that `NAME_FILE` names.

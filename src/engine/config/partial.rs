@@ -6,6 +6,7 @@ use crate::fleet::Bundle;
 use crate::http::client::{Network, Timeouts};
 use crate::oci::{RegistryHost, Source};
 use crate::registry::{Credentials, Transport};
+use crate::runtime::Families;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -16,7 +17,7 @@ pub(in crate::engine) struct Partial {
     pub(in crate::engine) credentials: Option<Credentials>,
     pub(in crate::engine) login_file: Option<PathBuf>,
     pub(in crate::engine) cpus: usize,
-    pub(in crate::engine) kernels: bool,
+    pub(in crate::engine) kernels: Families,
     pub(in crate::engine) listen: SocketAddr,
     /// The certificate that clients are shown, whether or not it can be used.
     pub(in crate::engine) certificate: Option<PathBuf>,

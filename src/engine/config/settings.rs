@@ -107,7 +107,8 @@ pub const SETTINGS: &[Setting] = &[
         name: "POTOROO_KERNELS",
         default: "true",
         meaning: "Whether nets of images and of words and recurrent layers run on the engine's own \
-                  kernels; `false` is slower, and there to find out whether an answer is theirs.",
+                  kernels; `false` is slower, and there to find out whether an answer is theirs. \
+                  `-patches,-norms` leaves these off alone; `doctor` names them all.",
     },
     Setting {
         name: "POTOROO_PERSIST",

@@ -3,7 +3,7 @@
 use super::finding::{Finding, Level};
 use super::{Found, enough, size};
 use crate::http::server::CONNECTIONS_MAX;
-use crate::runtime;
+use crate::runtime::{self, Families};
 use crate::supervisor::{Room, room};
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ const PROGRAM_BYTES: u64 = 24 << 20;
 /// made ready, and intermediate results beside it. A rule of thumb, so it only warns.
 const FILE_TIMES: u64 = 3;
 
-pub(super) fn examine(cpus: usize, kernels: bool, found: Found<'_>) {
+pub(super) fn examine(cpus: usize, kernels: Families, found: Found<'_>) {
     runtime::use_kernels(kernels);
     found(processor());
     let allowed = std::thread::available_parallelism().map_or(1, usize::from);
@@ -69,12 +69,15 @@ fn processor() -> Finding {
     let has: Vec<&str> = features.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect();
     let lacks_vectors = features.first().is_some_and(|(_, has)| !has);
     let list = if has.is_empty() { "no vector units".to_owned() } else { has.join(", ") };
+    let families = runtime::families_in_use();
     let nets = "nets of images and of words and recurrent layers";
     let images = match (runtime::kernels_in_use(), runtime::integer_kernels_in_use()) {
         (Some(vectors), Some(integers)) => {
-            format!("{nets} run on kernels for {vectors}, quantised ones for {integers}")
+            format!(
+                "{nets} run on kernels for {vectors}, quantised ones for {integers}: {families}"
+            )
         }
-        (Some(vectors), None) => format!("{nets} run on kernels for {vectors}"),
+        (Some(vectors), None) => format!("{nets} run on kernels for {vectors}: {families}"),
         (None, _) => format!("{nets} run without kernels of their own"),
     };
     Finding::new(

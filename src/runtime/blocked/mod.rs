@@ -22,7 +22,7 @@ mod steps;
 mod stretch;
 mod weights;
 
-use crate::runtime::kernels::{self, Kind};
+use crate::runtime::kernels::{self, Families, Family, Kind};
 use crate::runtime::operators;
 use crate::runtime::products;
 use crate::runtime::spent;
@@ -55,15 +55,15 @@ pub(super) fn is_of_images(model: &TypedModel) -> bool {
 /// not decluttered. Their weights go from the graph while they are packed: where this fails, the graph is
 /// of no use any more, and all of it can be computed without from another copy.
 pub(super) fn rewrite(model: &mut TypedModel, programs: &Programs) -> TractResult<()> {
-    if !kernels::are_on() {
-        return Ok(());
-    }
     let kind = kernels::integers::Kind::best();
-    if kind.is_quick() {
+    if Family::QuantisedImages.is_on() && kind.is_quick() {
         integers::rewrite_for(kind, model, &programs.integers)?;
     }
     // What is left of convolutions is one of floats; products are looked at later.
     operators::spread_stored(model, products::may_count)?;
+    if !Family::Images.is_on() {
+        return model.compact();
+    }
     settle_resizes(model)?;
     rewrite_with(Kind::best(), model, programs)?;
     model.compact() // with what is not needed any more
@@ -71,7 +71,7 @@ pub(super) fn rewrite(model: &mut TypedModel, programs: &Programs) -> TractResul
 
 /// Puts our operators in the place of those of any graph that tract computes slowly, shapes known.
 pub(super) fn take_over(model: &mut TypedModel) {
-    if kernels::are_on() {
+    if Family::Softmax.is_on() {
         SoftmaxAcross::take(Kind::best(), model);
     }
 }
@@ -93,24 +93,30 @@ fn settle_resizes(model: &mut TypedModel) -> TractResult<()> {
     Ok(())
 }
 
-/// Lets nets that are made ready from now on go without these kernels, or with them again: for who
-/// wants to know whether an answer, or a time, is theirs.
-pub fn use_kernels(on: bool) {
-    kernels::switch(on);
+/// Lets models that are made ready from now on have these kernels alone: for who wants to know whether an
+/// answer, or a time, is theirs.
+pub fn use_kernels(families: Families) {
+    kernels::switch(families);
+}
+
+/// Those that models are made ready with, where the processor has vectors for them.
+#[must_use]
+pub fn families_in_use() -> Families {
+    kernels::in_use()
 }
 
 /// The vectors that nets of images are computed with; none when they are computed the slower way.
 #[must_use]
 pub fn kernels_in_use() -> Option<&'static str> {
     let kind = Kind::best();
-    (kind.is_quick() && kernels::are_on()).then(|| kind.name())
+    (kind.is_quick() && kernels::in_use() != Families::NONE).then(|| kind.name())
 }
 
 /// The vectors that quantised nets of images are counted with; none when tract does that.
 #[must_use]
 pub fn integer_kernels_in_use() -> Option<&'static str> {
     let kind = kernels::integers::Kind::best();
-    (kind.is_quick() && kernels::are_on()).then(|| kind.name())
+    (kind.is_quick() && kernels::in_use() != Families::NONE).then(|| kind.name())
 }
 
 /// Multiplications of a run by stretches that are worth waking threads for, which share one kernel after the other: some

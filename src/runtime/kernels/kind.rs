@@ -16,20 +16,6 @@ use super::softmax;
 use super::winograd;
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2, Avx512};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-
-/// Whether kernels are used at all.
-static ARE_ON: AtomicBool = AtomicBool::new(true);
-
-/// Lets models that are made ready from now on go without kernels, or with them again.
-pub(in crate::runtime) fn switch(on: bool) {
-    ARE_ON.store(on, Relaxed);
-}
-
-/// Whether models that are made ready now are to have kernels.
-pub(in crate::runtime) fn are_on() -> bool {
-    ARE_ON.load(Relaxed)
-}
 
 /// Vectors that the processor at hand was found to have: [`best`](Kind::best) and
 /// [`all`](Kind::all) make no other.

@@ -4,6 +4,7 @@ use super::activation::Activation;
 use super::aligned::Aligned;
 use super::convolution::{Convolution, GROUP, Job as Product};
 use super::crew::{Crew, Output};
+use super::families::Family;
 use super::kind::Kind;
 use super::map::Map;
 use super::window::Window;
@@ -71,7 +72,7 @@ impl Patches {
                 _ => LARGE_PATCHES_MIN <= down * right && weights <= WEIGHTS_FLOATS_MAX,
             }
         };
-        let side = [4, 2].into_iter().find(pays).filter(|_| is_it)?;
+        let side = [4, 2].into_iter().find(pays).filter(|_| is_it && Family::Patches.is_on())?;
         let (down, right) = extents(side);
         let patches = down * right;
         let inputs = input.blocks() * input.lanes;

@@ -79,7 +79,8 @@ fn found(model: &TypedModel, id: usize, side: usize) -> Option<(Heads, Vec<Outle
     let mut compared = None;
     for label in &labels {
         let (places, made) = label;
-        if extent(label)? == 1 {
+        // An axis that neither has is one that the product adds, of one.
+        if extent(label).is_none_or(|extent| extent == 1) {
             continue;
         }
         let (of_query, of_key) = (places[1 - key_side], places[key_side]);
@@ -113,8 +114,8 @@ fn found(model: &TypedModel, id: usize, side: usize) -> Option<(Heads, Vec<Outle
     let mut seen = None;
     for (places, to) in &last_labels {
         let (of_scores, of_value) = (places[side], places[1 - side]);
-        let wide = of_scores.map(|at| shape[at]).or_else(|| of_value.map(|at| values_shape[at]))?;
-        if wide == 1 {
+        let wide = of_scores.map(|at| shape[at]).or_else(|| of_value.map(|at| values_shape[at]));
+        if wide.is_none_or(|wide| wide == 1) {
             continue;
         }
         let Some(at) = of_scores else {

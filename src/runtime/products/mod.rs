@@ -12,7 +12,7 @@ mod packed;
 mod product;
 mod view;
 
-use crate::runtime::kernels::{self, Kind};
+use crate::runtime::kernels::{self, Family, Kind};
 use crate::runtime::operators;
 use operator::Ours;
 pub(super) use packed::Packed;
@@ -28,6 +28,9 @@ struct Means<'p> {
     on_all_threads: bool,
 }
 
+/// Puts ours in the place of a node, if it is one that it can be.
+type Replace = fn(Means<'_>, &mut TypedModel, usize) -> TractResult<bool>;
+
 /// Puts our operators in the place of those of this graph, which is decluttered and whose shapes are
 /// known; weights that are `packed` are shared, and all threads of the pool that this is called on may pack others. These go from the graph when they
 /// are packed: where this fails, the graph is of no use any more, and all of it can be computed without from
@@ -37,7 +40,7 @@ pub(super) fn take_over(
     packed: &Packed,
     on_all_threads: bool,
 ) -> TractResult<()> {
-    if kernels::are_on() && Kind::best().is_quick() {
+    if Kind::best().is_quick() {
         take(Means { kind: Kind::best(), packed, on_all_threads }, model)?;
     }
     Ok(())
@@ -68,14 +71,16 @@ pub(super) fn weights(node: &TypedNode) -> usize {
 fn take(means: Means<'_>, model: &mut TypedModel) -> TractResult<usize> {
     let mut taken = 0;
     // The last first: what comes before it is then no longer asked for.
-    for id in (0..model.nodes().len()).rev() {
+    let are_counted = Family::QuantisedProducts.is_on();
+    let last = if are_counted { model.nodes().len() } else { 0 };
+    for id in (0..last).rev() {
         taken += usize::from(integers::table::replace(model, id)?);
     }
     if 0 < taken {
         model.compact()?;
     }
     let kind = kernels::integers::Kind::best();
-    if kind.is_quick() {
+    if are_counted && kind.is_quick() {
         for id in 0..model.nodes().len() {
             taken += usize::from(integers::replace((kind, means.packed), model, id)?);
         }
@@ -85,13 +90,13 @@ fn take(means: Means<'_>, model: &mut TypedModel) -> TractResult<usize> {
     }
     operators::spread_stored(model, |_, _| false)?; // what is left of them are weights of floats
     let all = [
-        attention::replace,
-        norm::replace,
-        integers::rows::replace,
-        product::replace,
-        chain::replace,
+        (Family::Attention, attention::replace as Replace),
+        (Family::Norms, norm::replace),
+        (Family::QuantisedProducts, integers::rows::replace),
+        (Family::Products, product::replace),
+        (Family::Products, chain::replace),
     ];
-    for replace in all {
+    for (_, replace) in all.into_iter().filter(|(family, _)| family.is_on()) {
         let before = taken;
         for id in 0..model.nodes().len() {
             taken += usize::from(replace(means, model, id)?);

@@ -1,7 +1,7 @@
 //! The steps of a quantised tensor: scales and zero points along an axis, and the loops over values.
 
 use super::words::{Saying, Words};
-use crate::runtime::kernels::{self, Gang, integers};
+use crate::runtime::kernels::{Family, Gang, integers};
 use tract_onnx::prelude::tract_itertools::izip;
 use tract_onnx::prelude::tract_ndarray;
 use tract_onnx::prelude::tract_num_traits::Zero;
@@ -288,7 +288,7 @@ impl Steps {
 /// The vectors that values are rounded with; none where that is done the slower way.
 pub(super) fn kernel() -> Option<integers::Kind> {
     let kind = integers::Kind::best();
-    (kernels::are_on() && kind.is_quick()).then_some(kind)
+    (Family::QuantisedValues.is_on() && kind.is_quick()).then_some(kind)
 }
 
 /// Codes of values, by the code that stands for zero, with these bits turned.

@@ -3,14 +3,16 @@
 use super::Kind;
 use super::layer::{BIAS, FIRST_CELL, FIRST_HIDDEN, LENGTHS, Layer, PEEPHOLES, Sizes, Way};
 use crate::runtime::Deadline;
-use crate::runtime::kernels::{self, Cell, Recurrence, RecurrentLayer, Sequences};
+use crate::runtime::kernels::{
+    Cell, Family, Kind as Kernels, Recurrence, RecurrentLayer, Sequences,
+};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use tract_onnx::tract_core::internal::*;
 
 /// Whether layers are computed by kernels.
 pub(in crate::runtime) fn is_on() -> bool {
-    kernels::are_on() && kernels::Kind::best().is_quick()
+    Family::Recurrent.is_on() && Kernels::best().is_quick()
 }
 
 /// A layer whose weights, the inputs from the second on but the lengths and the first states, are packed.
@@ -137,7 +139,7 @@ impl Layer {
             bias: part(BIAS)?,
             peepholes: part(PEEPHOLES)?.filter(|_| self.kind == Kind::Lstm),
         };
-        Recurrence::new(kernels::Kind::best(), &layer)
+        Recurrence::new(Kernels::best(), &layer)
             .context("it has weights, a bias or peepholes of another length")
     }
 
