@@ -46,6 +46,27 @@ fn published(registry: &Registry, login: Option<(&str, &str)>) -> String {
 }
 
 #[test]
+fn kernels_that_are_left_off_are_not_among_those_that_the_doctor_names() {
+    let home = tempfile::tempdir().unwrap();
+    let named = |kernels: &str| {
+        let variables = [("PIPELINE_URL", "127.0.0.1:1/no/such:1"), ("POTOROO_KERNELS", kernels)];
+        findings(&engine(home.path(), &["doctor", "--json"], &variables))
+    };
+    let all = ["images", "patches", "attention", "quantised-products"];
+    for (kernels, left_off) in [("true", &all[..0]), ("-patches,-attention", &all[1..3])] {
+        let processor = &named(kernels)["processor"];
+        for name in all {
+            let is_named = processor.contains(name);
+            assert_eq!(is_named, !left_off.contains(&name), "{name}, {kernels}: {processor}");
+        }
+    }
+    assert!(named("false")["processor"].contains("without kernels of their own"));
+    let wrong = named("-patch");
+    let told = wrong.values().any(|it| it.contains("POTOROO_KERNELS") && it.contains("-patches"));
+    assert!(told, "{wrong:?}");
+}
+
+#[test]
 fn a_device_that_is_well_is_told_so_and_nothing_on_it_changes() {
     let registry = Registry::start(&Auth::Htpasswd("me"));
     let url = published(&registry, Some(("me", PASSWORD)));
