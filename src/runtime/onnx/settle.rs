@@ -11,22 +11,22 @@ pub(super) fn settle(model: &mut ModelProto) {
     let own = model.opset_import.iter().find(|set| ["", "ai.onnx"].contains(&set.domain.as_str()));
     let operator_set = own.map_or(0, |set| set.version);
     if let Some(graph) = &mut model.graph {
-        graph_settled(graph, operator_set);
+        graph_settled(graph, operator_set, false);
     }
 }
 
-fn graph_settled(graph: &mut GraphProto, operator_set: i64) {
+fn graph_settled(graph: &mut GraphProto, operator_set: i64, is_inside: bool) {
     graph.initializer.iter_mut().for_each(raw);
     for node in &mut graph.node {
         own_domain(node);
         for attribute in &mut node.attribute {
             attribute.t.iter_mut().chain(&mut attribute.tensors).for_each(raw);
             for graph in attribute.g.iter_mut().chain(&mut attribute.graphs) {
-                graph_settled(graph, operator_set);
+                graph_settled(graph, operator_set, true);
             }
         }
     }
-    whole::settle(graph);
+    whole::settle(graph, is_inside);
     unfold(graph, operator_set);
     guard(graph);
 }

@@ -17,7 +17,10 @@ const CHANNELS_WIDE: i64 = 32;
 /// of the second and computes in integers, where a sum has no rounding. So the second becomes the
 /// first here, too; and the first becomes an operator on whole numbers, which floats hold exactly
 /// below 2^24, and one rounding at its end. What is not told by stored tensors stays as it is.
-pub(super) fn settle(graph: &mut GraphProto) {
+///
+/// Stored weights stay integers until a plan is made, which looks for them in the outermost graph alone: those of
+/// a graph that `is_inside` of a node are spread at once.
+pub(super) fn settle(graph: &mut GraphProto, is_inside: bool) {
     let is_quantised = |node: &NodeProto| {
         node.op_type == "QuantizeLinear"
             || node.op_type.starts_with("QLinear")
@@ -27,7 +30,7 @@ pub(super) fn settle(graph: &mut GraphProto) {
         return;
     }
     join(graph);
-    let mut counted = Counted::default();
+    let mut counted = Counted { is_inside, ..Counted::default() };
     let nodes = std::mem::take(&mut graph.node);
     let stored = Stored::of(graph);
     for node in nodes {
@@ -130,6 +133,7 @@ pub(super) fn kept(node: &NodeProto, names: &[&str]) -> Vec<AttributeProto> {
 struct Counted {
     nodes: Vec<NodeProto>,
     stored: Vec<TensorProto>,
+    is_inside: bool,
 }
 
 impl Counted {
@@ -270,7 +274,7 @@ impl Counted {
         axis: i64,
         stored: &Stored<'_>,
     ) -> String {
-        if stored.byte(value).is_none() {
+        if self.is_inside || stored.byte(value).is_none() {
             return self.spread(node, value, zero_point, axis);
         }
         let single = self.single_zero(node, zero_point, stored);
@@ -380,5 +384,47 @@ impl Counted {
             attribute,
             ..NodeProto::default()
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How a product of codes spreads its stored weights, whose zero points are these.
+    fn spread(zeros: &[u8], is_inside: bool) -> String {
+        let tensor = |name: &str, data_type: DataType, dims: &[i64], raw_data: Vec<u8>| {
+            let (name, data_type, dims) = (name.to_owned(), data_type as i32, dims.to_vec());
+            TensorProto { name, data_type, dims, raw_data, ..TensorProto::default() }
+        };
+        let dims: &[i64] = if zeros.len() == 1 { &[] } else { &[zeros.len() as i64] };
+        let input = ["x", "scale", "zero", "w", "scale", "w_zero", "scale", "zero"];
+        let mut graph = GraphProto {
+            node: vec![NodeProto {
+                op_type: "QLinearMatMul".into(),
+                input: input.map(str::to_owned).to_vec(),
+                output: vec!["y".into()],
+                ..NodeProto::default()
+            }],
+            initializer: vec![
+                tensor("scale", DataType::Float, &[], 0.5_f32.to_le_bytes().to_vec()),
+                tensor("zero", DataType::Uint8, &[], vec![7]),
+                tensor("w", DataType::Int8, &[2, 2], vec![1, 2, 3, 4]),
+                tensor("w_zero", DataType::Int8, dims, zeros.to_vec()),
+            ],
+            ..GraphProto::default()
+        };
+        settle(&mut graph, is_inside);
+        let made = graph.node.iter().find(|node| node.input.first().is_some_and(|it| it == "w"));
+        made.map(|node| node.op_type.clone()).unwrap_or_default()
+    }
+
+    #[test]
+    fn stored_weights_with_one_zero_point_are_left_to_plans_and_others_are_not() {
+        for zeros in [&[0][..], &[3], &[0, 0]] {
+            assert_eq!(spread(zeros, false), SPREAD, "{zeros:?}");
+            assert_eq!(spread(zeros, true), "DequantizeLinear", "inside of a node");
+        }
+        assert_eq!(spread(&[0, 1], false), "DequantizeLinear");
     }
 }
