@@ -20,6 +20,7 @@ mod programs;
 mod roles;
 mod steps;
 mod stretch;
+mod turned;
 mod weights;
 
 use crate::runtime::kernels::{self, Families, Family, Kind};
@@ -61,11 +62,13 @@ pub(super) fn rewrite(model: &mut TypedModel, programs: &Programs) -> TractResul
     }
     // What is left of convolutions is one of floats; products are looked at later.
     operators::spread_stored(model, products::may_count)?;
-    if !Family::Images.is_on() {
-        return model.compact();
+    if Family::Images.is_on() {
+        settle_resizes(model)?;
+        rewrite_with(Kind::best(), model, programs)?;
     }
-    settle_resizes(model)?;
-    rewrite_with(Kind::best(), model, programs)?;
+    if [Family::Products, Family::Norms, Family::Attention].into_iter().any(Family::is_on) {
+        turned::keep(model);
+    }
     model.compact() // with what is not needed any more
 }
 

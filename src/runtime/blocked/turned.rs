@@ -1,0 +1,95 @@
+//! Turns between images and rows of tokens, which stay where they are: norms, products and attention find their axes last then.
+
+use super::operator::Blocked;
+use super::steps::Work;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::cnn::{Conv, MaxPool, SumPool};
+
+/// Axes of a batch of rows of tokens.
+const RANK: usize = 3;
+
+/// Moves of axes that are looked back or ahead over at most.
+const DEPTH_MAX: usize = 8;
+
+/// Keeps the turns of this graph, some of whose nodes may be stretches of images by now, where they are.
+///
+/// tract would draw a turn into what follows it, or comes before it, as far as it can: a norm would then
+/// be one over an axis in the middle, and a product one of columns.
+pub(super) fn keep(model: &mut TypedModel) {
+    for id in 0..model.nodes().len() {
+        if is_beside_images(model, id)
+            && let Some(turn) = turn(model, id)
+        {
+            model.node_mut(id).op = Box::new(Turned(turn));
+        }
+    }
+}
+
+/// The turn that swaps the last two axes of a batch of rows of tokens.
+fn turn(model: &TypedModel, id: usize) -> Option<AxisOp> {
+    let node = model.node(id);
+    let op = node.op_as::<AxisOp>()?;
+    let fact = &node.outputs.first()?.fact;
+    let is_turn = matches!(op, AxisOp::Move(1, 2) | AxisOp::Move(2, 1));
+    (is_turn && fact.rank() == RANK && fact.datum_type == DatumType::F32).then(|| op.clone())
+}
+
+/// Whether there are images before a node or behind it, and nothing but moves of axes between.
+fn is_beside_images(model: &TypedModel, id: usize) -> bool {
+    let is_it = |node: &TypedNode| {
+        let is_ours = node.op_is::<Blocked<Work>>();
+        is_ours || node.op_is::<Conv>() || node.op_is::<MaxPool>() || node.op_is::<SumPool>()
+    };
+    let (mut before, mut behind) = (id, id);
+    for _ in 0..DEPTH_MAX {
+        let Some(input) = model.node(before).inputs.first() else { break };
+        before = input.node;
+        if is_it(model.node(before)) {
+            return true;
+        }
+        if !model.node(before).op_is::<AxisOp>() {
+            break;
+        }
+    }
+    for _ in 0..DEPTH_MAX {
+        let [output] = model.node(behind).outputs.as_slice() else { break };
+        let [inlet] = output.successors.as_slice() else { break };
+        behind = inlet.node;
+        if is_it(model.node(behind)) {
+            return true;
+        }
+        if !model.node(behind).op_is::<AxisOp>() {
+            break;
+        }
+    }
+    false
+}
+
+/// A move of axes as tract computes it, of which tract knows no more than what it makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Turned(AxisOp);
+
+impl Op for Turned {
+    fn name(&self) -> StaticName {
+        "Turned".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Turned {
+    op_out_of_plan!();
+
+    fn eval(&self, context: &EvalContext<'_>, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        self.0.eval(context, inputs)
+    }
+}
+
+impl TypedOp for Turned {
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        self.0.output_facts(inputs)
+    }
+
+    as_op!();
+}
