@@ -93,3 +93,62 @@ impl TypedOp for Turned {
 
     as_op!();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tract_onnx::tract_core::ops::cnn::{PaddingSpec, PoolSpec};
+    use tract_onnx::tract_core::ops::math::tanh;
+    use tract_onnx::tract_core::ops::nn::DataFormat;
+
+    /// Images, tokens of them, a function of these, and the same turned back.
+    fn model() -> TypedModel {
+        let mut model = TypedModel::default();
+        let images = model.add_source("x", f32::fact([2, 3, 4, 4])).unwrap();
+        let pool_spec = PoolSpec {
+            data_format: DataFormat::NCHW,
+            kernel_shape: tvec!(2, 2),
+            padding: PaddingSpec::Valid,
+            dilations: None,
+            strides: Some(tvec!(2, 2)),
+            input_channels: 3,
+            output_channels: 3,
+        };
+        let mut wire = |name: &str, op: Box<dyn TypedOp>, input| {
+            model.wire_node(name, op, &[input]).unwrap()[0]
+        };
+        let pool = MaxPool { pool_spec, with_index_outputs: None };
+        let largest = wire("largest", Box::new(pool), images);
+        let whole = AxisOp::Reshape(2, tvec!(2.to_dim(), 2.to_dim()), tvec!(4.to_dim()));
+        let pixels = wire("pixels", Box::new(whole), largest);
+        let tokens = wire("tokens", Box::new(AxisOp::Move(1, 2)), pixels);
+        let made = wire("made", Box::new(tanh()), tokens);
+        let back = wire("back", Box::new(AxisOp::Move(1, 2)), made);
+        model.select_output_outlets(&[back]).unwrap();
+        model
+    }
+
+    fn run(model: TypedModel) -> Tensor {
+        let values = (0..96).map(|it| (it * 7 % 13) as f32 / 10.0).collect();
+        let images = tract_ndarray::ArrayD::from_shape_vec(vec![2, 3, 4, 4], values).unwrap();
+        let made = model.into_runnable().unwrap().run(tvec!(images.into_tvalue())).unwrap();
+        made[0].clone().into_tensor()
+    }
+
+    #[test]
+    fn turns_beside_images_stay_and_all_others_are_drawn_away_as_before() {
+        let mut kept = model();
+        keep(&mut kept);
+        let kept = kept.into_decluttered().unwrap();
+        let turned: Vec<&str> = kept
+            .nodes()
+            .iter()
+            .filter(|node| node.op_is::<Turned>())
+            .map(|node| node.name.as_str())
+            .collect();
+        assert_eq!(turned, ["tokens"]);
+        let plain = model().into_decluttered().unwrap();
+        assert!(!plain.nodes().iter().any(|node| node.op_is::<AxisOp>() && node.name == "tokens"));
+        assert_eq!(run(kept), run(plain));
+    }
+}
