@@ -56,7 +56,8 @@ impl Model {
     ) -> Result<Vec<NamedTensor<'static>>, RunError> {
         let binding = bind(self, names, table)?;
         let together = self.rows_together(&binding, pool.threads());
-        let parts = parts(&binding, self.divisible, together, self.plans.product_floats());
+        let wide = (self.plans.product_floats(), pool.threads());
+        let parts = parts(&binding, self.divisible, together, wide);
         if 1 < parts.len() && self.late.is_none() {
             // Or else each thread would make it for its own first part. What is wrong, a part tells.
             let _ = self.plan_of(Some(pool), self.extents_of(&binding, parts[0].len()));
@@ -240,12 +241,13 @@ fn is_large(binding: &Binding<'_>, rows: &Range<usize>) -> bool {
     binding.inputs.iter().any(|input| PART_ELEMENTS_MAX < rows.len() * input.row_elements())
 }
 
-/// The row ranges that run, in order; the first `together` rows may run by [`ROWS_TOGETHER`].
+/// The row ranges that run, in order; the first `together` rows may run by [`ROWS_TOGETHER`]. What the widest product makes of
+/// a row, and the threads, tell how many rows a part has at most.
 fn parts(
     binding: &Binding<'_>,
     divisible: bool,
     together: usize,
-    product_floats: usize,
+    (product_floats, threads): (usize, usize),
 ) -> Vec<Range<usize>> {
     let rows = binding.rows;
     if rows == 1 {
@@ -257,10 +259,12 @@ fn parts(
         RowsPerRun::Any => {
             let widest = binding.inputs.iter().map(|input| input.row_elements()).max().unwrap_or(1);
             let fits = |size: &usize| *size == 1 || size * widest <= PART_ELEMENTS_MAX;
-            let is_warm = |size: &usize| {
-                *size <= ROWS_NARROW || size.saturating_mul(product_floats) <= PRODUCT_FLOATS_MAX
+            // Of fewer parts than threads, one would compute what all could.
+            let is_small = |size: &usize| {
+                let is_warm = size.saturating_mul(product_floats) <= PRODUCT_FLOATS_MAX;
+                *size <= ROWS_NARROW || is_warm && size * threads <= rows
             };
-            PART_ROWS.into_iter().filter(fits).filter(is_warm).collect()
+            PART_ROWS.into_iter().filter(fits).filter(is_small).collect()
         }
     };
     let mut parts = Vec::new();

@@ -105,6 +105,7 @@ fn features() -> Vec<(&'static str, bool)> {
         ("NEON", std::arch::is_aarch64_feature_detected!("neon")),
         ("FP16", std::arch::is_aarch64_feature_detected!("fp16")),
         ("DotProd", std::arch::is_aarch64_feature_detected!("dotprod")),
+        ("I8MM", std::arch::is_aarch64_feature_detected!("i8mm")),
     ]
 }
 

@@ -5,7 +5,7 @@ use super::super::crew::{Crew, Output};
 use super::super::map::Map;
 use super::super::window::Window;
 use super::kind::{Kind, are_narrow};
-use super::lanes::{Code, Counts, LANES, QUAD, SLACK, Sum, WEIGHTS, plus_four};
+use super::lanes::{Code, Counts, LANES, QUAD, SLACK, Sum, WEIGHTS, pair, plus_four};
 use std::ops::Range;
 
 /// Pixels of a tile at most, on any processor.
@@ -118,6 +118,12 @@ pub(super) fn begun(zero: i32, weights: &[i8], bias: &[i32]) -> Vec<i32> {
     begun
 }
 
+/// Blocks of so many whose quads are all there, of the quads of a block and of the last one.
+#[inline(always)]
+fn full_blocks(blocks: usize, (quads, last_quads): (usize, usize)) -> usize {
+    if quads == QUAD { blocks - usize::from(last_quads < QUAD) } else { 0 }
+}
+
 /// The steps of all lanes of whole blocks.
 pub(super) fn padded(steps: &[f32]) -> Vec<f32> {
     let mut steps = steps.to_vec();
@@ -173,6 +179,10 @@ impl Convolution {
                     packed[base + quad * wide * QUAD + lane % QUAD] = *weight;
                 }
             }
+        }
+        if kind.are_paired() {
+            let paired = full_blocks(input.blocks(), (full, last)) * taps * QUAD * WEIGHTS;
+            packed.chunks_exact_mut(inside * WEIGHTS).for_each(|block| pair(&mut block[..paired]));
         }
         let is_flat = taps == 1
             && window.stride == [1, 1]
@@ -381,30 +391,42 @@ pub(super) unsafe fn compute<V: Counts, const PIXELS: usize, const BLOCKS: usize
         }
         let stride = job.stride;
         let mut weights = job.weights;
-        let mut first = 0;
-        if V::TAKES_PARTS && (job.rows, job.columns, job.quads) == (1, 1, QUAD) {
-            // Under a window of one place a loop over blocks alone, which is not left for each of them.
-            first = job.blocks - usize::from(job.last_quads < QUAD);
-            let mut input = job.input;
-            for _ in 0..first {
-                V::plus_sixteen(&mut sums, (input, stride), weights);
-                weights = weights.add(QUAD * BLOCKS * WEIGHTS);
-                input = input.wrapping_add(job.block);
+        let full = match V::TAKES_PARTS {
+            true => full_blocks(job.blocks, (job.quads, job.last_quads)),
+            false => 0,
+        };
+        if 0 < full {
+            V::begin(&mut sums);
+            if (job.rows, job.columns) == (1, 1) {
+                // Under a window of one place a loop over blocks alone, which is not left for each of them.
+                let mut input = job.input;
+                for _ in 0..full {
+                    V::plus_sixteen(&mut sums, (input, stride), weights);
+                    weights = weights.add(QUAD * BLOCKS * WEIGHTS);
+                    input = input.wrapping_add(job.block);
+                }
+            } else {
+                for block in 0..full {
+                    for row in 0..job.rows {
+                        let mut input = job.input.add(block * job.block + row * job.row);
+                        for _ in 0..job.columns {
+                            V::plus_sixteen(&mut sums, (input, stride), weights);
+                            weights = weights.add(QUAD * BLOCKS * WEIGHTS);
+                            input = input.wrapping_add(job.column);
+                        }
+                    }
+                }
             }
+            V::end(&mut sums);
         }
-        for block in first..job.blocks {
+        for block in full..job.blocks {
             let quads = if block + 1 == job.blocks { job.last_quads } else { job.quads };
             for row in 0..job.rows {
                 let mut input = job.input.add(block * job.block + row * job.row);
                 for _ in 0..job.columns {
-                    if V::TAKES_PARTS && quads == QUAD {
-                        V::plus_sixteen(&mut sums, (input, stride), weights);
-                        weights = weights.add(QUAD * BLOCKS * WEIGHTS);
-                    } else {
-                        for quad in 0..quads {
-                            plus_four(&mut sums, (input.add(quad * QUAD), stride), weights);
-                            weights = weights.add(BLOCKS * WEIGHTS);
-                        }
+                    for quad in 0..quads {
+                        plus_four(&mut sums, (input.add(quad * QUAD), stride), weights);
+                        weights = weights.add(BLOCKS * WEIGHTS);
                     }
                     input = input.wrapping_add(job.column);
                 }

@@ -3,7 +3,7 @@
 use super::super::attention::Layout;
 use super::super::crew::{Crew, Output};
 use super::super::product::tile_rows;
-use super::kind::Kind;
+use super::kind::{Kind, Packed};
 use super::lanes::{Code, Counts, LANES, QUAD, WEIGHTS};
 use super::product::{self, Counted, SHARED_MIN};
 use super::product_end::{self, End};
@@ -180,7 +180,7 @@ pub(super) unsafe fn head<V: Counts>(job: &Job<'_>) {
             // is made has these rows, each with so many columns, as the caller promises.
             unsafe {
                 let counts = (&raw mut (*counts.as_mut_ptr()).0).cast::<i32>();
-                job.crossed.kind.products(blocks, false)[rows](&product::Job {
+                job.crossed.kind.products(blocks, Packed::Codes)[rows](&product::Job {
                     input: input.add(first * row),
                     input_row: row,
                     quads,

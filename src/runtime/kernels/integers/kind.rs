@@ -8,6 +8,8 @@ use super::lanes::Counts;
 use super::lanes::Plain;
 use super::maps;
 #[cfg(target_arch = "aarch64")]
+use super::matrix::Matrix;
+#[cfg(target_arch = "aarch64")]
 use super::neon::{Dot, Neon};
 use super::peak;
 use super::product;
@@ -29,6 +31,8 @@ enum Vectors {
     Vnni,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(target_arch = "aarch64")]
+    Matrix,
     #[cfg(target_arch = "aarch64")]
     Dot,
     #[cfg(target_arch = "aarch64")]
@@ -183,8 +187,10 @@ macro_rules! kernels {
             $(#[target_feature(enable = $feature)])?
             pub(super) unsafe fn multiply(rounds: usize) -> i32 {
                 // SAFETY: the caller's promise.
-                unsafe { peak::multiply::<$vectors, { <$vectors as Counts>::PIXELS }>(rounds) }
+                unsafe { peak::multiply::<$vectors, PIXELS>(rounds) }
             }
+
+            pub(super) const PIXELS: usize = <$vectors as Counts>::PIXELS;
 
             $(#[target_feature(enable = $feature)])?
             pub(super) unsafe fn sum(job: &maps::Job) {
@@ -204,6 +210,14 @@ kernels!(dot, Dot, "neon,dotprod");
 #[cfg(target_arch = "aarch64")]
 kernels!(neon, Neon<false>, "neon");
 
+/// Tiles for weights in pairs of quads; all else is as with dot products.
+#[cfg(target_arch = "aarch64")]
+mod matrix {
+    use super::*;
+
+    tiles!(Matrix, "neon,dotprod,i8mm");
+}
+
 /// Tiles for weights of which none is the least there is.
 #[cfg(target_arch = "aarch64")]
 mod narrow {
@@ -221,7 +235,7 @@ type Wide = Neon<false>;
 
 /// Does this with the vectors of a kind, or with the module of kernels made for them.
 macro_rules! with_kind {
-    ($kind:expr, $name:ident, $does:expr, [$vnni:ident, $avx2:ident, $dot:ident, $neon:ident, $plain:ident]) => {
+    ($kind:expr, $name:ident, $does:expr, [$vnni:ident, $avx2:ident, $matrix:ident, $dot:ident, $neon:ident, $plain:ident]) => {
         match $kind.0 {
             #[cfg(target_arch = "x86_64")]
             Vectors::Vnni => {
@@ -231,6 +245,11 @@ macro_rules! with_kind {
             #[cfg(target_arch = "x86_64")]
             Vectors::Avx2 => {
                 use $avx2 as $name;
+                $does
+            }
+            #[cfg(target_arch = "aarch64")]
+            Vectors::Matrix => {
+                use $matrix as $name;
                 $does
             }
             #[cfg(target_arch = "aarch64")]
@@ -251,11 +270,20 @@ macro_rules! with_kind {
         }
     };
     ($kind:expr, vectors $name:ident, $does:expr) => {
-        with_kind!($kind, $name, $does, [Vnni, Avx2, Dot, Wide, Plain])
+        with_kind!($kind, $name, $does, [Vnni, Avx2, Matrix, Dot, Wide, Plain])
     };
     ($kind:expr, kernels $name:ident, $does:expr) => {
-        with_kind!($kind, $name, $does, [vnni, avx2, dot, neon, plain])
+        with_kind!($kind, $name, $does, [vnni, avx2, dot, dot, neon, plain])
     };
+}
+
+/// What stands where a product has its weights.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Packed {
+    /// Codes that nobody knew beforehand, quad by quad.
+    Codes,
+    /// Weights as a product packs them, that [are narrow](are_narrow) or not.
+    Weights { are_narrow: bool },
 }
 
 /// Whether no weight is the least that a byte with a sign can be, as none is that a quantiser made of a range with
@@ -289,7 +317,11 @@ impl Kind {
         }
         #[cfg(target_arch = "aarch64")]
         {
-            if std::arch::is_aarch64_feature_detected!("dotprod") {
+            let has_dot = std::arch::is_aarch64_feature_detected!("dotprod");
+            if has_dot && std::arch::is_aarch64_feature_detected!("i8mm") {
+                all.push(Kind(Vectors::Matrix));
+            }
+            if has_dot {
                 all.push(Kind(Vectors::Dot));
             }
             all.push(Kind(Vectors::Neon));
@@ -307,6 +339,8 @@ impl Kind {
             #[cfg(target_arch = "x86_64")]
             Vectors::Avx2 => "AVX2",
             #[cfg(target_arch = "aarch64")]
+            Vectors::Matrix => "NEON with products of matrices",
+            #[cfg(target_arch = "aarch64")]
             Vectors::Dot => "NEON with dot products",
             #[cfg(target_arch = "aarch64")]
             Vectors::Neon => "NEON",
@@ -321,10 +355,19 @@ impl Kind {
             #[cfg(target_arch = "x86_64")]
             Vectors::Vnni | Vectors::Avx2 => true,
             #[cfg(target_arch = "aarch64")]
-            Vectors::Dot | Vectors::Neon => true,
+            Vectors::Matrix | Vectors::Dot | Vectors::Neon => true,
             #[cfg(any(test, not(target_arch = "aarch64")))]
             Vectors::Plain => false,
         }
+    }
+
+    /// Whether weights of two quads lie side by side where sixteen codes are taken at once.
+    pub(super) fn are_paired(self) -> bool {
+        #[cfg(target_arch = "aarch64")]
+        if self.0 == Vectors::Matrix {
+            return true;
+        }
+        false
     }
 
     /// Pixels of a tile at most.
@@ -348,6 +391,10 @@ impl Kind {
         if are_narrow && self.0 == Vectors::Neon {
             return &narrow::TILES[blocks - 1];
         }
+        #[cfg(target_arch = "aarch64")]
+        if self.0 == Vectors::Matrix {
+            return &matrix::TILES[blocks - 1];
+        }
         let _ = are_narrow; // others add up in 32 bits
         with_kind!(self, kernels kernels, &kernels::TILES[blocks - 1])
     }
@@ -365,13 +412,17 @@ impl Kind {
         with_kind!(self, kernels kernels, kernels::sum)
     }
 
-    /// The tiles of rows of so many blocks of columns, by their rows, as [`convolutions`](Self::convolutions).
-    pub(super) fn products(self, blocks: usize, are_narrow: bool) -> &'static RowTiles {
+    /// The tiles of rows of so many blocks of columns, by their rows, for what is packed so.
+    pub(super) fn products(self, blocks: usize, packed: Packed) -> &'static RowTiles {
         #[cfg(target_arch = "aarch64")]
-        if are_narrow && self.0 == Vectors::Neon {
-            return &narrow::ROW_TILES[blocks - 1];
+        match (self.0, packed) {
+            (Vectors::Matrix, Packed::Weights { .. }) => return &matrix::ROW_TILES[blocks - 1],
+            (Vectors::Neon, Packed::Weights { are_narrow: true }) => {
+                return &narrow::ROW_TILES[blocks - 1];
+            }
+            _ => {}
         }
-        let _ = are_narrow;
+        let _ = packed;
         with_kind!(self, kernels kernels, &kernels::ROW_TILES[blocks - 1])
     }
 
@@ -410,8 +461,8 @@ impl Kind {
         with_kind!(self, kernels kernels, kernels::reach)
     }
 
-    /// Products in registers.
-    pub(super) fn multiply(self) -> unsafe fn(usize) -> i32 {
-        with_kind!(self, kernels kernels, kernels::multiply)
+    /// Products in registers, and of how many pixels.
+    pub(super) fn multiply(self) -> (unsafe fn(usize) -> i32, usize) {
+        with_kind!(self, kernels kernels, (kernels::multiply, kernels::PIXELS))
     }
 }

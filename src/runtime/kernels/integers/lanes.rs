@@ -94,8 +94,17 @@ pub(super) trait Counts: Copy {
     /// Whether a product takes its four codes from any part of a vector: sixteen are read at once then, by
     /// [`plus_sixteen`](Self::plus_sixteen).
     const TAKES_PARTS: bool = false;
+    /// Brings the counts of a tile into the order in which sixteen codes at a time are taken.
+    #[inline(always)]
+    unsafe fn begin<const PIXELS: usize, const BLOCKS: usize>(
+        _sums: &mut [[Self; BLOCKS]; PIXELS],
+    ) {
+    }
+    /// Brings them back.
+    #[inline(always)]
+    unsafe fn end<const PIXELS: usize, const BLOCKS: usize>(_sums: &mut [[Self; BLOCKS]; PIXELS]) {}
     /// Adds the products of sixteen codes of each pixel, `stride` bytes apart, with the weights of four
-    /// quads.
+    /// quads, between [`begin`](Self::begin) and [`end`](Self::end).
     #[inline(always)]
     unsafe fn plus_sixteen<const PIXELS: usize, const BLOCKS: usize>(
         sums: &mut [[Self; BLOCKS]; PIXELS],
@@ -171,6 +180,16 @@ pub(super) trait Counts: Copy {
                 Self::store(Self::summed(one, other, sum), to.add(pixel * LANES));
             }
         }
+    }
+}
+
+/// Lets the weights of two quads lie side by side, lane by lane, as products of matrices take them.
+pub(super) fn pair(weights: &mut [i8]) {
+    for both in weights.chunks_exact_mut(2 * WEIGHTS) {
+        let (one, other) = both.split_at(WEIGHTS);
+        let quads = one.chunks_exact(QUAD).zip(other.chunks_exact(QUAD));
+        let made: Vec<i8> = quads.flat_map(|(one, other)| [one, other].concat()).collect();
+        both.copy_from_slice(&made);
     }
 }
 

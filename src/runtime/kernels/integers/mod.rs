@@ -13,6 +13,8 @@ mod kind;
 mod lanes;
 mod maps;
 #[cfg(target_arch = "aarch64")]
+mod matrix;
+#[cfg(target_arch = "aarch64")]
 mod neon;
 mod peak;
 mod product;

@@ -14,10 +14,10 @@ pub(super) struct Neon<const ARE_NARROW: bool>([int32x4_t; 8]);
 
 /// Sixteen counts in four registers, which take up four products at a time.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Dot([int32x4_t; 4]);
+pub(super) struct Dot(pub(super) [int32x4_t; 4]);
 
 /// Four bytes of each lane, four lanes to a register.
-type Bytes = [int8x16_t; 4];
+pub(super) type Bytes = [int8x16_t; 4];
 
 // SAFETY: in all of this file, the callers promise the processor's features and the memory.
 #[inline(always)]
@@ -114,9 +114,29 @@ unsafe fn each(steps: *const f32) -> [float32x4_t; 4] {
     }
 }
 
+/// Adds the products of four of the sixteen codes with the weights of each lane.
+#[inline(always)]
+unsafe fn dot<const PART: i32>(sum: &mut int32x4_t, weights: int8x16_t, codes: int8x16_t) {
+    // SAFETY: of registers alone; the standard library has this instruction on the nightly toolchain only.
+    unsafe {
+        std::arch::asm!(
+            ".arch_extension dotprod",
+            "sdot {sum:v}.4s, {weights:v}.16b, {codes:v}.4b[{part}]",
+            sum = inout(vreg) *sum,
+            weights = in(vreg) weights,
+            codes = in(vreg) codes,
+            part = const PART,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+}
+
 /// Sixteen codes of each pixel, `stride` bytes apart.
 #[inline(always)]
-unsafe fn sixteen<const PIXELS: usize>(codes: *const u8, stride: usize) -> [int8x16_t; PIXELS] {
+pub(super) unsafe fn sixteen<const PIXELS: usize>(
+    codes: *const u8,
+    stride: usize,
+) -> [int8x16_t; PIXELS] {
     let mut at = [unsafe { vdupq_n_s8(0) }; PIXELS];
     for (pixel, at) in at.iter_mut().enumerate() {
         *at = unsafe { signed(vld1q_u8(codes.add(pixel * stride))) };
@@ -126,7 +146,7 @@ unsafe fn sixteen<const PIXELS: usize>(codes: *const u8, stride: usize) -> [int8
 
 /// Stores the codes of pixels that lie side by side, of each block, whose counts `together` tells.
 #[inline(always)]
-unsafe fn store_tile<V: Copy, const PIXELS: usize, const BLOCKS: usize>(
+pub(super) unsafe fn store_tile<V: Copy, const PIXELS: usize, const BLOCKS: usize>(
     sums: &[[V; BLOCKS]; PIXELS],
     together: impl Fn(V) -> [int32x4_t; 4],
     (steps, code): (*const f32, Code),
@@ -354,18 +374,7 @@ impl Dot {
             let at = unsafe { weights(from.add(block * WEIGHTS)) };
             for (sums, codes) in sums.iter_mut().zip(codes) {
                 for (sum, weights) in sums[block].0.iter_mut().zip(at) {
-                    // SAFETY: as in `plus_products`.
-                    unsafe {
-                        std::arch::asm!(
-                            ".arch_extension dotprod",
-                            "sdot {sum:v}.4s, {weights:v}.16b, {codes:v}.4b[{part}]",
-                            sum = inout(vreg) *sum,
-                            weights = in(vreg) weights,
-                            codes = in(vreg) *codes,
-                            part = const PART,
-                            options(pure, nomem, nostack, preserves_flags),
-                        );
-                    }
+                    unsafe { dot::<PART>(sum, weights, *codes) }
                 }
             }
         }

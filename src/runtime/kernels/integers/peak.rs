@@ -10,10 +10,10 @@ const ROUNDS: usize = 1 << 14;
 
 /// Products a second of one thread, each with an addition.
 pub(in crate::runtime) fn products_a_second(kind: Kind) -> f64 {
-    let multiply = kind.multiply();
+    let (multiply, pixels) = kind.multiply();
     // SAFETY: a kind has the vectors of this processor.
     let quickest = quickest(|| unsafe { multiply(ROUNDS) });
-    (ROUNDS * kind.pixels() * LANES * QUAD) as f64 / quickest
+    (ROUNDS * pixels * LANES * QUAD) as f64 / quickest
 }
 
 /// Multiplies and adds so many times for each pixel of a tile.

@@ -3,8 +3,8 @@
 use super::super::aligned::Aligned;
 use super::super::crew::{Crew, Output};
 use super::super::product::{Shares, tile_rows};
-use super::kind::{Kind, are_narrow};
-use super::lanes::{Code, Counts, LANES, QUAD, WEIGHTS, plus_four};
+use super::kind::{Kind, Packed, are_narrow};
+use super::lanes::{Code, Counts, LANES, QUAD, WEIGHTS, pair, plus_four};
 use super::product_end::{self, Added, End};
 use std::mem::MaybeUninit;
 
@@ -116,6 +116,10 @@ impl Product {
         }
         let mut bias = bias.to_vec();
         bias.resize(padded, 0);
+        if kind.are_paired() {
+            let paired = quads / QUAD * QUAD * WEIGHTS;
+            weights.chunks_exact_mut(quads * WEIGHTS).for_each(|block| pair(&mut block[..paired]));
+        }
         let are_narrow = are_narrow(&weights);
         Some(Product { kind, terms, columns, weights, are_narrow, sums, moved, bias })
     }
@@ -261,14 +265,16 @@ impl Product {
         // output, whose values are of the end's type, as the caller of `run` promises.
         unsafe {
             let counts = (&raw mut (*counts.as_mut_ptr()).0).cast::<i32>();
-            self.kind.products(blocks, self.are_narrow)[rows](&Job {
-                input: given.codes.as_ptr().add(first * given.row),
-                input_row: given.row,
-                quads: given.row / QUAD,
-                weights: self.weights.as_ptr().add(column * given.row),
-                begun: begun.as_ptr().add(column),
-                counts,
-            });
+            self.kind.products(blocks, Packed::Weights { are_narrow: self.are_narrow })[rows](
+                &Job {
+                    input: given.codes.as_ptr().add(first * given.row),
+                    input_row: given.row,
+                    quads: given.row / QUAD,
+                    weights: self.weights.as_ptr().add(column * given.row),
+                    begun: begun.as_ptr().add(column),
+                    counts,
+                },
+            );
             if !self.moved.is_empty() {
                 let moved = &self.moved[column..column + blocks * LANES];
                 let counts = std::slice::from_raw_parts_mut(counts, rows * blocks * LANES);
@@ -313,11 +319,15 @@ pub(super) unsafe fn tile<V: Counts, const ROWS: usize, const BLOCKS: usize>(job
         }
         let mut weights = job.weights;
         let sixteens = if V::TAKES_PARTS { job.quads / QUAD } else { 0 };
-        let mut input = job.input;
-        for _ in 0..sixteens {
-            V::plus_sixteen(&mut sums, (input, job.input_row), weights);
-            weights = weights.add(QUAD * BLOCKS * WEIGHTS);
-            input = input.wrapping_add(QUAD * QUAD);
+        if 0 < sixteens {
+            let mut input = job.input;
+            V::begin(&mut sums);
+            for _ in 0..sixteens {
+                V::plus_sixteen(&mut sums, (input, job.input_row), weights);
+                weights = weights.add(QUAD * BLOCKS * WEIGHTS);
+                input = input.wrapping_add(QUAD * QUAD);
+            }
+            V::end(&mut sums);
         }
         for quad in QUAD * sixteens..job.quads {
             plus_four(&mut sums, (job.input.add(quad * QUAD), job.input_row), weights);
