@@ -1,5 +1,6 @@
 //! Packs the weights of a plan on all threads of the pool, where tract's own pass packs one after the other.
 
+use crate::allocator;
 use rayon::prelude::*;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{InletId, OutletId, TypedModelPatch, TypedOp};
@@ -11,6 +12,23 @@ use tract_onnx::tract_core::optim::{Optimizer, OptimizerSession, TypedPass};
 /// Whether the caller is on a thread of the pool.
 pub(super) fn has_threads() -> bool {
     rayon::current_thread_index().is_some()
+}
+
+/// Makes one after the other on all threads there are, and gives back what each frees: weights go as they are packed.
+/// None when one cannot be made.
+pub(super) fn each<P: Send, M: Send>(
+    planned: Vec<P>,
+    make: impl Fn(P) -> Option<M> + Sync,
+) -> Option<Vec<M>> {
+    let make = |planned| {
+        let made = make(planned);
+        allocator::give_back();
+        made
+    };
+    match has_threads() {
+        true => planned.into_par_iter().map(make).collect(),
+        false => planned.into_iter().map(make).collect(),
+    }
 }
 
 /// Optimises `model` as tract does, which must be decluttered, on the threads of the pool that this

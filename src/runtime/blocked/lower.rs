@@ -4,12 +4,10 @@ use super::graph::{Extents, Filters, Graph, Name, Node, Operator};
 use super::places;
 use super::program::{self, Program};
 use super::steps::Work;
-use crate::allocator;
 use crate::runtime::kernels::{
     Activation, Convolution, Depthwise, Frame, Kind, Map, Parts, Pooling, Window,
 };
 use crate::runtime::packing;
-use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
@@ -82,15 +80,7 @@ impl Lowered {
     /// Packs the weights, each of which is dropped once it is packed; none never, since all steps have kernels.
     pub(super) fn pack(self) -> Option<Program<Work>> {
         let Lowered { kind, planned, maps, values, inputs, outputs, buffers } = self;
-        let make = |planned| {
-            let step = step(kind, planned, &maps);
-            allocator::give_back();
-            step
-        };
-        let steps: Option<Vec<Step>> = match packing::has_threads() {
-            true => planned.into_par_iter().map(make).collect(),
-            false => planned.into_iter().map(make).collect(),
-        };
+        let steps = packing::each(planned, |planned| step(kind, planned, &maps));
         let (steps, idle) = (steps?, Mutex::new(Vec::new()));
         Some(Program { kind, steps, inputs, values, outputs, buffers, idle })
     }

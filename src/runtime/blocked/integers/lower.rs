@@ -5,13 +5,11 @@ use super::super::places;
 use super::super::program::{self, Program};
 use super::graph::{Filters, Graph, Operator, Value as Extents};
 use super::steps::{Codes, Work};
-use crate::allocator;
 use crate::runtime::kernels::integers::{
     Convolution, Depthwise, Kind, LANES, Parts, Residual, Sum,
 };
 use crate::runtime::kernels::{Frame, Map};
 use crate::runtime::packing;
-use rayon::prelude::*;
 use std::sync::Mutex;
 
 type Step = program::Step<Work>;
@@ -56,15 +54,7 @@ impl Lowered {
     /// Packs the weights, each of which is dropped once it is packed; none never, since all steps have kernels.
     pub(super) fn pack(self) -> Option<Program<Work>> {
         let Lowered { kind, planned, values, inputs, outputs, buffers } = self;
-        let make = |planned| {
-            let step = step(kind, planned, &values);
-            allocator::give_back();
-            step
-        };
-        let steps: Option<Vec<Step>> = match packing::has_threads() {
-            true => planned.into_par_iter().map(make).collect(),
-            false => planned.into_iter().map(make).collect(),
-        };
+        let steps = packing::each(planned, |planned| step(kind, planned, &values));
         let (steps, idle) = (steps?, Mutex::new(Vec::new()));
         Some(Program { kind, values, inputs, steps, outputs, buffers, idle })
     }

@@ -414,15 +414,16 @@ impl Kind {
 
     /// The tiles of rows of so many blocks of columns, by their rows, for what is packed so.
     pub(super) fn products(self, blocks: usize, packed: Packed) -> &'static RowTiles {
+        let are_narrow = matches!(packed, Packed::Weights { are_narrow: true });
         #[cfg(target_arch = "aarch64")]
-        match (self.0, packed) {
-            (Vectors::Matrix, Packed::Weights { .. }) => return &matrix::ROW_TILES[blocks - 1],
-            (Vectors::Neon, Packed::Weights { are_narrow: true }) => {
-                return &narrow::ROW_TILES[blocks - 1];
+        match self.0 {
+            Vectors::Matrix if !matches!(packed, Packed::Codes) => {
+                return &matrix::ROW_TILES[blocks - 1];
             }
+            Vectors::Neon if are_narrow => return &narrow::ROW_TILES[blocks - 1],
             _ => {}
         }
-        let _ = packed;
+        let _ = are_narrow; // as above
         with_kind!(self, kernels kernels, &kernels::ROW_TILES[blocks - 1])
     }
 

@@ -1,7 +1,7 @@
 //! Vectors of counts of 64-bit ARM that multiplies matrices of bytes (i8mm): of two pixels and two channels, eight products each at a time.
 
 use super::lanes::{Code, Counts, QUAD, Sum, WEIGHTS};
-use super::neon::{Bytes, Dot, sixteen, store_tile};
+use super::neon::{Bytes, Dot, dots, sixteen, store_tile};
 use std::arch::aarch64::*;
 
 /// Counts as [`Dot`] has them, but while sixteen codes at a time are taken: then those of two pixels lie in the registers
@@ -38,22 +38,6 @@ unsafe fn halves(one: int32x4_t, other: int32x4_t) -> [int32x4_t; 2] {
             vreinterpretq_s32_s64(vzip1q_s64(one, other)),
             vreinterpretq_s32_s64(vzip2q_s64(one, other)),
         ]
-    }
-}
-
-/// Adds four bytes of each count times as many.
-#[inline(always)]
-unsafe fn plus_dots(sum: &mut int32x4_t, codes: int8x16_t, weights: int8x16_t) {
-    // SAFETY: as in `plus_matrix`.
-    unsafe {
-        std::arch::asm!(
-            ".arch_extension dotprod",
-            "sdot {sum:v}.4s, {codes:v}.16b, {weights:v}.16b",
-            sum = inout(vreg) *sum,
-            codes = in(vreg) codes,
-            weights = in(vreg) weights,
-            options(pure, nomem, nostack, preserves_flags),
-        );
     }
 }
 
@@ -189,7 +173,7 @@ impl Counts for Matrix {
                         let codes = vreinterpretq_s8_s32(halves(last, last)[half]);
                         let Matrix(Dot(low), high) = &mut sums[PIXELS - 1][block];
                         for (number, sum) in low.iter_mut().chain(high).enumerate() {
-                            plus_dots(sum, codes, vld1q_s8(from.add(16 * number)));
+                            dots(sum, codes, vld1q_s8(from.add(16 * number)));
                         }
                     }
                 }

@@ -114,10 +114,26 @@ unsafe fn each(steps: *const f32) -> [float32x4_t; 4] {
     }
 }
 
+/// Adds the products of four codes and four weights of each count.
+#[inline(always)]
+pub(super) unsafe fn dots(sum: &mut int32x4_t, codes: int8x16_t, weights: int8x16_t) {
+    // SAFETY: of registers alone; the standard library has this instruction on the nightly toolchain only.
+    unsafe {
+        std::arch::asm!(
+            ".arch_extension dotprod",
+            "sdot {sum:v}.4s, {codes:v}.16b, {weights:v}.16b",
+            sum = inout(vreg) *sum,
+            codes = in(vreg) codes,
+            weights = in(vreg) weights,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+}
+
 /// Adds the products of four of the sixteen codes with the weights of each lane.
 #[inline(always)]
 unsafe fn dot<const PART: i32>(sum: &mut int32x4_t, weights: int8x16_t, codes: int8x16_t) {
-    // SAFETY: of registers alone; the standard library has this instruction on the nightly toolchain only.
+    // SAFETY: as that of `dots`.
     unsafe {
         std::arch::asm!(
             ".arch_extension dotprod",
@@ -417,18 +433,7 @@ impl Counts for Dot {
     #[inline(always)]
     unsafe fn plus_products(mut self, quads: Bytes, weights: Bytes) -> Dot {
         for (sum, (quad, weights)) in self.0.iter_mut().zip(quads.into_iter().zip(weights)) {
-            // SAFETY: of registers alone; the standard library has this instruction on the nightly
-            // toolchain only.
-            unsafe {
-                std::arch::asm!(
-                    ".arch_extension dotprod",
-                    "sdot {sum:v}.4s, {quad:v}.16b, {weights:v}.16b",
-                    sum = inout(vreg) *sum,
-                    quad = in(vreg) quad,
-                    weights = in(vreg) weights,
-                    options(pure, nomem, nostack, preserves_flags),
-                );
-            }
+            unsafe { dots(sum, quad, weights) }
         }
         self
     }
