@@ -106,15 +106,16 @@ impl Counts for Matrix {
         }
         if PIXELS % 2 == 1 {
             for Matrix(Dot(low), high) in &mut sums[PIXELS - 1] {
-                let counts = *low;
-                for (at, counts) in counts.into_iter().enumerate() {
-                    let (near, far) = unsafe {
-                        let zero = vdupq_n_s32(0);
-                        (vzip1q_s32(counts, zero), vzip2q_s32(counts, zero))
-                    };
-                    let half = if at < 2 { &mut *low } else { &mut *high };
-                    (half[2 * at % QUAD], half[2 * at % QUAD + 1]) = (near, far);
-                }
+                let ([a, b, c, d], zero) = (*low, unsafe { vdupq_n_s32(0) });
+                let apart = |one, other| unsafe {
+                    [
+                        vzip1q_s32(one, zero),
+                        vzip2q_s32(one, zero),
+                        vzip1q_s32(other, zero),
+                        vzip2q_s32(other, zero),
+                    ]
+                };
+                (*low, *high) = (apart(a, b), apart(c, d));
             }
         }
     }
@@ -172,8 +173,12 @@ impl Counts for Matrix {
                         let last = vreinterpretq_s32_s8(at[PIXELS - 1]);
                         let codes = vreinterpretq_s8_s32(halves(last, last)[half]);
                         let Matrix(Dot(low), high) = &mut sums[PIXELS - 1][block];
-                        for (number, sum) in low.iter_mut().chain(high).enumerate() {
+                        // Written out twice: a loop over both would keep them in memory.
+                        for (number, sum) in low.iter_mut().enumerate() {
                             dots(sum, codes, vld1q_s8(from.add(16 * number)));
+                        }
+                        for (number, sum) in high.iter_mut().enumerate() {
+                            dots(sum, codes, vld1q_s8(from.add(16 * (QUAD + number))));
                         }
                     }
                 }
