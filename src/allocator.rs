@@ -32,3 +32,23 @@ pub fn give_back() {
 pub fn gives_back_by(give_back: fn()) {
     let _ = OTHERWISE.set(give_back); // the first one stays
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+    #[test]
+    fn memory_is_given_back_the_way_that_a_program_tells_first() {
+        give_back(); // nobody has told any
+        gives_back_by(|| {
+            CALLS.fetch_add(1, Relaxed);
+        });
+        gives_back_by(|| panic!("the first one stays"));
+        let before = CALLS.load(Relaxed); // other tests load models meanwhile
+        give_back();
+        assert!(before < CALLS.load(Relaxed));
+    }
+}

@@ -52,6 +52,18 @@ fn a_batch_run_in_parts_gives_what_each_row_gives_alone() {
     }
 }
 
+#[test]
+fn threads_have_parts_of_what_one_of_them_could_compute_in_one() {
+    let table = floats("features", 1_024, RowShape::Flat(29));
+    for (threads, wanted) in [(1, [true, false]), (2, [false, true])] {
+        let model = Arc::new(model("fraud.onnx"));
+        let pool = Pool::start(threads).unwrap();
+        Flow::of_model(model.clone()).run(&pool, &table, Deadline::NONE).unwrap();
+        let made = [1_024, 256].map(|rows| model.plans.made(&[rows]).is_some());
+        assert_eq!(made, wanted, "{threads} threads");
+    }
+}
+
 /// The parts of one run after the plan was made.
 fn parts(name: &str, table: &Table<'_>) -> Vec<Part> {
     let (flow, pool) = (flow(name), pool());
