@@ -186,6 +186,17 @@ impl<D: Draft> Stretch<D> {
         self.members.iter().flat_map(nodes)
     }
 
+    /// What its nodes take beside images: weights, biases, zero points, which its operator has in itself.
+    pub(super) fn constants(&self, model: &TypedModel) -> Vec<OutletId> {
+        let within: HashSet<usize> = self.nodes().collect();
+        let images: HashSet<&OutletId> =
+            self.members.iter().flat_map(|(_, role)| &role.images).collect();
+        let taken = self.nodes().flat_map(|id| &model.node(id).inputs);
+        let is_constant =
+            |outlet: &&OutletId| !within.contains(&outlet.node) && !images.contains(outlet);
+        taken.filter(is_constant).copied().collect()
+    }
+
     /// The values that it takes from other nodes, and those that others take from it.
     fn ends(&self, model: &TypedModel) -> [Vec<OutletId>; 2] {
         let within: HashSet<usize> = self.nodes().collect();

@@ -2,6 +2,7 @@
 
 use super::operator::Blocked;
 use super::steps::Work;
+use std::iter::successors;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::cnn::{Conv, MaxPool, SumPool};
@@ -18,8 +19,8 @@ const DEPTH_MAX: usize = 8;
 /// be one over an axis in the middle, and a product one of columns.
 pub(super) fn keep(model: &mut TypedModel) {
     for id in 0..model.nodes().len() {
-        if is_beside_images(model, id)
-            && let Some(turn) = turn(model, id)
+        if let Some(turn) = turn(model, id)
+            && is_beside_images(model, id)
         {
             model.node_mut(id).op = Box::new(Turned(turn));
         }
@@ -41,29 +42,20 @@ fn is_beside_images(model: &TypedModel, id: usize) -> bool {
         let is_ours = node.op_is::<Blocked<Work>>();
         is_ours || node.op_is::<Conv>() || node.op_is::<MaxPool>() || node.op_is::<SumPool>()
     };
-    let (mut before, mut behind) = (id, id);
-    for _ in 0..DEPTH_MAX {
-        let Some(input) = model.node(before).inputs.first() else { break };
-        before = input.node;
-        if is_it(model.node(before)) {
-            return true;
-        }
-        if !model.node(before).op_is::<AxisOp>() {
-            break;
-        }
-    }
-    for _ in 0..DEPTH_MAX {
-        let [output] = model.node(behind).outputs.as_slice() else { break };
-        let [inlet] = output.successors.as_slice() else { break };
-        behind = inlet.node;
-        if is_it(model.node(behind)) {
-            return true;
-        }
-        if !model.node(behind).op_is::<AxisOp>() {
-            break;
-        }
-    }
-    false
+    let before = |at: usize| model.node(at).inputs.first().map(|input| input.node);
+    let behind = |at: usize| match model.node(at).outputs.as_slice() {
+        [output] => match output.successors.as_slice() {
+            [inlet] => Some(inlet.node),
+            _ => None,
+        },
+        _ => None,
+    };
+    let ways: [&dyn Fn(usize) -> Option<usize>; 2] = [&before, &behind];
+    ways.into_iter().any(|way| {
+        let mut nodes = successors(way(id), |at| way(*at)).take(DEPTH_MAX);
+        let other = nodes.find(|at| !model.node(*at).op_is::<AxisOp>());
+        other.is_some_and(|at| is_it(model.node(at)))
+    })
 }
 
 /// A move of axes as tract computes it, of which tract knows no more than what it makes.

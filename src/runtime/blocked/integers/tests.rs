@@ -216,7 +216,13 @@ impl Net {
         outputs.push((net.head(&x, 11), 2));
         let rows = net.between(1, 3);
         let dims: Vec<usize> = std::iter::once(rows).chain(shape).collect();
-        net.graph.input = vec![net.port("x", 4, &dims)];
+        (net.model(&dims, &outputs), dims)
+    }
+
+    /// A model of rows of these extents, which gives these values, each of so many axes.
+    fn model(mut self, dims: &[usize], outputs: &[(String, usize)]) -> Model {
+        let net = &mut self;
+        net.graph.input = vec![net.port("x", 4, dims)];
         net.graph.output = outputs.iter().map(|(name, rank)| net.port(name, *rank, &[])).collect();
         let opset = |domain: &str, version: i64| pb::OperatorSetIdProto {
             domain: domain.to_owned(),
@@ -225,10 +231,10 @@ impl Net {
         let proto = pb::ModelProto {
             ir_version: 8,
             opset_import: vec![opset("", 17), opset("com.microsoft", 1)],
-            graph: Some(net.graph),
+            graph: Some(self.graph),
             ..pb::ModelProto::default()
         };
-        (Model::from_bytes(proto.encode_to_vec()).unwrap(), dims)
+        Model::from_bytes(proto.encode_to_vec()).unwrap()
     }
 }
 
@@ -264,6 +270,24 @@ fn a_quantised_net_gives_what_its_operators_give_to_the_last_bit() {
             assert!(run(ours, &input) == theirs, "net {seed}, {kind:?}");
         }
     }
+}
+
+#[test]
+fn an_image_that_is_stored_is_there_when_a_stretch_runs() {
+    let (random, element) = (Random::of(5), DataType::Uint8);
+    let mut net = Net { graph: pb::GraphProto::default(), random, element };
+    let (shape, by) = ([24, 6, 6], net.code());
+    let stored = net.store(element, &[1, 24, 6, 6], noise(24 * 6 * 6, 7));
+    let x = Wire { name: "x".into(), shape, by: by.clone() };
+    let y = net.conv(&x, 24, 3, 1, 1);
+    let sum = net.sum(&y, &Wire { name: stored, shape, by });
+    let dims = [1, 24, 6, 6];
+    let typed = net.model(&dims, &[(sum.name, 4)]).plans.typed();
+    let input = Tensor::from_shape(&dims, &noise(24 * 6 * 6, 9)).unwrap();
+    let theirs = run(typed.clone(), &input);
+    let mut ours = typed;
+    assert!(rewrite_for(Kind::best(), &mut ours, &Known::default()).unwrap() > 0);
+    assert!(run(ours, &input) == theirs);
 }
 
 #[test]
