@@ -7,9 +7,10 @@ use super::message::{self, Found, Message, header_of, over_rows};
 use super::{BATCHES_MAX, layout, over_batches, schema, unreadable};
 use crate::codec::limits::ROWS_MAX;
 use crate::tensor::Misfit;
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch, make_array};
 use arrow_buffer::Buffer;
-use arrow_ipc::reader::{RecordBatchDecoder, read_dictionary};
+use arrow_data::transform::MutableArrayData;
+use arrow_ipc::reader::RecordBatchDecoder;
 use arrow_ipc::{DictionaryBatch, MetadataVersion};
 use arrow_schema::{DataType, Field, Schema};
 use std::collections::HashMap;
@@ -26,11 +27,9 @@ pub(super) fn read(
     chosen: &[usize],
 ) -> Result<Vec<RecordBatch>, Misfit> {
     let decoder_schema = schema::for_decoder(schema, chosen);
-    let wanted = decoder_schema.project(chosen).map_err(unreadable)?;
     let mut reading = Reading {
         body,
         schema: Arc::new(decoder_schema),
-        wanted,
         chosen,
         dictionary_types: schema::dictionaries(found.schema, schema, chosen)?,
         dictionaries: HashMap::new(),
@@ -51,8 +50,6 @@ struct Reading<'b> {
     body: &'b Buffer,
     /// All columns, as the decoder shall take them.
     schema: Arc<Schema>,
-    /// The chosen ones alone, in which the decoder looks for a dictionary's type.
-    wanted: Schema,
     chosen: &'b [usize],
     dictionary_types: HashMap<i64, DataType>,
     dictionaries: HashMap<i64, ArrayRef>,
@@ -97,11 +94,11 @@ impl Reading<'_> {
         }
         if 0 < rows {
             let inflated = match Compression::of(batch)? {
-                Some(Codec::Lz4) => Some(Inflated::records(batch, data, &slots)?),
+                Some(Codec::Lz4) => Some(Inflated::of(batch, data, &slots)?),
                 Some(Codec::Zstd) | None => None,
             };
             let (batch, data) = match &inflated {
-                Some(inflated) => (inflated.as_records()?, &inflated.data),
+                Some(inflated) => (inflated.batch()?, &inflated.data),
                 None => (batch, data),
             };
             let schema = self.schema.clone();
@@ -123,30 +120,51 @@ impl Reading<'_> {
         let id = dictionary.id();
         let Some(values) = self.dictionary_types.get(&id) else { return Ok(()) };
         let batch = dictionary.data().ok_or_else(|| unreadable("a dictionary has no values"))?;
-        let schema = Schema::new(vec![Field::new("", values.clone(), true)]);
+        let schema = Arc::new(Schema::new(vec![Field::new("", values.clone(), true)]));
         let slots = layout::slots(&schema, version, batch, |_| true);
         let before = self.compression.bytes_left();
         message::check(batch, data, &slots, &mut self.compression)?;
         let more = data.len() + (before - self.compression.bytes_left());
         let bytes = self.dictionary_bytes.entry(id).or_default();
         if dictionary.isDelta() {
-            // The decoder makes a new dictionary of the old and the new values.
+            // A new dictionary is made of the old and the new values.
             *bytes = bytes.saturating_add(more);
             self.compression.spend(*bytes)?;
         } else {
             *bytes = more;
         }
         let inflated = match Compression::of(batch)? {
-            Some(Codec::Lz4) => Some(Inflated::dictionary(dictionary, batch, data, &slots)?),
+            Some(Codec::Lz4) => Some(Inflated::of(batch, data, &slots)?),
             Some(Codec::Zstd) | None => None,
         };
-        let (dictionary, data) = match &inflated {
-            Some(inflated) => (inflated.as_dictionary()?, &inflated.data),
-            None => (dictionary, data),
+        let (batch, data) = match &inflated {
+            Some(inflated) => (inflated.batch()?, &inflated.data),
+            None => (batch, data),
         };
-        let (known, wanted) = (&mut self.dictionaries, &self.wanted);
-        read_dictionary(data, dictionary, wanted, known, &version).map_err(unreadable)
+        let decoder =
+            RecordBatchDecoder::try_new(data, batch, schema, &self.dictionaries, &version);
+        let read = decoder.map_err(unreadable)?.read_record_batch().map_err(unreadable)?;
+        let mut values = read.column(0).clone();
+        if dictionary.isDelta() {
+            let known = self.dictionaries.get(&id).ok_or_else(|| {
+                unreadable(format!("values are added to dictionary {id}, which has not come yet"))
+            })?;
+            values = joined(known, &values)?;
+        }
+        self.dictionaries.insert(id, values);
+        Ok(())
     }
+}
+
+/// The values of both, which have one type.
+fn joined(known: &ArrayRef, more: &ArrayRef) -> Result<ArrayRef, Misfit> {
+    let (known, more) = (known.to_data(), more.to_data());
+    let room = known.len() + more.len();
+    let mut all =
+        MutableArrayData::try_new(vec![&known, &more], false, room).map_err(unreadable)?;
+    all.try_extend(0, 0, known.len()).map_err(unreadable)?;
+    all.try_extend(1, 0, more.len()).map_err(unreadable)?;
+    Ok(make_array(all.freeze()))
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use super::layout::Slot;
 use super::{lz4, unreadable};
 use crate::tensor::Misfit;
 use arrow_buffer::{Buffer, MutableBuffer};
-use arrow_ipc::{DictionaryBatch, DictionaryBatchArgs, FieldNode, RecordBatch, RecordBatchArgs};
-use flatbuffers::{FlatBufferBuilder, WIPOffset};
+use arrow_ipc::{FieldNode, RecordBatch, RecordBatchArgs};
+use flatbuffers::FlatBufferBuilder;
 
 /// Where a buffer begins: at a line of the processor's cache, as Arrow's own are laid out.
 const ALIGNMENT: usize = 64;
@@ -19,84 +19,50 @@ pub(super) struct Inflated {
 
 impl Inflated {
     /// Decompresses the buffers of `batch` that the slots want, all of which
-    /// [`check`](super::message::check) has agreed to.
-    pub(super) fn records(
+    /// [`check`](super::message::check) has agreed to. Those that no slot wants are empty: the
+    /// decoder passes over them.
+    pub(super) fn of(
         batch: RecordBatch<'_>,
         data: &[u8],
         slots: &[Slot],
     ) -> Result<Inflated, Misfit> {
+        let mut places = Vec::new();
+        let mut end = 0;
+        for (index, buffer) in batch.buffers().into_iter().flatten().enumerate() {
+            let is_wanted = slots.get(index).is_some_and(|slot| slot.wanted);
+            // The check has put every one of them inside the data.
+            let bytes = match is_wanted {
+                true => &data[buffer.offset() as usize..][..buffer.length() as usize],
+                false => &[],
+            };
+            places.push((end, bytes, length_of(bytes)?));
+            end += length_of(bytes)?.next_multiple_of(ALIGNMENT);
+        }
+        let mut inflated = MutableBuffer::from_len_zeroed(end);
+        let mut buffers = Vec::with_capacity(places.len());
+        for (start, bytes, length) in places {
+            inflate(bytes, &mut inflated[start..start + length])?;
+            buffers.push(arrow_ipc::Buffer::new(start as i64, length as i64));
+        }
         let mut builder = FlatBufferBuilder::new();
-        let (root, data) = rewritten(batch, data, slots, &mut builder)?;
-        builder.finish(root, None);
-        Ok(Inflated { metadata: builder.finished_data().to_vec(), data })
-    }
-
-    /// The same for the values of a dictionary.
-    pub(super) fn dictionary(
-        dictionary: DictionaryBatch<'_>,
-        batch: RecordBatch<'_>,
-        data: &[u8],
-        slots: &[Slot],
-    ) -> Result<Inflated, Misfit> {
-        let mut builder = FlatBufferBuilder::new();
-        let (values, data) = rewritten(batch, data, slots, &mut builder)?;
-        let arguments = DictionaryBatchArgs {
-            id: dictionary.id(),
-            data: Some(values),
-            isDelta: dictionary.isDelta(),
+        let nodes: Vec<FieldNode> = batch.nodes().into_iter().flatten().copied().collect();
+        let counts: Option<Vec<i64>> = batch.variadicBufferCounts().map(|all| all.iter().collect());
+        let arguments = RecordBatchArgs {
+            length: batch.length(),
+            nodes: Some(builder.create_vector(&nodes)),
+            buffers: Some(builder.create_vector(&buffers)),
+            compression: None,
+            variadicBufferCounts: counts.map(|counts| builder.create_vector(&counts)),
         };
-        let root = DictionaryBatch::create(&mut builder, &arguments);
+        let root = RecordBatch::create(&mut builder, &arguments);
         builder.finish(root, None);
-        Ok(Inflated { metadata: builder.finished_data().to_vec(), data })
+        Ok(Inflated { metadata: builder.finished_data().to_vec(), data: inflated.into() })
     }
 
-    /// The batch that was made by [`Inflated::records`].
-    pub(super) fn as_records(&self) -> Result<RecordBatch<'_>, Misfit> {
+    /// The batch, its buffers where they are now.
+    pub(super) fn batch(&self) -> Result<RecordBatch<'_>, Misfit> {
         flatbuffers::root::<RecordBatch<'_>>(&self.metadata).map_err(unreadable)
     }
-
-    /// The batch that was made by [`Inflated::dictionary`].
-    pub(super) fn as_dictionary(&self) -> Result<DictionaryBatch<'_>, Misfit> {
-        flatbuffers::root::<DictionaryBatch<'_>>(&self.metadata).map_err(unreadable)
-    }
-}
-
-/// The data decompressed, and the batch with its buffers where they are now. Those that no slot
-/// wants are empty: the decoder passes over them.
-fn rewritten<'f>(
-    batch: RecordBatch<'_>,
-    data: &[u8],
-    slots: &[Slot],
-    builder: &mut FlatBufferBuilder<'f>,
-) -> Result<(WIPOffset<RecordBatch<'f>>, Buffer), Misfit> {
-    let mut places = Vec::new();
-    let mut end = 0;
-    for (index, buffer) in batch.buffers().into_iter().flatten().enumerate() {
-        let is_wanted = slots.get(index).is_some_and(|slot| slot.wanted);
-        // The check has put every one of them inside the data.
-        let bytes = match is_wanted {
-            true => &data[buffer.offset() as usize..][..buffer.length() as usize],
-            false => &[],
-        };
-        places.push((end, bytes, length_of(bytes)?));
-        end += length_of(bytes)?.next_multiple_of(ALIGNMENT);
-    }
-    let mut inflated = MutableBuffer::from_len_zeroed(end);
-    let mut buffers = Vec::with_capacity(places.len());
-    for (start, bytes, length) in places {
-        inflate(bytes, &mut inflated[start..start + length])?;
-        buffers.push(arrow_ipc::Buffer::new(start as i64, length as i64));
-    }
-    let nodes: Vec<FieldNode> = batch.nodes().into_iter().flatten().copied().collect();
-    let counts: Option<Vec<i64>> = batch.variadicBufferCounts().map(|all| all.iter().collect());
-    let arguments = RecordBatchArgs {
-        length: batch.length(),
-        nodes: Some(builder.create_vector(&nodes)),
-        buffers: Some(builder.create_vector(&buffers)),
-        compression: None,
-        variadicBufferCounts: counts.map(|counts| builder.create_vector(&counts)),
-    };
-    Ok((RecordBatch::create(builder, &arguments), inflated.into()))
 }
 
 /// One buffer behind the prefix that tells its length.

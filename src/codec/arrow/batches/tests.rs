@@ -4,8 +4,10 @@ use super::super::Container;
 use super::super::made::{body, one, read};
 use crate::random::Random;
 use crate::tensor::{Data, ElementType, MisfitKind};
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_array::types::Int32Type;
+use arrow_array::{ArrayRef, DictionaryArray, Int64Array, RecordBatch, StringArray};
 use arrow_ipc::CompressionType;
+use arrow_ipc::writer::{DictionaryHandling, IpcWriteOptions, StreamWriter};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -77,4 +79,43 @@ fn what_is_not_wanted_is_not_decompressed() {
         let column = read(Container::File, body, ElementType::I64).unwrap();
         assert_eq!(column.data, Data::I64(Cow::Owned(vec![7; 1000])));
     }
+}
+
+/// A stream of two batches, the second of which adds a word to the dictionary of the first; and where the messages begin.
+fn growing(compression: Option<CompressionType>) -> (Vec<u8>, Vec<usize>) {
+    let words = |words: &[&str]| -> RecordBatch {
+        one(Arc::new(words.iter().copied().collect::<DictionaryArray<Int32Type>>()))
+    };
+    let options = IpcWriteOptions::default().try_with_compression(compression).unwrap();
+    let options = options.with_dictionary_handling(DictionaryHandling::Delta);
+    let (first, second) = (words(&["on", "off", "on"]), words(&["on", "off", "broken"]));
+    let writer = StreamWriter::try_new_with_options(Vec::new(), &first.schema(), options);
+    let mut writer = writer.unwrap();
+    writer.write(&first).unwrap();
+    writer.write(&second).unwrap();
+    let stream = writer.into_inner().unwrap();
+    let begins = |at: &usize| stream[*at..].starts_with(&[0xff; 4]);
+    let messages = (0..stream.len()).step_by(8).filter(begins).collect();
+    (stream, messages)
+}
+
+#[test]
+fn a_dictionary_that_grows_is_read() {
+    for codec in [None, Some(CODECS[0]), Some(CODECS[1])] {
+        let (stream, _) = growing(codec);
+        let column = read(Container::Stream, stream, ElementType::String).unwrap();
+        let all = ["on", "off", "on", "on", "off", "broken"].map(String::from);
+        assert_eq!(column.data, Data::String(Cow::Borrowed(&all)), "{codec:?}");
+    }
+}
+
+#[test]
+fn values_for_a_dictionary_that_has_not_come_are_refused() {
+    let (mut stream, messages) = growing(None);
+    // Schema, dictionary, batch, delta, batch, end.
+    assert_eq!(messages.len(), 6, "{messages:?}");
+    stream.drain(messages[1]..messages[3]);
+    let misfit = read(Container::Stream, stream, ElementType::String).unwrap_err();
+    let said = misfit.to_string();
+    assert!(said.contains("values are added to dictionary 0, which has not come yet"), "{said}");
 }
