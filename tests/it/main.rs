@@ -7,7 +7,8 @@
 
 mod support;
 
-// The sources themselves: layers, doors, the map.
+// The sources themselves: layers, doors, the map, what is compiled for size.
+mod cold;
 mod documented;
 mod layers;
 mod sources;
