@@ -3,6 +3,7 @@
 
 use super::compression::{Codec, Compression};
 use super::inflated::Inflated;
+use super::layout::Slot;
 use super::message::{self, Found, Message, header_of, over_rows};
 use super::{BATCHES_MAX, layout, over_batches, schema, unreadable};
 use crate::codec::limits::ROWS_MAX;
@@ -93,21 +94,33 @@ impl Reading<'_> {
             return Err(over_rows());
         }
         if 0 < rows {
-            let inflated = match Compression::of(batch)? {
-                Some(Codec::Lz4) => Some(Inflated::of(batch, data, &slots)?),
-                Some(Codec::Zstd) | None => None,
-            };
-            let (batch, data) = match &inflated {
-                Some(inflated) => (inflated.batch()?, &inflated.data),
-                None => (batch, data),
-            };
-            let schema = self.schema.clone();
-            let decoder =
-                RecordBatchDecoder::try_new(data, batch, schema, &self.dictionaries, &version);
-            let decoder = decoder.map_err(unreadable)?.with_projection(Some(self.chosen));
-            self.batches.push(decoder.read_record_batch().map_err(unreadable)?);
+            let all = (self.schema.clone(), Some(self.chosen));
+            let batch = self.decoded((batch, data), &slots, all, version)?;
+            self.batches.push(batch);
         }
         Ok(())
+    }
+
+    /// The batch of this schema, of which these columns are wanted, which [`check`](message::check) has agreed to.
+    fn decoded(
+        &self,
+        (batch, data): (arrow_ipc::RecordBatch<'_>, &Buffer),
+        slots: &[Slot],
+        (schema, chosen): (Arc<Schema>, Option<&[usize]>),
+        version: MetadataVersion,
+    ) -> Result<RecordBatch, Misfit> {
+        let inflated = match Compression::of(batch)? {
+            Some(Codec::Lz4) => Some(Inflated::of(batch, data, slots)?),
+            Some(Codec::Zstd) | None => None,
+        };
+        let (batch, data) = match &inflated {
+            Some(inflated) => (inflated.batch()?, &inflated.data),
+            None => (batch, data),
+        };
+        let decoder =
+            RecordBatchDecoder::try_new(data, batch, schema, &self.dictionaries, &version);
+        let decoder = decoder.map_err(unreadable)?.with_projection(chosen);
+        decoder.read_record_batch().map_err(unreadable)
     }
 
     /// Takes a dictionary, unless no wanted column refers to it.
@@ -133,17 +146,7 @@ impl Reading<'_> {
         } else {
             *bytes = more;
         }
-        let inflated = match Compression::of(batch)? {
-            Some(Codec::Lz4) => Some(Inflated::of(batch, data, &slots)?),
-            Some(Codec::Zstd) | None => None,
-        };
-        let (batch, data) = match &inflated {
-            Some(inflated) => (inflated.batch()?, &inflated.data),
-            None => (batch, data),
-        };
-        let decoder =
-            RecordBatchDecoder::try_new(data, batch, schema, &self.dictionaries, &version);
-        let read = decoder.map_err(unreadable)?.read_record_batch().map_err(unreadable)?;
+        let read = self.decoded((batch, data), &slots, (schema, None), version)?;
         let mut values = read.column(0).clone();
         if dictionary.isDelta() {
             let known = self.dictionaries.get(&id).ok_or_else(|| {
