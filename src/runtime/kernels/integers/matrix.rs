@@ -1,7 +1,7 @@
 //! Vectors of counts of 64-bit ARM that multiplies matrices of bytes (i8mm): of two pixels and two channels, eight products each at a time.
 
 use super::lanes::{Code, Counts, QUAD, Sum, WEIGHTS};
-use super::neon::{Bytes, Dot, dots, sixteen, store_tile};
+use super::neon::{Bytes, Dot, dots, plus, sixteen, store_tile};
 use std::arch::aarch64::*;
 
 /// Counts as [`Dot`] has them, but while sixteen codes at a time are taken: then those of two pixels lie in the registers
@@ -17,17 +17,7 @@ const REGISTERS: usize = 8;
 /// Adds two rows of eight bytes times two columns.
 #[inline(always)]
 unsafe fn plus_matrix(sum: &mut int32x4_t, rows: int8x16_t, columns: int8x16_t) {
-    // SAFETY: of registers alone; the standard library has this instruction on the nightly toolchain only.
-    unsafe {
-        std::arch::asm!(
-            ".arch_extension i8mm",
-            "smmla {sum:v}.4s, {rows:v}.16b, {columns:v}.16b",
-            sum = inout(vreg) *sum,
-            rows = in(vreg) rows,
-            columns = in(vreg) columns,
-            options(pure, nomem, nostack, preserves_flags),
-        );
-    }
+    unsafe { plus!("i8mm", "smmla", ".16b", [sum, rows, columns]) }
 }
 
 #[inline(always)]

@@ -114,37 +114,33 @@ unsafe fn each(steps: *const f32) -> [float32x4_t; 4] {
     }
 }
 
+/// Adds to a register of counts what an instruction makes of two of bytes, the other one taken as it stands here. Of registers alone;
+/// the standard library has these instructions on the nightly toolchain only.
+macro_rules! plus {
+    ($extension:literal, $instruction:literal, $taken:literal, [$sum:expr, $one:expr, $other:expr] $($part:tt)*) => {
+        std::arch::asm!(
+            concat!(".arch_extension ", $extension),
+            concat!($instruction, " {sum:v}.4s, {one:v}.16b, {other:v}", $taken),
+            sum = inout(vreg) *$sum,
+            one = in(vreg) $one,
+            other = in(vreg) $other
+            $($part)*,
+            options(pure, nomem, nostack, preserves_flags),
+        )
+    };
+}
+pub(super) use plus;
+
 /// Adds the products of four codes and four weights of each count.
 #[inline(always)]
 pub(super) unsafe fn dots(sum: &mut int32x4_t, codes: int8x16_t, weights: int8x16_t) {
-    // SAFETY: of registers alone; the standard library has this instruction on the nightly toolchain only.
-    unsafe {
-        std::arch::asm!(
-            ".arch_extension dotprod",
-            "sdot {sum:v}.4s, {codes:v}.16b, {weights:v}.16b",
-            sum = inout(vreg) *sum,
-            codes = in(vreg) codes,
-            weights = in(vreg) weights,
-            options(pure, nomem, nostack, preserves_flags),
-        );
-    }
+    unsafe { plus!("dotprod", "sdot", ".16b", [sum, codes, weights]) }
 }
 
 /// Adds the products of four of the sixteen codes with the weights of each lane.
 #[inline(always)]
 unsafe fn dot<const PART: i32>(sum: &mut int32x4_t, weights: int8x16_t, codes: int8x16_t) {
-    // SAFETY: as that of `dots`.
-    unsafe {
-        std::arch::asm!(
-            ".arch_extension dotprod",
-            "sdot {sum:v}.4s, {weights:v}.16b, {codes:v}.4b[{part}]",
-            sum = inout(vreg) *sum,
-            weights = in(vreg) weights,
-            codes = in(vreg) codes,
-            part = const PART,
-            options(pure, nomem, nostack, preserves_flags),
-        );
-    }
+    unsafe { plus!("dotprod", "sdot", ".4b[{part}]", [sum, weights, codes], part = const PART) }
 }
 
 /// Sixteen codes of each pixel, `stride` bytes apart.
