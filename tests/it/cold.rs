@@ -2,14 +2,14 @@
 
 use std::process::Command;
 
-/// Reads names as a library has them, one after another, and prints those that a crate's patterns mean.
+/// Reads names as a library has them, one after another, and tells of each whether a crate's patterns mean it.
 const ASKED: &str = "
-import importlib.machinery, importlib.util, pathlib, re, sys, tempfile
+import importlib.machinery, importlib.util, pathlib, sys, tempfile
 loader = importlib.machinery.SourceFileLoader('wrapper', 'cross/rustc')
 wrapper = importlib.util.module_from_spec(importlib.util.spec_from_loader('wrapper', loader))
 sys.dont_write_bytecode = True
 loader.exec_module(wrapper)
-cold = re.compile('|'.join(f'(?:{pattern})' for pattern in wrapper.words(sys.argv[1])))
+cold = wrapper.cold(sys.argv[1])
 with tempfile.TemporaryDirectory() as place:
     library = pathlib.Path(place) / 'library'
     library.write_bytes(b'BC' + sys.argv[2].encode() + b'_ZN4mainE')
@@ -21,6 +21,16 @@ with tempfile.TemporaryDirectory() as place:
 fn named(parts: &[&str]) -> String {
     let parts: String = parts.iter().map(|part| format!("{}{part}", part.len())).collect();
     format!("_ZN{parts}17h0123456789abcdefE")
+}
+
+/// Asserts that all of these functions of a crate are judged so.
+fn assert_all(verdict: &str, name: &str, functions: &[String]) {
+    let said = judged(name, functions);
+    let begins = format!("{verdict} ");
+    assert!(
+        said.len() == functions.len() && said.iter().all(|one| one.starts_with(&begins)),
+        "{said:#?}"
+    );
 }
 
 /// What is said of these functions of a crate.
@@ -42,11 +52,7 @@ fn what_computes_is_not_made_small() {
         named(&[multiply, "eval_out_of_place"]),
         named(&["ndarray", "zip", "Zip$LT$P$C$D$GT$", "inner"]),
     ];
-    let said = judged("tract_core", &computing);
-    assert!(
-        said.len() == computing.len() && said.iter().all(|one| one.starts_with("hot ")),
-        "{said:#?}"
-    );
+    assert_all("hot", "tract_core", &computing);
 
     let scaled = "_$LT$potoroo..runtime..operators..core..scaling..Scaled$u20$as$u20$tract_core..ops..EvalOp$GT$";
     let answering = [
@@ -57,11 +63,7 @@ fn what_computes_is_not_made_small() {
         named(&["potoroo", "http", "server", "head", "Head", "header"]),
         named(&["potoroo", "engine", "infer", "Inferences", "infer"]),
     ];
-    let said = judged("potoroo", &answering);
-    assert!(
-        said.len() == answering.len() && said.iter().all(|one| one.starts_with("hot ")),
-        "{said:#?}"
-    );
+    assert_all("hot", "potoroo", &answering);
 }
 
 #[test]
@@ -78,9 +80,5 @@ fn what_starts_and_rewrites_is_made_small() {
         named(&["potoroo", "runtime", "load", model, "build"]),
         named(&["core", "slice", "sort", "stable", "drift", "sort"]),
     ];
-    let said = judged("potoroo", &starting);
-    assert!(
-        said.len() == starting.len() && said.iter().all(|one| one.starts_with("cold ")),
-        "{said:#?}"
-    );
+    assert_all("cold", "potoroo", &starting);
 }
