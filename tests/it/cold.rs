@@ -1,14 +1,19 @@
-//! Of what `cross/rustc` makes small by `cross/cold`, nothing computes an answer.
+//! Of what `cross/rustc` makes small by `cross/cold`, nothing computes an answer; what it edits by `cross/edits` is there.
 
+use serde_json::Value;
 use std::process::Command;
 
-/// Reads names as a library has them, one after another, and tells of each whether a crate's patterns mean it.
-const ASKED: &str = "
+/// `cross/rustc` as a module.
+const WRAPPER: &str = "
 import importlib.machinery, importlib.util, pathlib, sys, tempfile
 loader = importlib.machinery.SourceFileLoader('wrapper', 'cross/rustc')
 wrapper = importlib.util.module_from_spec(importlib.util.spec_from_loader('wrapper', loader))
 sys.dont_write_bytecode = True
 loader.exec_module(wrapper)
+";
+
+/// Reads names as a library has them, one after another, and tells of each whether a crate's patterns mean it.
+const ASKED: &str = "
 cold = wrapper.cold(sys.argv[1])
 with tempfile.TemporaryDirectory() as place:
     library = pathlib.Path(place) / 'library'
@@ -35,10 +40,18 @@ fn assert_all(verdict: &str, name: &str, functions: &[String]) {
 
 /// What is said of these functions of a crate.
 fn judged(name: &str, functions: &[String]) -> Vec<String> {
-    let said = Command::new("python3").args(["-c", ASKED, name, &functions.concat()]).output();
-    let said = said.unwrap();
+    let asked = format!("{WRAPPER}{ASKED}");
+    said(Command::new("python3").args(["-c", &asked, name, &functions.concat()]))
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
+/// What a program prints that ends well.
+fn said(program: &mut Command) -> String {
+    let said = program.output().unwrap();
     assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
-    String::from_utf8(said.stdout).unwrap().lines().map(str::to_owned).collect()
+    String::from_utf8(said.stdout).unwrap()
 }
 
 #[test]
@@ -81,4 +94,41 @@ fn what_starts_and_rewrites_is_made_small() {
         named(&["core", "slice", "sort", "stable", "drift", "sort"]),
     ];
     assert_all("cold", "potoroo", &starting);
+}
+
+/// Makes the copies that a target's crates are compiled of, and tells which crates have one.
+const EDITED: &str = "
+with tempfile.TemporaryDirectory() as place:
+    for package in sys.argv[2:]:
+        source = pathlib.Path(package) / 'src/lib.rs'
+        crate = source.parent.parent.name.rsplit('-', 1)[0].replace('-', '_')
+        if wrapper.edited(source, wrapper.edits(crate, sys.argv[1]), pathlib.Path(place)) != source:
+            print(crate)
+";
+
+#[test]
+fn each_edit_fits_the_sources_that_the_lock_file_names() {
+    let metadata = ["metadata", "--locked", "--offline", "--format-version", "1"];
+    let platform = ["--filter-platform", "x86_64-unknown-linux-gnu"];
+    let metadata = said(Command::new(env!("CARGO")).args(metadata).args(platform));
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
+    let manifests = metadata["packages"].as_array().unwrap().iter();
+    let packages: Vec<String> = manifests
+        .map(|package| package["manifest_path"].as_str().unwrap().replace("/Cargo.toml", ""))
+        .collect();
+
+    let edits = std::fs::read_to_string("cross/edits").unwrap();
+    let mut named: Vec<&str> = edits
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| line.split([' ', ':']).next().unwrap())
+        .collect();
+    named.sort_unstable();
+    named.dedup();
+    let asked = format!("{WRAPPER}{EDITED}");
+    let target = "aarch64-unknown-linux-musl";
+    let edited = said(Command::new("python3").args(["-c", &asked, target]).args(packages));
+    let mut edited: Vec<&str> = edited.lines().collect();
+    edited.sort_unstable();
+    assert_eq!(edited, named);
 }

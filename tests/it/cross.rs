@@ -139,6 +139,16 @@ fn trees_answer_on_another_processor_as_here() {
     }
 }
 
+#[test]
+fn transforms_of_any_length_answer_on_another_processor_as_here() {
+    if other_engine() {
+        let made = tempfile::tempdir().unwrap();
+        let script = fixture("transforms.py");
+        run(Command::new(python::python()).arg("-B").arg(script).arg(made.path())).success();
+        compare(made.path(), |_| true, 2);
+    }
+}
+
 /// Of the models in the directory, those whose name says that they are trees.
 fn tree_names(directory: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(directory)
