@@ -1,6 +1,6 @@
-/* Tables for unwinding as `cross/pack` leaves them in a program: packed, and made whole before the first panic goes up.
+/* Tables for unwinding as `cross/pack` leaves them in a program: packed, and made whole before they are read.
  *
- * The linker calls what is here where the program calls `_Unwind_RaiseException` (--wrap). Formats: ELF's; of .eh_frame and
+ * The linker calls what is here where the program calls libunwind (--wrap). Formats: ELF's; of .eh_frame and
  * .eh_frame_hdr Linux Standard Base 5.0, 10.6; of .gcc_except_table the Itanium C++ ABI's exception handling tables.
  * cross/README.md, "Tables".
  */
@@ -157,10 +157,28 @@ static void unpack(void) {
     mprotect((void *)begin, (uintptr_t)tables + packed.whole - begin, PROT_READ);
 }
 
-int __real__Unwind_RaiseException(void *exception);
-
-int __wrap__Unwind_RaiseException(void *exception) {
+static void make_sure(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, unpack);
+}
+
+/* What reads the tables first: a panic that goes up, and what asks for the stack or for a function's place (libunwind's own
+ * declarations, with its types' sizes alone). */
+int __real__Unwind_RaiseException(void *exception);
+int __real__Unwind_Backtrace(void *each, void *argument);
+void *__real__Unwind_FindEnclosingFunction(void *place);
+
+int __wrap__Unwind_RaiseException(void *exception) {
+    make_sure();
     return __real__Unwind_RaiseException(exception);
+}
+
+int __wrap__Unwind_Backtrace(void *each, void *argument) {
+    make_sure();
+    return __real__Unwind_Backtrace(each, argument);
+}
+
+void *__wrap__Unwind_FindEnclosingFunction(void *place) {
+    make_sure();
+    return __real__Unwind_FindEnclosingFunction(place);
 }

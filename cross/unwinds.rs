@@ -5,15 +5,19 @@
 /// Where `cross/cold` finds what starts.
 pub mod engine {
     pub mod doctor {
+        use std::backtrace::Backtrace;
         use std::hint::black_box;
         use std::panic::catch_unwind;
         use std::process::ExitCode;
         use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-        /// Panics by each way that is there, and tells how many were caught and how many guards dropped.
+        /// Walks up the stack, then panics by each way that is there, and tells how many frames were seen, how many panics
+        /// caught and how many guards dropped.
         pub fn examine() -> ExitCode {
             std::panic::set_hook(Box::new(|_| {}));
             const DEEPEST: usize = 50;
+            // Before there is a panic, as errors do that are asked where they come from.
+            let frames = seen(DEEPEST);
             let mut caught = 0;
             for depth in 0..DEEPEST {
                 caught += usize::from(catch_unwind(|| down(depth, &[])).is_err());
@@ -28,7 +32,17 @@ pub mod engine {
             let wanted = (0..DEEPEST).map(|depth| 2 * (2 * depth + 1) + 2).sum();
             let found = (caught, DROPPED.load(SeqCst));
             println!("{} of {} panics caught, {} of {wanted} guards dropped", found.0, 4 * DEEPEST, found.1);
-            ExitCode::from(u8::from(found != (4 * DEEPEST, wanted)))
+            println!("{frames} frames seen from {DEEPEST} calls");
+            ExitCode::from(u8::from(found != (4 * DEEPEST, wanted) || frames < DEEPEST))
+        }
+
+        /// How many frames a backtrace has that is taken so many calls further down.
+        #[inline(never)]
+        fn seen(depth: usize) -> usize {
+            if depth == 0 {
+                return Backtrace::force_capture().to_string().lines().count();
+            }
+            black_box(seen(depth - 1))
         }
 
         static DROPPED: AtomicUsize = AtomicUsize::new(0);
