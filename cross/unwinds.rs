@@ -2,6 +2,8 @@
 //!
 //! `cross/unwinds` compiles it as `cross/build` does the engine, as functions that are made small.
 
+use zstd_sys as _; // by which tables are unpacked
+
 /// Where `cross/cold` finds what starts.
 pub mod engine {
     pub mod doctor {

@@ -1,5 +1,6 @@
 //! Of what `cross/rustc` makes small by `cross/cold`, nothing computes an answer; what it edits by `cross/edits` is there.
 
+use crate::support::process::run;
 use serde_json::Value;
 use std::process::Command;
 
@@ -41,17 +42,8 @@ fn assert_all(verdict: &str, name: &str, functions: &[String]) {
 /// What is said of these functions of a crate.
 fn judged(name: &str, functions: &[String]) -> Vec<String> {
     let asked = format!("{WRAPPER}{ASKED}");
-    said(Command::new("python3").args(["-c", &asked, name, &functions.concat()]))
-        .lines()
-        .map(str::to_owned)
-        .collect()
-}
-
-/// What a program prints that ends well.
-fn said(program: &mut Command) -> String {
-    let said = program.output().unwrap();
-    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
-    String::from_utf8(said.stdout).unwrap()
+    let said = run(Command::new("python3").args(["-c", &asked, name, &functions.concat()]));
+    said.success().stdout.lines().map(str::to_owned).collect()
 }
 
 #[test]
@@ -110,8 +102,8 @@ with tempfile.TemporaryDirectory() as place:
 fn each_edit_fits_the_sources_that_the_lock_file_names() {
     let metadata = ["metadata", "--locked", "--offline", "--format-version", "1"];
     let platform = ["--filter-platform", "x86_64-unknown-linux-gnu"];
-    let metadata = said(Command::new(env!("CARGO")).args(metadata).args(platform));
-    let metadata: Value = serde_json::from_str(&metadata).unwrap();
+    let metadata = run(Command::new(env!("CARGO")).args(metadata).args(platform)).success();
+    let metadata: Value = serde_json::from_str(&metadata.stdout).unwrap();
     let manifests = metadata["packages"].as_array().unwrap().iter();
     let packages: Vec<String> = manifests
         .map(|package| package["manifest_path"].as_str().unwrap().replace("/Cargo.toml", ""))
@@ -127,8 +119,8 @@ fn each_edit_fits_the_sources_that_the_lock_file_names() {
     named.dedup();
     let asked = format!("{WRAPPER}{EDITED}");
     let target = "aarch64-unknown-linux-musl";
-    let edited = said(Command::new("python3").args(["-c", &asked, target]).args(packages));
-    let mut edited: Vec<&str> = edited.lines().collect();
+    let edited = run(Command::new("python3").args(["-c", &asked, target]).args(packages)).success();
+    let mut edited: Vec<&str> = edited.stdout.lines().collect();
     edited.sort_unstable();
     assert_eq!(edited, named);
 }

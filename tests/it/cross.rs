@@ -10,6 +10,7 @@ use crate::support::{fixture, python};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use tempfile::TempDir;
 
 /// Relative to the larger of the two, or to a tenth of the output's largest: kernels of other
 /// processors add in another order.
@@ -120,6 +121,14 @@ fn compare(directory: &Path, picked: impl Fn(&str) -> bool, at_least: usize) {
     assert!(far.is_empty(), "\n{}", far.join("\n"));
 }
 
+/// The models that a script of the fixtures makes, with their inputs.
+fn made_by(script: &str) -> TempDir {
+    let made = tempfile::tempdir().unwrap();
+    let script = fixture(script);
+    run(Command::new(python::python()).arg("-B").arg(script).arg(made.path())).success();
+    made
+}
+
 #[test]
 fn quantised_nets_answer_on_another_processor_as_here() {
     if other_engine() {
@@ -130,9 +139,7 @@ fn quantised_nets_answer_on_another_processor_as_here() {
 #[test]
 fn trees_answer_on_another_processor_as_here() {
     if other_engine() {
-        let made = tempfile::tempdir().unwrap();
-        let script = fixture("ml/make.py");
-        run(Command::new(python::python()).arg("-B").arg(script).arg(made.path())).success();
+        let made = made_by("ml/make.py");
         // Forms of the same family cost a start of an engine each: every eighth shows them.
         let picked: Vec<String> = tree_names(made.path()).into_iter().step_by(8).collect();
         compare(made.path(), |name| picked.iter().any(|picked| picked == name), 4);
@@ -142,9 +149,7 @@ fn trees_answer_on_another_processor_as_here() {
 #[test]
 fn transforms_of_any_length_answer_on_another_processor_as_here() {
     if other_engine() {
-        let made = tempfile::tempdir().unwrap();
-        let script = fixture("transforms.py");
-        run(Command::new(python::python()).arg("-B").arg(script).arg(made.path())).success();
+        let made = made_by("transforms.py");
         compare(made.path(), |_| true, 2);
     }
 }
